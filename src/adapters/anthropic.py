@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.anthropic_request import build_body, format_plan, tool_names
+from adapters.anthropic_request import build_body, tool_names
 from adapters.anthropic_turns import THINKING_FORMAT, THINKING_TYPES
+from adapters.events import EventStream, truncated
 from adapters.failures import failure, retry_after
-from adapters.shapes import child, children, count, parse_object, text
-from gateway.errors import BadRequestError, GatewayError, UpstreamError
+from adapters.formats import format_plan
+from adapters.shapes import child, children, count, encode, parse_object, text, too_deep
+from gateway.errors import GatewayError, UpstreamError
 from gateway.routing import Route
-from gateway.sse import EventReader
 from gateway.types import ChatRequest, Chunk, Completion, Json, UpstreamRequest, Usage
 
 VERSION = "2023-06-01"
@@ -55,15 +56,12 @@ def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:
     """A Message to create. Raises BadRequestError for what Anthropic cannot say and what JSON cannot."""
     try:
         body, dropped = build_body(request, route)
-        encoded = json.dumps(body, separators=(",", ":"), allow_nan=False).encode("ascii")
     except RecursionError:
-        raise BadRequestError("The request is nested too deeply.", code="invalid_value") from None
-    except ValueError:
-        raise BadRequestError("Infinity and NaN are not JSON numbers.") from None
+        raise too_deep() from None
     headers = {"content-type": "application/json", "anthropic-version": VERSION}
     if "block_binding" in child(body, "thinking"):
         headers["anthropic-beta"] = BINDING_BETA
-    return UpstreamRequest(f"{route.provider.base_url.rstrip('/')}/messages", encoded, headers, dropped=dropped)
+    return UpstreamRequest(f"{route.provider.base_url.rstrip('/')}/messages", encode(body), headers, dropped=dropped)
 
 
 def parse_response(body: bytes, request: ChatRequest, route: Route) -> Completion:
@@ -105,14 +103,13 @@ class _Block:
     signature: str = ""
 
 
-class AnthropicStream:
+class AnthropicStream(EventStream):
     """One stream: the blocks that are open, and what is told only at its end."""
 
     def __init__(self, names: Mapping[str, str], by_tool: bool) -> None:
-        self.done = False
+        super().__init__()
         self._names = names
         self._by_tool = by_tool
-        self._events = EventReader()
         self._begun = False
         self._blocks: dict[int, _Block] = {}
         self._called = 0
@@ -127,24 +124,8 @@ class AnthropicStream:
             "message_delta": self._remember,
         }
 
-    def feed(self, data: bytes) -> Iterator[Chunk]:
-        """See StreamParser; the terminal marker is `message_stop`."""
-        for event in self._events.feed(data):
-            if self.done:
-                return
-            yield from self._event(event.data)
-
-    def close(self) -> Iterator[Chunk]:
-        """See StreamParser."""
-        for event in self._events.close():
-            yield from self._event(event.data)
-        if not self.done:
-            raise _truncated()
-
-    def _event(self, data: str) -> Iterator[Chunk]:
+    def read(self, data: str) -> Iterator[Chunk]:
         """One event; its kind is told by its data, and kinds that are not known yet are passed over."""
-        if not data.strip():
-            return
         event = parse_object(data)
         kind = event.get("type")
         if kind == "error":
@@ -234,7 +215,7 @@ class AnthropicStream:
             raise UpstreamError("The provider's stream held no answer.")
         finish = _finish_reason(text(self._end, "stop_reason"), self._called > 0)
         if finish == "tool_calls" and any(block.tool is not None for block in self._blocks.values()):
-            raise _truncated()
+            raise truncated()
         self.done = True
         refusal = _refusal(self._end)
         step = self._step({"refusal": refusal} if refusal else {}, finish)
@@ -320,7 +301,3 @@ def _extra(usage: Json) -> Mapping[str, Any]:
 def _in_band(event: Json) -> GatewayError:
     error = child(event, "error")
     return failure(_STATUSES.get(text(error, "type") or "", 502), text(error, "message") or "The provider failed.")
-
-
-def _truncated() -> UpstreamError:
-    return UpstreamError("The provider's stream was cut before the answer was whole.", code="stream_truncated")

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+from adapters.events import EventStream
 from adapters.failures import failure, retry_after
 from adapters.fidelity import Losses
-from adapters.shapes import child, children, count, parse_object, text
-from gateway.errors import BadRequestError, GatewayError, UpstreamError
+from adapters.shapes import child, children, count, encode, parse_object, text
+from gateway.errors import GatewayError, UpstreamError
 from gateway.routing import Route
-from gateway.sse import EventReader
 from gateway.types import ChatRequest, Chunk, Completion, Json, UpstreamRequest, Usage
 
 _FINISH_REASONS = {
@@ -54,12 +54,8 @@ def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:
         body.pop("stream_options", None)
     elif request.stream:
         body["stream_options"] = {**(request.stream_options or {}), "include_usage": True}
-    try:
-        encoded = json.dumps(body, separators=(",", ":"), allow_nan=False).encode("ascii")
-    except ValueError:
-        raise BadRequestError("Infinity and NaN are not JSON numbers.") from None
     url = f"{route.provider.base_url.rstrip('/')}/chat/completions"
-    return UpstreamRequest(url, encoded, dropped=losses.told)
+    return UpstreamRequest(url, encode(body), dropped=losses.told)
 
 
 def parse_response(body: bytes, request: ChatRequest, route: Route) -> Completion:
@@ -88,36 +84,27 @@ def open_stream(request: ChatRequest, route: Route) -> "OpenAIStream":
     return OpenAIStream()
 
 
-class OpenAIStream:
-    """One stream: which choices have begun and ended, and how many tools each has called."""
+class OpenAIStream(EventStream):
+    """One stream: which choices have begun and ended, and how many tools each has called.
+
+    The terminal marker is `[DONE]`; a stream whose every choice has its finish_reason may end without it.
+    """
 
     def __init__(self) -> None:
-        self.done = False
-        self._events = EventReader()
+        super().__init__()
         self._open: dict[int, int] = {}  # index of a choice that has begun and not ended -> tools it has called
         self._finished: set[int] = set()
 
-    def feed(self, data: bytes) -> Iterator[Chunk]:
-        """See StreamParser; the terminal marker is `[DONE]`."""
-        for event in self._events.feed(data):
-            if self.done:
-                return
-            yield from self._event(event.data)
+    def is_whole(self) -> bool:
+        """See EventStream."""
+        return bool(self._finished) and not self._open
 
-    def close(self) -> Iterator[Chunk]:
-        """See StreamParser; a stream whose every choice has its finish_reason may end without `[DONE]`."""
-        for event in self._events.close():
-            yield from self._event(event.data)
-        if not self.done and (self._open or not self._finished):
-            raise UpstreamError("The provider's stream was cut before the answer was whole.", code="stream_truncated")
-
-    def _event(self, data: str) -> Iterator[Chunk]:
+    def read(self, data: str) -> Iterator[Chunk]:
+        """See EventStream."""
         if data.startswith("[DONE]"):
             self.done = True
             yield from self._finish()
             return
-        if not data.strip():
-            return  # an empty event keeps the connection alive
         event = parse_object(data)
         _raise_if_error(event)
         choices = [step for choice in children(event, "choices") if (step := self._step(choice)) is not None]

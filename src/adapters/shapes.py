@@ -1,14 +1,29 @@
-"""Reading a provider's JSON, of which nothing is certain: a reader gives the shape it promises, if need be empty."""
+"""JSON to providers and from them. Of what comes nothing is certain: a reader gives the shape it promises, or empty."""
 
 import json
 import math
 from typing import Any, cast
 
-from gateway.errors import UpstreamError
+from gateway.errors import BadRequestError, UpstreamError
 from gateway.types import Json
 
 MAX_COUNT = 2**53 - 1
 """The largest whole number that every reader of JSON agrees on; more tokens than that no answer has."""
+
+
+def encode(body: Json) -> bytes:
+    """A request's body. Raises BadRequestError for what JSON cannot say."""
+    try:
+        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode("ascii")
+    except RecursionError:
+        raise too_deep() from None
+    except ValueError:
+        raise BadRequestError("Infinity and NaN are not JSON numbers.") from None
+
+
+def too_deep() -> BadRequestError:
+    """The error for a request whose objects lie in one another deeper than can be read."""
+    return BadRequestError("The request is nested too deeply.", code="invalid_value")
 
 
 def parse_object(text: str | bytes) -> Json:
