@@ -16,7 +16,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 export AWS_DEFAULT_REGION ?= us-east-1
 export SAM_CLI_TELEMETRY ?= 0
 
-.PHONY: help setup run test check lint sam-check artifact build deploy bench lock clean
+.PHONY: help setup run test fuzz check lint sam-check artifact build deploy bench lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,7 +29,10 @@ run: setup $(if $(filter lambda,$(DOOR)),artifact) ## serve on this machine; DOO
 test: setup artifact ## run the tests
 	$(BIN)/pytest $(ARGS)
 
-check: lint test sam-check ## everything a change must pass
+fuzz: setup ## feed every wire family's parsers changed answers, a minute each
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(ARGS)
+
+check: lint test fuzz sam-check ## everything a change must pass
 
 lint: setup ## style, types, and the law of imports
 	$(BIN)/ruff check .

@@ -1,18 +1,11 @@
 """The Anthropic family's answers: the fixtures are the bytes of the Messages API, whole and as streams."""
 
-import datetime
 import json
-from collections.abc import Callable, Sequence
-from itertools import pairwise
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from adapters import anthropic
-from gateway.catalog import Capabilities, Model, Provider, RouteRow
 from gateway.errors import (
     BadRequestError,
     GatewayError,
@@ -22,54 +15,22 @@ from gateway.errors import (
     UpstreamAuthError,
     UpstreamError,
 )
-from gateway.routing import Route
 from gateway.sse import encode
-from gateway.types import ChatRequest, Chunk, Completion, Json, Usage
-from support.folding import fold, plain
+from gateway.types import Chunk, Completion, Json, Usage
+from support.families import ALL, read, request
+from support.folding import fold
 
-FIXTURES = Path(__file__).parents[2] / "fixtures" / "anthropic"
-WHOLE = sorted(path.stem for path in FIXTURES.glob("*.json") if not path.stem.startswith("error_"))
-STREAMS = sorted(path.stem for path in FIXTURES.glob("*.sse"))
-
-
-def route(**capabilities: Any) -> Route:
-    model = Model(
-        id="m",
-        created=datetime.date(2026, 1, 1),
-        owned_by="o",
-        context_length=8,
-        capabilities=Capabilities(**capabilities),
-        routes=(RouteRow(provider="p", model="claude-x"),),
-    )
-    return Route(model, Provider(name="p", family="anthropic", base_url="https://x/v1", auth="none"), "claude-x", None)
-
-
-def request(**fields: Any) -> ChatRequest:
-    return ChatRequest.model_validate({"model": "m", "messages": [{"role": "user", "content": "Hi"}], **fields})
-
-
-SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}}
-IN_JSON: Json = {"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}}}
-PLAIN, NO_SCHEMAS = request(), route(json_schema=False)
-
-
-def asked(name: str) -> tuple[ChatRequest, Route]:
-    """What was asked for to get this fixture."""
-    return (request(**IN_JSON), NO_SCHEMAS) if name == "json_tool" else (PLAIN, route())
+ANTHROPIC = ALL["anthropic"]
+IN_JSON, NO_SCHEMAS = ANTHROPIC.asked("json_tool")
+PLAIN, ROUTE = ANTHROPIC.asked("text")
 
 
 def whole(name: str) -> Completion:
-    return anthropic.parse_response((FIXTURES / f"{name}.json").read_bytes(), *asked(name))
+    return ANTHROPIC.parse(name)
 
 
-def stream(name: str, *edges: int) -> list[Chunk]:
-    data = (FIXTURES / f"{name}.sse").read_bytes()
-    return read(anthropic.open_stream(*asked(name)), *(data[a:b] for a, b in pairwise([0, *sorted(edges), len(data)])))
-
-
-def read(parser: anthropic.AnthropicStream, *pieces: bytes) -> list[Chunk]:
-    chunks = [chunk for piece in pieces for chunk in parser.feed(piece)]
-    return chunks if parser.done else [*chunks, *parser.close()]
+def stream(name: str) -> list[Chunk]:
+    return read(ANTHROPIC.open(name), ANTHROPIC.stream(name))
 
 
 def message(name: str) -> Json:
@@ -83,7 +44,7 @@ def finish(name: str) -> str:
 
 def answer(*blocks: Json, stop: str | None = "end_turn", **more: Any) -> Completion:
     body = {"type": "message", "content": [*blocks], "stop_reason": stop, **more}
-    return anthropic.parse_response(json.dumps(body).encode(), PLAIN, route())
+    return anthropic.parse_response(json.dumps(body).encode(), PLAIN, ROUTE)
 
 
 def events(*given: Json) -> bytes:
@@ -92,43 +53,6 @@ def events(*given: Json) -> bytes:
 
 START: Json = {"type": "message_start", "message": {"usage": {"input_tokens": 3, "output_tokens": 1}}}
 STOP: Json = {"type": "message_stop"}
-
-
-# --- both ways give the same ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", WHOLE)
-def test_folded_stream_is_the_whole_answer(name: str) -> None:
-    chunks = stream(name)
-    assert plain(fold(chunks)) == plain(whole(name).choices)
-    assert [chunk.usage for chunk in chunks if chunk.usage is not None] == [whole(name).usage]
-    assert chunks[-1].extra == whole(name).extra == {"service_tier": "default"}
-
-
-def outcome(name: str, *edges: int) -> Any:
-    try:
-        return stream(name, *edges)
-    except GatewayError as error:
-        return (error.status, error.code, error.message)
-
-
-@pytest.mark.parametrize("name", STREAMS)
-def test_stream_cut_at_every_byte_gives_the_same_chunks(name: str) -> None:
-    size = (FIXTURES / f"{name}.sse").stat().st_size
-    assert outcome(name, *range(size)) == outcome(name)
-
-
-@given(st.sampled_from(STREAMS), st.lists(st.integers(0, 5000), max_size=8))
-@settings(max_examples=150, deadline=None)
-def test_stream_split_anywhere_gives_the_same_chunks(name: str, places: list[int]) -> None:
-    size = (FIXTURES / f"{name}.sse").stat().st_size
-    assert outcome(name, *(min(place, size) for place in places)) == outcome(name)
-
-
-@pytest.mark.parametrize("end", [b"\r\n", b"\r"])
-def test_line_ends_of_proxies_change_nothing(end: bytes) -> None:
-    data = (FIXTURES / "tools.sse").read_bytes().replace(b"\n", end)
-    assert read(anthropic.open_stream(PLAIN, route()), data) == stream("tools")
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------
@@ -176,14 +100,14 @@ def test_calls_without_text_have_no_content() -> None:
 def test_names_come_back_as_the_client_gave_them() -> None:
     tool: Json = {"type": "function", "function": {"name": "files.read/all"}}
     mine = request(tools=[tool])
-    sent = json.loads(anthropic.build_request(mine, route()).body)["tools"][0]["name"]
+    sent = json.loads(anthropic.build_request(mine, ROUTE).body)["tools"][0]["name"]
     assert sent != "files.read/all"
     block: Json = {"type": "tool_use", "id": "t", "name": sent, "input": {}}
     body = json.dumps({"content": [block], "stop_reason": "tool_use"}).encode()
-    (choice,) = anthropic.parse_response(body, mine, route()).choices
+    (choice,) = anthropic.parse_response(body, mine, ROUTE).choices
     assert choice["message"]["tool_calls"][0]["function"]["name"] == "files.read/all"
     opened = events(START, {"type": "content_block_start", "index": 0, "content_block": block})
-    chunks = [*anthropic.open_stream(mine, route()).feed(opened)]
+    chunks = [*anthropic.open_stream(mine, ROUTE).feed(opened)]
     assert chunks[1].choices[0]["delta"]["tool_calls"][0]["function"]["name"] == "files.read/all"
 
 
@@ -245,7 +169,7 @@ FINISH = {
 def test_stop_reason_is_one_of_openais_both_ways(native: str | None, openais: str) -> None:
     assert answer(stop=native).choices[0]["finish_reason"] == openais
     ended = {"type": "message_delta", "delta": {"stop_reason": native}}
-    (choice,) = fold(read(anthropic.open_stream(PLAIN, route()), events(START, ended, STOP)))
+    (choice,) = fold(read(anthropic.open_stream(PLAIN, ROUTE), events(START, ended, STOP)))
     assert choice["finish_reason"] == openais
 
 
@@ -254,7 +178,7 @@ def test_call_cut_by_the_length_is_not_called_whole() -> None:
     assert answer(call, stop="max_tokens").choices[0]["finish_reason"] == "length"
     opened: Json = {"type": "content_block_start", "index": 0, "content_block": call}
     ended = {"type": "message_delta", "delta": {"stop_reason": "max_tokens"}}
-    chunks = read(anthropic.open_stream(PLAIN, route()), events(START, opened, ended, STOP))
+    chunks = read(anthropic.open_stream(PLAIN, ROUTE), events(START, opened, ended, STOP))
     assert chunks[-1].choices[0]["finish_reason"] == "length"
 
 
@@ -274,7 +198,7 @@ def test_thinking_is_part_of_the_output() -> None:
 def test_counts_are_of_the_whole_so_far_and_replace_each_other() -> None:
     usage: list[Json] = [{"output_tokens": 5}, {"output_tokens": 9, "input_tokens": 4, "cache_read_input_tokens": None}]
     steps = [{"type": "message_delta", "delta": {}, "usage": counts} for counts in usage]
-    chunks = read(anthropic.open_stream(PLAIN, route()), events(START, *steps, STOP))
+    chunks = read(anthropic.open_stream(PLAIN, ROUTE), events(START, *steps, STOP))
     assert [chunk.usage for chunk in chunks] == [None, Usage(input_tokens=4, output_tokens=9)]
 
 
@@ -291,7 +215,7 @@ def test_service_tier_is_relayed_in_openais_words(native: str, openais: str) -> 
 
 
 def test_role_comes_with_the_first_event() -> None:
-    (first,) = anthropic.open_stream(PLAIN, route()).feed(events(START))
+    (first,) = anthropic.open_stream(PLAIN, ROUTE).feed(events(START))
     assert first.choices[0]["delta"] == {"role": "assistant", "content": ""}
 
 
@@ -303,7 +227,7 @@ def test_input_that_came_whole_is_the_arguments() -> None:
     call: Json = {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}}
     opened: Json = {"type": "content_block_start", "index": 0, "content_block": call}
     closed = {"type": "content_block_stop", "index": 0}
-    (choice,) = fold(read(anthropic.open_stream(PLAIN, route()), events(START, opened, closed, STOP)))
+    (choice,) = fold(read(anthropic.open_stream(PLAIN, ROUTE), events(START, opened, closed, STOP)))
     assert choice["message"]["tool_calls"][0]["function"]["arguments"] == '{"a": 1}'
 
 
@@ -313,48 +237,39 @@ def test_end_without_message_stop_is_an_error() -> None:
     assert caught.value.code == "stream_truncated"
 
 
-@pytest.mark.parametrize("name", STREAMS)
-def test_no_beginning_of_a_stream_is_a_whole_one(name: str) -> None:
-    data = (FIXTURES / f"{name}.sse").read_bytes()
-    last = data.rindex(b"event: ")
-    for end in range(0, last, 97):
-        with pytest.raises(GatewayError):
-            read(anthropic.open_stream(*asked(name)), data[:end])
-
-
 def test_half_a_call_never_finishes() -> None:
     call: Json = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
     opened: Json = {"type": "content_block_start", "index": 0, "content_block": call}
     ended = {"type": "message_delta", "delta": {"stop_reason": "tool_use"}}
     with pytest.raises(UpstreamError) as caught:
-        read(anthropic.open_stream(PLAIN, route()), events(START, opened, ended, STOP))
+        read(anthropic.open_stream(PLAIN, ROUTE), events(START, opened, ended, STOP))
     assert caught.value.code == "stream_truncated"
 
 
 def test_stream_without_an_answer_is_an_error() -> None:
     with pytest.raises(UpstreamError):
-        read(anthropic.open_stream(PLAIN, route()), events(STOP))
+        read(anthropic.open_stream(PLAIN, ROUTE), events(STOP))
 
 
 def test_nothing_counts_after_message_stop() -> None:
     late = {"type": "error", "error": {"type": "api_error", "message": "late"}}
-    assert len(read(anthropic.open_stream(PLAIN, route()), events(START, STOP, late), b"data: oops\n\n")) == 2
+    assert len(read(anthropic.open_stream(PLAIN, ROUTE), events(START, STOP, late), b"data: oops\n\n")) == 2
 
 
 def test_last_blank_line_may_be_missing() -> None:
-    data = (FIXTURES / "text.sse").read_bytes().rstrip()
-    assert read(anthropic.open_stream(PLAIN, route()), data) == stream("text")
+    data = ANTHROPIC.stream("text").rstrip()
+    assert read(anthropic.open_stream(PLAIN, ROUTE), data) == stream("text")
 
 
 def test_error_as_the_first_event_comes_before_any_chunk() -> None:
-    parser = anthropic.open_stream(PLAIN, route())
+    parser = anthropic.open_stream(PLAIN, ROUTE)
     with pytest.raises(OverloadedError, match="Overloaded"):
-        next(parser.feed((FIXTURES / "error_first.sse").read_bytes()))
+        next(parser.feed(ANTHROPIC.stream("error_first")))
 
 
 def test_error_in_mid_stream_keeps_what_came_before() -> None:
-    parser = anthropic.open_stream(PLAIN, route())
-    chunks = parser.feed((FIXTURES / "error_midstream.sse").read_bytes())
+    parser = anthropic.open_stream(PLAIN, ROUTE)
+    chunks = parser.feed(ANTHROPIC.stream("error_midstream"))
     got = [next(chunks) for _ in range(10)]
     with pytest.raises(OverloadedError):
         next(chunks)
@@ -379,9 +294,9 @@ IN_BAND = {
 def test_error_under_200_has_the_status_of_its_type(kind: str, error: type[GatewayError]) -> None:
     body: Json = {"type": "error", "error": {"type": kind, "message": "why"}}
     with pytest.raises(error) as streamed:
-        read(anthropic.open_stream(PLAIN, route()), events(body))
+        read(anthropic.open_stream(PLAIN, ROUTE), events(body))
     with pytest.raises(error) as buffered:
-        anthropic.parse_response(json.dumps(body).encode(), PLAIN, route())
+        anthropic.parse_response(json.dumps(body).encode(), PLAIN, ROUTE)
     assert type(streamed.value) is type(buffered.value) is error
 
 
@@ -389,7 +304,7 @@ def test_error_under_200_has_the_status_of_its_type(kind: str, error: type[Gatew
 
 
 def refused(name: str, status: int, **headers: str) -> GatewayError:
-    return anthropic.parse_error(status, headers, (FIXTURES / f"error_{name}.json").read_bytes())
+    return anthropic.parse_error(status, headers, ANTHROPIC.whole(f"error_{name}"))
 
 
 def test_overload_is_a_503_with_its_wait() -> None:
@@ -440,97 +355,4 @@ def test_error_without_words_is_still_one(body: bytes) -> None:
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"content": "x"}', b'{"content": null}'])
 def test_answer_that_is_none_is_an_error(body: bytes) -> None:
     with pytest.raises(UpstreamError):
-        anthropic.parse_response(body, PLAIN, route())
-
-
-# --- garbage ----------------------------------------------------------------------------------------------------------
-
-WORDS = " ".join(
-    [
-        "type message content_block delta content text thinking signature data tool_use id name input partial_json",
-        "index usage input_tokens output_tokens cache_read_input_tokens output_tokens_details thinking_tokens",
-        "stop_reason stop_details explanation error service_tier",
-    ]
-).split()
-KINDS = " ".join(
-    [
-        "message_start content_block_start content_block_delta content_block_stop message_delta message_stop ping",
-        "error text_delta input_json_delta thinking_delta signature_delta text thinking redacted_thinking tool_use",
-        "message refusal max_tokens overloaded_error",
-    ]
-).split()
-LEAF: st.SearchStrategy[Any] = (
-    st.none()
-    | st.booleans()
-    | st.integers(-1, 3)
-    | st.sampled_from([10**40, 2**63, *KINDS, "\ud800"])
-    | st.floats()
-    | st.text(max_size=4)
-)
-GARBAGE: st.SearchStrategy[Any] = st.recursive(
-    LEAF, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=5)
-)
-BLOCK: st.SearchStrategy[Any] = st.fixed_dictionaries(
-    {"type": st.sampled_from(KINDS)}, optional=dict.fromkeys(("id", "name", "input", "text", "thinking"), GARBAGE)
-)
-EVENT: st.SearchStrategy[Any] = st.fixed_dictionaries(
-    {"type": st.sampled_from(KINDS) | LEAF},
-    optional={
-        "index": st.integers(0, 2) | LEAF,
-        "content_block": BLOCK | GARBAGE,
-        "delta": BLOCK | GARBAGE,
-        "message": GARBAGE,
-        "usage": GARBAGE,
-        "error": GARBAGE,
-    },
-)
-
-
-def survives(work: Callable[[], Any]) -> Any:
-    """What `work` gives; None where it fails as it may."""
-    try:
-        return work()
-    except GatewayError as error:
-        json.dumps(error.envelope(), allow_nan=False)
-        return None
-
-
-def check(usage: Usage | None, choices: Sequence[Json]) -> None:
-    """Whatever came in: what goes on is JSON, and of OpenAI's words."""
-    json.dumps(list(choices), allow_nan=False)
-    assert usage is None or usage.cached_tokens <= usage.input_tokens
-    for choice in choices:
-        assert choice["finish_reason"] in (None, "stop", "length", "tool_calls", "content_filter")
-
-
-@given(st.fixed_dictionaries({"content": st.lists(BLOCK | GARBAGE, max_size=4) | GARBAGE, "usage": GARBAGE}) | GARBAGE)
-@settings(max_examples=200, deadline=None)
-def test_garbage_in_an_answer_raises_nothing_but_our_errors(value: Any) -> None:
-    completion = survives(lambda: anthropic.parse_response(json.dumps(value).encode(), PLAIN, route()))
-    if completion is not None:
-        check(completion.usage, completion.choices)
-
-
-@given(st.lists(EVENT | GARBAGE, max_size=6), st.booleans(), st.booleans())
-@settings(max_examples=300, deadline=None)
-def test_garbage_in_a_stream_raises_nothing_but_our_errors(values: list[Any], ended: bool, by_tool: bool) -> None:
-    data = events(*values, *([STOP] if ended else []))
-    parser = anthropic.AnthropicStream({}, by_tool)
-    got = survives(lambda: read(parser, data))
-    chunks = cast("list[Chunk]", got or [])
-    for chunk in chunks:
-        check(chunk.usage, chunk.choices)
-    assert all(chunk.choices[0]["finish_reason"] is None for chunk in chunks[:-1])
-
-
-@given(st.lists(st.binary(max_size=20) | st.sampled_from([b"data: ", b"\n\n", b"{", b"\r", b"event: x\n"]), max_size=9))
-def test_bytes_in_a_stream_raise_nothing_but_our_errors(pieces: list[bytes]) -> None:
-    survives(lambda: read(anthropic.open_stream(PLAIN, route()), *pieces))
-
-
-@given(GARBAGE, st.integers(100, 999))
-@settings(max_examples=100)
-def test_garbage_in_an_error_is_still_an_error(value: Any, status: int) -> None:
-    error = anthropic.parse_error(status, {}, json.dumps(value).encode())
-    json.dumps(error.envelope(), allow_nan=False)
-    assert error.message
+        anthropic.parse_response(body, PLAIN, ROUTE)

@@ -1,0 +1,56 @@
+"""What holds of every answer that a family reads, however broken what it read."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from gateway.errors import GatewayError
+from gateway.metering import cost_of
+from gateway.types import Chunk, Completion, Json, Usage
+
+FINISH_REASONS = (None, "stop", "length", "tool_calls", "function_call", "content_filter")
+STATUSES = frozenset({400, 404, 413, 429, 502, 503, 504})
+T = TypeVar("T")
+
+
+def survives(work: Callable[[], T]) -> T | None:
+    """What `work` gives; None where it fails as it may, with an error that a client can be told."""
+    try:
+        return work()
+    except GatewayError as error:
+        failure = error
+    json.dumps([failure.envelope(), dict(failure.headers())], allow_nan=False)
+    assert failure.message
+    assert failure.status in STATUSES
+    return None
+
+
+def check_completion(completion: Completion) -> None:
+    """A whole answer has choices in OpenAI's words."""
+    assert completion.choices
+    _check(completion.choices, completion.usage, completion.extra)
+    assert all(choice["finish_reason"] is not None for choice in completion.choices)
+
+
+def check_chunks(chunks: Iterable[Chunk]) -> None:
+    """Chunks as StreamParser promises them: the role first and once, one finish_reason a choice, then no more."""
+    begun: set[int] = set()
+    ended: set[int] = set()
+    for chunk in chunks:
+        _check(chunk.choices, chunk.usage, chunk.extra)
+        for step in chunk.choices:
+            assert step["index"] not in ended, "something came after the end"
+            assert ("role" in step["delta"]) == (step["index"] not in begun), "the role comes first, and once"
+            begun.add(step["index"])
+            if step["finish_reason"] is not None:
+                ended.add(step["index"])
+    assert begun == ended, "a choice never ended"
+
+
+def _check(choices: Sequence[Json], usage: Usage | None, extra: Any) -> None:
+    json.dumps([choices, dict(extra)], allow_nan=False)
+    assert all(choice["finish_reason"] in FINISH_REASONS for choice in choices)
+    if usage is not None:
+        assert usage.cached_tokens + usage.cache_write_tokens <= usage.input_tokens or not usage.input_tokens
+        cost = cost_of(usage, None).usd
+        assert cost is None or cost >= 0

@@ -1,0 +1,111 @@
+"""What every wire family must do with what its provider sends: one test for all, over each family's fixtures.
+
+A family takes part by a line in `support.families.ALL` and its fixtures.
+"""
+
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.errors import GatewayError
+from support.families import ALL, Family, read
+from support.folding import fold, plain
+from support.fuzzing import fuzz_answer, fuzz_error, fuzz_stream
+from support.rules import check_chunks, check_completion, survives
+
+EACH_FAMILY = pytest.mark.parametrize("family", ALL.values(), ids=ALL)
+EACH_PAIR = pytest.mark.parametrize(
+    ("family", "name"), [pytest.param(f, name, id=f"{f.name}-{name}") for f in ALL.values() for name in f.pairs]
+)
+EACH_STREAM = pytest.mark.parametrize(
+    ("family", "name"), [pytest.param(f, name, id=f"{f.name}-{name}") for f in ALL.values() for name in f.streams]
+)
+
+
+def outcome(family: Family, name: str, *edges: int) -> Any:
+    """The chunks of a stream cut at these edges, or the error it ends in."""
+    data = family.stream(name)
+    places = sorted(min(edge, len(data)) for edge in edges)
+    try:
+        return read(family.open(name), *(data[a:b] for a, b in pairwise([0, *places, len(data)])))
+    except GatewayError as error:
+        return (error.status, error.code, error.message)
+
+
+@EACH_PAIR
+def test_folded_stream_is_the_whole_answer(family: Family, name: str) -> None:
+    whole, chunks = family.parse(name), read(family.open(name), family.stream(name))
+    assert plain(fold(chunks)) == plain(whole.choices)
+    assert [chunk.usage for chunk in chunks if chunk.usage is not None][-1:] == [whole.usage][: whole.usage is not None]
+    assert {k: v for chunk in chunks for k, v in chunk.extra.items()} == whole.extra
+
+
+@EACH_PAIR
+def test_what_a_whole_answer_says_keeps_the_rules(family: Family, name: str) -> None:
+    check_completion(family.parse(name))
+    check_chunks(read(family.open(name), family.stream(name)))
+
+
+@EACH_STREAM
+def test_stream_cut_at_every_byte_gives_the_same_chunks(family: Family, name: str) -> None:
+    assert outcome(family, name, *range(len(family.stream(name)))) == outcome(family, name)
+
+
+@EACH_STREAM
+@given(places=st.lists(st.integers(0, 5000), max_size=8))
+@settings(max_examples=20, deadline=None)
+def test_stream_split_anywhere_gives_the_same_chunks(family: Family, name: str, places: list[int]) -> None:
+    assert outcome(family, name, *places) == outcome(family, name)
+
+
+@EACH_PAIR
+def test_no_beginning_of_a_stream_is_a_whole_one(family: Family, name: str) -> None:
+    """Up to the event that completes it, nothing is a whole answer; from there on it is the same one."""
+    events = family.events(name)
+    whole = [
+        survives(lambda end=end: read(family.open(name), family.encode(events[:end]))) for end in range(len(events) + 1)
+    ]
+    ends = [chunks is not None for chunks in whole]
+    assert ends == sorted(ends)
+    assert ends[-1]
+    assert sum(ends) <= 3  # a usage and a [DONE] may come after what makes it whole
+    assert {json.dumps(fold(chunks)) for chunks in whole if chunks} == {json.dumps(fold(whole[-1] or []))}
+
+
+@EACH_FAMILY
+@pytest.mark.parametrize("end", [b"\r\n", b"\r", b"\n"])
+def test_line_ends_of_proxies_change_nothing(family: Family, end: bytes) -> None:
+    if family.suffix != ".sse":
+        return
+    for name in family.streams:
+        data = family.stream(name).replace(b"\r\n", b"\n").replace(b"\n", end)
+        got = survives(lambda data=data, name=name: read(family.open(name), data))
+        assert got == survives(lambda name=name: read(family.open(name), family.stream(name)))
+
+
+# --- what no provider should send -------------------------------------------------------------------------------------
+
+
+@EACH_FAMILY
+@given(data=st.data())
+@settings(max_examples=200, deadline=None)
+def test_changed_answer_is_one_or_our_error(family: Family, data: st.DataObject) -> None:
+    fuzz_answer(family, data)
+
+
+@EACH_FAMILY
+@given(data=st.data())
+@settings(max_examples=200, deadline=None)
+def test_changed_stream_is_one_or_our_error(family: Family, data: st.DataObject) -> None:
+    fuzz_stream(family, data)
+
+
+@EACH_FAMILY
+@given(data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_changed_error_is_an_error_of_ours(family: Family, data: st.DataObject) -> None:
+    fuzz_error(family, data)
