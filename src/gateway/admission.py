@@ -17,10 +17,11 @@ CONCURRENCY_RETRY = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A key with what is left to it."""
+    """A key with what is left to it. Not `checked`: the store was silent, and this is how the key was seen last."""
 
     record: KeyRecord
     balance: Balance
+    checked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,10 @@ def standing_headers(account: Account, now: float) -> Mapping[str, str]:
 
     IETF: draft-ietf-httpapi-ratelimit-headers, "RateLimit-Policy" (quota `q` per window of `w` seconds) and "RateLimit"
     (what remains, `r`, for another `t` seconds).
+    Nothing where it is not known.
     """
+    if not account.checked:
+        return {}
     of, balance = account.record.limits, limits.brought_up(account.balance, account.record.limits, now)
     ends = limits.window_ends(balance)
     rows = [("requests", of.rpm, balance.requests_left), ("tokens", of.tpm, balance.tokens_left)]

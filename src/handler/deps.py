@@ -16,6 +16,7 @@ from gateway.ports import KeyStore, Store, UsageStore
 from handler.credentials import EnvironmentCredentials, ParameterStoreCredentials
 from handler.settings import Settings
 from handler.telemetry import Telemetry
+from stores.fail_open import FailOpenLedger
 from upstream.client import Clocks, UpstreamClient
 
 BUILT_IN_CATALOG = Path(__file__).parent.parent / "catalog.toml"
@@ -53,7 +54,8 @@ def build(settings: Settings) -> House:
         credentials = ParameterStoreCredentials(settings.credentials_path)
     upstream = UpstreamClient(credentials, Clocks())
     clock = SystemClock()
-    edges = Edges(FAMILIES, upstream, keys=store, ledger=store, clock=clock)
+    ledger = FailOpenLedger(store, clock.now) if settings.fail_open else store
+    edges = Edges(FAMILIES, upstream, keys=store, ledger=ledger, clock=clock)
     gateway = Gateway(catalog, edges, stand_in)
 
     async def close() -> None:

@@ -20,6 +20,8 @@ class Settings:
     over the built-in catalog. `credentials_path` is where Parameter Store keeps credentials; without it they are
     environment variables. `echo` lets the echo provider answer. `dev_key` is a key known beforehand, for offline runs:
     SQLite stores take it in, a table never does. `metrics_namespace` turns EMF metrics on.
+    `fail_open` lets requests through without limits while the store does not answer, if this process has seen their
+    key admitted shortly before; else they are refused with 503.
     """
 
     table: str | None = None
@@ -29,6 +31,7 @@ class Settings:
     echo: bool = True
     dev_key: str | None = None
     metrics_namespace: str | None = None
+    fail_open: bool = False
     log_level: str = "INFO"
 
 
@@ -49,6 +52,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         echo=_one_of("TOLLGATE_ECHO", get("ECHO") or ("off" if get("TABLE") else "on"), ("on", "off")) == "on",
         dev_key=get("DEV_KEY"),
         metrics_namespace=get("METRICS_NAMESPACE"),
+        fail_open=_one_of("TOLLGATE_STORE_FAILURE", get("STORE_FAILURE") or "closed", ("closed", "open")) == "open",
         log_level=_one_of("TOLLGATE_LOG_LEVEL", get("LOG_LEVEL") or "INFO", LOG_LEVELS),
     )
 

@@ -30,6 +30,8 @@ class Telemetry:
         else:
             line |= _fields(trace.record)
             self._measure(trace.record)
+        if trace.account is not None and not trace.account.checked:
+            line["limits_checked"] = False
         if trace.unsettled is None:
             self._logger.info("request", extra=line)
         else:

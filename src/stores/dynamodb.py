@@ -13,8 +13,8 @@ from gateway.admission import Account, Hold
 from gateway.keys import AuditEntry, Change, KeyRecord
 from gateway.metering import UsageRecord
 from stores.blocking import BlockingCalls
-from stores.items import USAGE_KEPT, read_usage, usage_place
-from stores.ranges import request_ids
+from stores.items import read_usage, usage_place
+from stores.ranges import is_kept, request_ids
 from stores.table import ContentionError, Table
 from stores.table_keys import TableKeys
 from stores.table_ledger import TableLedger
@@ -98,24 +98,20 @@ class DynamoDBStore:
         records = (read_usage(item) for item in items)
         while some := await self._calls.run(_several, records):
             for record in some:
-                if start <= record.started_at < end and self._is_kept(record):
+                if start <= record.started_at < end and is_kept(record, self._now()):
                     yield record
 
     async def usage_of(self, key_id: str, request_id: str) -> UsageRecord | None:
         """See `UsageStore.usage_of`."""
         item = await self._calls.run(self._table.get, usage_place(key_id, request_id))
         record = read_usage(item) if item else None
-        return record if record and self._is_kept(record) else None
+        return record if record and is_kept(record, self._now()) else None
 
     def close(self) -> None:
         """Wait for calls under way and close the client, unless it was given. Closing again is no error."""
         self._calls.close()
         if self._owns_client:
             self._client.close()
-
-    def _is_kept(self, record: UsageRecord) -> bool:
-        """DynamoDB deletes what has lived its time within days, not at once."""
-        return int(record.started_at) + USAGE_KEPT > self._now()
 
 
 def _several(records: Iterator[UsageRecord]) -> Sequence[UsageRecord]:

@@ -14,6 +14,7 @@ from gateway.metering import UsageRecord
 from stores import columns
 from stores.books import Books, share
 from stores.columns import Plain
+from stores.ranges import USAGE_KEPT
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -22,7 +23,6 @@ Item = dict[str, "AttributeValueTypeDef"]
 Answer = Mapping[str, "AttributeValueTypeDef"]
 
 LISTED: Literal["key"] = "key"  # only keys have the attribute, so only keys are in the index
-USAGE_KEPT = 30 * 24 * 3600  # seconds until a usage record may be deleted by DynamoDB's TTL
 NOTHING: "AttributeValueTypeDef" = {"M": {}}
 
 

@@ -1,4 +1,9 @@
-"""Which request ids can have begun in a stretch of time: ids sort by time, so that records are found by them."""
+"""Usage records in time: which ids can have begun when, as ids sort by time, and how long a record is kept."""
+
+from gateway.metering import UsageRecord
+
+USAGE_KEPT = 30 * 24 * 3600
+"""Seconds from a request's beginning until its usage record is gone."""
 
 CLOCK_MARGIN = 60.0
 """Seconds. An id is made a little before its request's time is noted."""
@@ -9,6 +14,16 @@ def request_ids(start: float, end: float) -> tuple[str, str]:
     hex digits, and more.
     """
     return _id_at(start - CLOCK_MARGIN), _id_at(end + CLOCK_MARGIN)
+
+
+def is_kept(record: UsageRecord, now: float) -> bool:
+    """Whether it is to be read still; stores delete what has lived its time later, each at its own pace."""
+    return int(record.started_at) + USAGE_KEPT > now
+
+
+def no_longer_kept(now: float) -> tuple[str, str]:
+    """Ids between which lie those of requests whose records may be deleted."""
+    return request_ids(0, now - USAGE_KEPT - 2 * CLOCK_MARGIN)
 
 
 def _id_at(seconds: float) -> str:

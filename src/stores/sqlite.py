@@ -18,7 +18,7 @@ from stores import books, changes, rows
 from stores.blocking import BlockingCalls
 from stores.books import Books
 from stores.columns import Plain
-from stores.ranges import request_ids
+from stores.ranges import is_kept, no_longer_kept, request_ids
 from stores.sqlite_file import open_file
 
 READ_AT_ONCE = 500  # usage records that one call brings; other calls come between two of them
@@ -80,13 +80,14 @@ class SQLiteStore:
         after, last = request_ids(start, end)
         while some := await self._calls.run(self._usage, key_id, after, last):
             for record in some:
-                if start <= record.started_at < end:
+                if start <= record.started_at < end and is_kept(record, self._now()):
                     yield record
             after = some[-1].request_id
 
     async def usage_of(self, key_id: str, request_id: str) -> UsageRecord | None:
-        """See `UsageStore.usage_of`. A file keeps its records for good."""
-        return await self._calls.run(self._usage_of, key_id, request_id)
+        """See `UsageStore.usage_of`."""
+        record = await self._calls.run(self._usage_of, key_id, request_id)
+        return record if record and is_kept(record, self._now()) else None
 
     def close(self) -> None:
         """Wait for calls under way and close the file. Closing again is no error."""
@@ -109,6 +110,7 @@ class SQLiteStore:
         with self._writing():
             row = rows.usage_row(record)
             is_new = self._execute(f"{_insert('usage', row)} ON CONFLICT DO NOTHING", row).rowcount == 1
+            self._forget_old(record.key_id)
             used = record if is_new else self._usage_of(record.key_id, record.request_id) or record
             before = self._read(record.key_id)
             if before is None:
@@ -169,6 +171,10 @@ class SQLiteStore:
             {"key_id": key_id, "request_id": request_id},
         ).fetchone()
         return rows.read_usage(row) if row else None
+
+    def _forget_old(self, key_id: str) -> None:
+        old = (key_id, *no_longer_kept(self._now()))
+        self._db.execute("DELETE FROM usage WHERE key_id = ? AND request_id BETWEEN ? AND ?", old)
 
     def _read(self, key_id: str) -> Books | None:
         row = self._execute("SELECT * FROM keys WHERE key_id = :key_id", {"key_id": key_id}).fetchone()

@@ -22,6 +22,7 @@ AT_ONCE = 5  # requests of each process
 ENDS = MINUTE + 50
 WORKER = f"""
 import asyncio, itertools, sys
+from contract.bench import Time
 from contract.examples import hold, request_id, usage
 
 if sys.argv[1] == "sqlite":
@@ -36,7 +37,7 @@ async def client(store, numbers):
         await store.settle(usage(asked.hold_id, tokens=i % 150, usd=f"0.00{{i % 7000:04d}}"), asked)
 
 async def main():
-    store = Store(sys.argv[2])
+    store = Store(sys.argv[2], now=Time())
     numbers = itertools.count(int(sys.argv[3]) * 1_000_000)
     print("begun", flush=True)
     await asyncio.gather(*(client(store, numbers) for _ in range({AT_ONCE})))

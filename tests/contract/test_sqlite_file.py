@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.bench import balance, held, records
+from contract.bench import Time, balance, held, records
 from contract.examples import BY, KEY_ID, NOW, REQUEST, hold, key, usage
 from gateway.keys import KeyRecord
 from gateway.limits import NEVER, UNLIMITED
@@ -22,11 +22,12 @@ PROCESSES = 4
 REQUESTS = 25
 WORKER = f"""
 import asyncio, sys
+from contract.bench import Time
 from contract.examples import hold, usage
 from stores.sqlite import SQLiteStore
 
 async def main():
-    store = SQLiteStore(sys.argv[1])
+    store = SQLiteStore(sys.argv[1], now=Time())
     for i in range({REQUESTS}):
         request_id = f"req-{{sys.argv[2]}}-{{i}}"
         await store.admit(hold(request_id))
@@ -39,13 +40,13 @@ asyncio.run(main())
 
 
 async def test_what_was_written_outlives_the_process(database: Path) -> None:
-    with closing(SQLiteStore(database)) as store:
+    with closing(SQLiteStore(database, now=Time())) as store:
         await store.create(key(limits={"rpm": 2}), BY)
         await store.admit(hold("req-1"))
         await store.settle(usage("req-1"), hold("req-1"))
         before = await store.get(KEY_ID)
         await store.admit(hold("req-2"))
-    with closing(SQLiteStore(database)) as store:
+    with closing(SQLiteStore(database, now=Time())) as store:
         assert before is not None
         assert (await balance(store)).requests_left == before.balance.requests_left - 1 == 0
         assert await held(store) == {"req-2"}
@@ -70,7 +71,7 @@ async def test_a_file_of_the_first_version_is_brought_up_to_date(database: Path)
         )
         old.execute("PRAGMA user_version = 1")
         old.commit()
-    with closing(SQLiteStore(database)) as store:
+    with closing(SQLiteStore(database, now=Time())) as store:
         record = KeyRecord(KEY_ID, key().key_hash, "old", "active", 1_700_000_000)
         assert list(await store.list()) == [record]
         assert (await balance(store)).budget_until == NEVER
@@ -80,7 +81,7 @@ async def test_a_file_of_the_first_version_is_brought_up_to_date(database: Path)
         assert await held(store) == {"req-1"}
         (left,) = await records(store)
         assert (left.provider, left.usage, left.cost.usd) == ("", None, None)
-    with closing(SQLiteStore(database)) as store:
+    with closing(SQLiteStore(database, now=Time())) as store:
         assert await held(store) == {"req-1"}
 
 
@@ -118,7 +119,7 @@ def test_a_newer_file_is_left_alone(database: Path) -> None:
 
 def test_several_processes_share_one_file(database: Path) -> None:
     python = f"import sys; sys.path[:0] = {sys.path!r}\n{WORKER}"
-    with closing(SQLiteStore(database)) as store:
+    with closing(SQLiteStore(database, now=Time())) as store:
         asyncio.run(store.create(key(), BY))
     workers = [
         subprocess.Popen([sys.executable, "-c", python, str(database), str(i)], stdout=subprocess.PIPE, text=True)

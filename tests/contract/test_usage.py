@@ -1,13 +1,17 @@
 """Usage records, in both stores, as they are read back."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from contract.bench import records
+from contract.bench import Time, records
 from contract.examples import KEY_ID, MINUTE, hold, request_id, usage
 from gateway.metering import UsageRecord
 from gateway.ports import Store
+from stores.ranges import USAGE_KEPT
 
 
 def at(seconds: float, number: int = 0) -> UsageRecord:
@@ -61,3 +65,23 @@ async def test_a_reader_may_stop(store: Store) -> None:
     async for record in store.usage(KEY_ID, MINUTE, MINUTE + 10):
         assert record == at(MINUTE, 0)
         break
+
+
+async def test_records_are_kept_for_thirty_days(store: Store, time: Time) -> None:
+    old, young = at(MINUTE + 0.0), at(MINUTE + 100.0)
+    await settled(store, old, young)
+    time.now = old.started_at + USAGE_KEPT - 1
+    assert await records(store) == [old, young]
+    time.now = old.started_at + USAGE_KEPT
+    assert await records(store) == [young]
+    assert await store.usage_of(KEY_ID, old.request_id) is None
+    assert await store.usage_of(KEY_ID, young.request_id) == young
+
+
+async def test_a_file_does_not_grow_for_ever(sqlite: Store, time: Time, database: Path) -> None:
+    await settled(sqlite, *[at(MINUTE + i, i) for i in range(5)])
+    time.now = MINUTE + 2 * USAGE_KEPT
+    new = at(time.now, 9)
+    await settled(sqlite, new)
+    with closing(sqlite3.connect(database)) as file:
+        assert file.execute("SELECT request_id FROM usage").fetchall() == [(new.request_id,)]

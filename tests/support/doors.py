@@ -34,8 +34,7 @@ class Door:
 
     def open_holds(self) -> int:
         """How many requests are admitted and not settled."""
-        with contextlib.closing(sqlite3.connect(self.db)) as db:
-            return db.execute("SELECT count(*) FROM holds").fetchone()[0]
+        return len(records_in(self.db)[1])
 
     def log_of(self, request_id: str) -> dict[str, Any]:
         """The one log line of a request; it is written after the client has its last byte, so it is waited for."""
@@ -51,13 +50,10 @@ class Door:
     def settled(self, request_id: str) -> dict[str, Any]:
         """The request's usage record, when it is there and no hold is left."""
         self.log_of(request_id)
-        with contextlib.closing(sqlite3.connect(self.db)) as db:
-            db.row_factory = sqlite3.Row
-            rows = db.execute("SELECT * FROM usage WHERE request_id = ?", [request_id]).fetchall()
-            holds = db.execute("SELECT count(*) FROM holds WHERE hold_id = ?", [request_id]).fetchone()[0]
-        assert len(rows) == 1
-        assert holds == 0
-        return dict(rows[0])
+        records, holds = records_in(self.db)
+        (record,) = [record for record in records if record["request_id"] == request_id]
+        assert request_id not in holds
+        return record
 
 
 @contextlib.contextmanager
@@ -94,6 +90,15 @@ def open_door(
             process.kill()
             process.wait()
         stdout.close()
+
+
+def records_in(db: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """Every usage record of an SQLite file, and the ids of the holds that are open in it."""
+    with contextlib.closing(sqlite3.connect(db)) as connection:
+        connection.row_factory = sqlite3.Row
+        records = connection.execute("SELECT * FROM usage").fetchall()
+        holds = connection.execute("SELECT hold_id FROM holds").fetchall()
+    return [dict(record) for record in records], [hold["hold_id"] for hold in holds]
 
 
 def _clean() -> dict[str, str]:

@@ -41,6 +41,13 @@ def error(status: int, **fields: Any) -> Script:
 
 TOKENS = [chunk({"role": "assistant", "content": "Four"}), chunk({"content": " score"})]
 END = [chunk({"content": "."}), chunk({}, "stop"), chunk(usage=USAGE), b"data: [DONE]\n\n"]
+HALF_A_CALL = [
+    chunk({"role": "assistant", "content": None}),
+    chunk(
+        {"tool_calls": [{"index": 0, "id": "c1", "type": "function", "function": {"name": "find", "arguments": ""}}]}
+    ),
+    chunk({"tool_calls": [{"index": 0, "function": {"arguments": '{"query": "gett'}}]}),
+]
 HELD = Wait()
 
 SCRIPTS: dict[str, Script] = {
@@ -119,6 +126,8 @@ SCRIPTS: dict[str, Script] = {
     "503": error(503, message="overloaded"),
     "422": Script([b'{"detail":[{"loc":["body"],"msg":"Extra inputs are not permitted"}]}'], 422),
     "redirect": Script([b""], 302, {"location": "http://127.0.0.1:1/"}),
+    "cut-in-a-call": Script([*HALF_A_CALL, Cut()], headers=SSE),
+    "ends-in-a-call": Script(HALF_A_CALL, headers=SSE),
     "stall": Script([TOKENS[0], Wait()], headers=SSE),
     "slow": Script([Wait()]),
 }

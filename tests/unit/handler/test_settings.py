@@ -14,6 +14,7 @@ def test_every_variable_is_read() -> None:
     names = ["TABLE", "DB", "CATALOG", "CREDENTIALS_PATH", "DEV_KEY", "METRICS_NAMESPACE"]
     environ = {f"TOLLGATE_{name}": f"a {name}" for name in names} | {
         "TOLLGATE_ECHO": "on",
+        "TOLLGATE_STORE_FAILURE": "open",
         "TOLLGATE_LOG_LEVEL": "DEBUG",
     }
     assert from_environment(environ) == Settings(
@@ -24,12 +25,14 @@ def test_every_variable_is_read() -> None:
         echo=True,
         dev_key="a DEV_KEY",
         metrics_namespace="a METRICS_NAMESPACE",
+        fail_open=True,
         log_level="DEBUG",
     )
 
 
 def test_empty_variable_is_not_set() -> None:
-    names = ["TABLE", "DB", "CATALOG", "CREDENTIALS_PATH", "ECHO", "DEV_KEY", "METRICS_NAMESPACE", "LOG_LEVEL"]
+    names = ["TABLE", "DB", "CATALOG", "CREDENTIALS_PATH", "ECHO", "DEV_KEY", "METRICS_NAMESPACE", "STORE_FAILURE"]
+    names.append("LOG_LEVEL")
     assert from_environment({f"TOLLGATE_{name}": "" for name in names}) == Settings()
 
 

@@ -1,0 +1,66 @@
+"""What the owner may choose for the minutes in which the store does not answer: known keys go on, without limits."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from gateway import keys
+from gateway.admission import Account, Hold, RefusedError
+from gateway.errors import AuthenticationError, StoreUnavailableError
+from gateway.metering import UsageRecord
+from gateway.ports import Ledger
+from stores.memory import Memory
+
+KNOWN_SECONDS = 900
+"""How long a key that was admitted here counts as known: a key revoked meanwhile works no longer than that."""
+
+
+class FailOpenLedger:
+    """A ledger that lets known keys through where the one behind it does not answer. See `gateway.ports.Ledger`.
+
+    A key is known that this process has admitted, with this very secret, in the last KNOWN_SECONDS; it may still use
+    only its models, and only until it expires. What is used meanwhile is held and settled as soon as the store answers.
+    """
+
+    def __init__(self, ledger: Ledger, now: Callable[[], float]) -> None:
+        self._ledger = ledger
+        self._now = now
+        self._known = Memory[tuple[float, Account]]()
+        self._let_through = Memory[Hold]()
+
+    async def admit(self, hold: Hold) -> Account:
+        """As the store decides; where it is silent, the account as it was last seen, `checked` False."""
+        try:
+            account = await self._ledger.admit(hold)
+        except StoreUnavailableError:
+            account = self._known_account(hold)
+            if account is None:
+                raise
+            self._let_through.note(hold.hold_id, hold)
+            return replace(account, checked=False)
+        self._known.note(hold.key.key_hash, (self._now(), account))
+        return account
+
+    async def settle(self, record: UsageRecord, hold: Hold) -> bool:
+        """A request that was let through is held now, if the store answers again, and then settled like any other."""
+        if self._let_through.recall(hold.hold_id) is not None:
+            await self._hold_late(hold)
+        settled = await self._ledger.settle(record, hold)
+        self._let_through.forget(hold.hold_id)
+        return settled
+
+    def _known_account(self, hold: Hold) -> Account | None:
+        seen_at, account = self._known.recall(hold.key.key_hash) or (0.0, None)
+        if account is None or self._now() - seen_at > KNOWN_SECONDS:
+            return None
+        try:
+            keys.verify(account.record, hold.key, hold.opened_at)
+        except AuthenticationError:
+            return None
+        return account if keys.may_use(account.record, hold.model) else None
+
+    async def _hold_late(self, hold: Hold) -> None:
+        """Where the key has not so much left, the record alone tells of what was used."""
+        try:
+            await self._ledger.admit(hold)
+        except (RefusedError, AuthenticationError):
+            return
