@@ -97,10 +97,10 @@ def usage(
     elif as_json:
         print_json(reading.as_listing(summary))
     else:
-        names = [*groups, "requests", "errors", "input", "output", "cached", "cost USD", "unpriced"]
+        figures = ("requests", "errors", "input", "output", "cached", "cost USD", "unpriced")
         rows = [[*group, *map(str, reading.as_json(total).values())] for group, total in summary.rows]
         blanks = [""] * (len(groups) - 1)
-        print_table(names, rows, ["total", *blanks, *map(str, reading.as_json(summary.total).values())])
+        print_table(groups, rows, figures, ["total", *blanks, *map(str, reading.as_json(summary.total).values())])
 
 
 def _announce(base_url: str, key: str, as_json: bool) -> None:

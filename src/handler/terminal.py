@@ -3,12 +3,14 @@
 import asyncio
 import json
 import os
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -18,6 +20,9 @@ from handler.deps import open_store
 from handler.settings import Settings, from_environment
 
 Result = TypeVar("Result")
+
+PIPE_WIDTH = 160
+"""Columns for who reads a table through a pipe."""
 
 Db = Annotated[Path | None, typer.Option("--db", help="SQLite file.  [env: TOLLGATE_DB; default: tollgate.db]")]
 TableName = Annotated[str | None, typer.Option("--table", help="The deployed table.  [env: TOLLGATE_TABLE]")]
@@ -66,17 +71,21 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value))
 
 
-def print_table(names: Sequence[str], rows: Sequence[Sequence[str]], total: Sequence[str] | None = None) -> None:
-    """Rows under their names and, below a line, their total."""
-    table = Table()
+def print_table(
+    names: Sequence[str], rows: Sequence[Sequence[str]], figures: Sequence[str] = (), total: Sequence[str] | None = None
+) -> None:
+    """Rows under their names and, below a line, their total; those columns that are `figures` come last."""
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     for at, name in enumerate(names):
         table.add_column(name, no_wrap=at == 0, overflow="fold")  # the first is what one copies: it stays whole
+    for name in figures:
+        table.add_column(name, overflow="fold", justify="right")
     for row in rows:
         table.add_row(*row)
     if total is not None:
         table.add_section()
         table.add_row(*total)
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
 
 
 def fail(message: str) -> NoReturn:
