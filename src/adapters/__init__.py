@@ -2,7 +2,13 @@
 
 from collections.abc import Mapping
 
-from adapters import anthropic, echo, openai
+from adapters import anthropic, bedrock, echo, gemini, openai
 from gateway.ports import Adapter
 
-FAMILIES: Mapping[str, Adapter] = {"anthropic": anthropic, "echo": echo, "openai": openai}
+FAMILIES: Mapping[str, Adapter] = {
+    "anthropic": anthropic,
+    "bedrock": bedrock,
+    "echo": echo,
+    "gemini": gemini,
+    "openai": openai,
+}

@@ -21,6 +21,8 @@ from gateway.errors import GatewayError, UpstreamError
 from gateway.routing import Route
 from gateway.types import ChatRequest, Chunk, Completion, Json, UpstreamRequest, Usage
 
+FETCHES_URLS = True
+
 VERSION = "2023-06-01"
 """The version of the API; later ones refuse `temperature` even where it says nothing."""
 BINDING_BETA = "thinking-binding-controls-2026-08-01"

@@ -21,9 +21,9 @@ BUDGETS: Mapping[str, int] = {
 }  # fmt: skip
 """Tokens of thinking that an effort stands for, where a model takes a budget."""
 
-REFUSED = frozenset({
+CHANGES_THE_ANSWER = frozenset({
     "n", "audio", "modalities", "logprobs", "top_logprobs", "functions", "function_call", "web_search_options",
-    "moderation", "plugins",
+    "moderation", "plugins", "stop", "tools", "tool_choice", "response_format",
 })  # fmt: skip
 """Fields that change what the answer is: whoever cannot say one refuses the request. The others are dropped."""
 
@@ -74,12 +74,14 @@ def read(request: ChatRequest, route: Route, said: frozenset[str]) -> Ask:
     declared = {name: getattr(request, name) for name in type(request).model_fields if name != "messages"}
     given = {**extra, **{name: value for name, value in declared.items() if value is not None}}
     ask = Ask(request, given, route.model.capabilities, Losses(request))
-    for name, value in given.items():
-        if name in _SAID_BY_ALL or name in said or asks_nothing(name, value):
+    for name, value in [*given.items()]:
+        known = (name in _SAID_BY_ALL or name in said) and name not in ask.model.unsupported
+        if known or asks_nothing(name, value):
             continue
-        if name in REFUSED:
+        if name in CHANGES_THE_ANSWER:
             raise unsupported(name)
         ask.losses.drop(name)
+        del given[name]
     return ask
 
 

@@ -13,6 +13,8 @@ from gateway.errors import BadRequestError, GatewayError, UpstreamError
 from gateway.routing import Route
 from gateway.types import ChatRequest, Chunk, Completion, Message, UpstreamRequest, Usage
 
+FETCHES_URLS = True
+
 _WORD = re.compile(r"\s*\S+")
 
 

@@ -36,7 +36,9 @@ _PRIVATE = re.compile(
 )
 _NAME = re.compile(r"[\w.:\[\]-]{1,64}", re.ASCII)
 _CONTEXT = re.compile(
-    r"context.{0,10}(length|window|size|limit)|maximum context|too many (input )?tokens|prompt is too long", re.I
+    r"context.{0,10}(length|window|size|limit)|maximum context|too many (input )?tokens|(prompt|input) is too long"
+    r"|input token count.{0,20}exceeds",
+    re.I,
 )
 _CONTENT_FILTER = frozenset({"content_filter", "content_policy_violation"})
 _BAD_CREDENTIAL = re.compile(

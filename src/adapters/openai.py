@@ -4,6 +4,7 @@ Unknown request fields pass through. Answers are normalised, because compatible 
 reference, "The chat completion object" and "The chat completion chunk object", for the shape aimed at.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -11,11 +12,13 @@ from typing import Any
 
 from adapters.events import EventStream
 from adapters.failures import failure, retry_after
-from adapters.fidelity import Losses
+from adapters.openai_request import build_body, by_tool
 from adapters.shapes import child, children, count, encode, parse_object, text
 from gateway.errors import GatewayError, UpstreamError
 from gateway.routing import Route
 from gateway.types import ChatRequest, Chunk, Completion, Json, UpstreamRequest, Usage
+
+FETCHES_URLS = True
 
 _FINISH_REASONS = {
     "stop": "stop",
@@ -29,40 +32,27 @@ _FINISH_REASONS = {
 }
 """Native finish_reason to OpenAI's; what is not in here is a stop, so that no foreign word reaches a client."""
 
-_ENVELOPE = frozenset({"id", "object", "created", "model", "choices", "usage", "error", "x_groq", "obfuscation"})
-"""Top-level fields of an answer that are the gateway's to say; the others are relayed."""
+_ENVELOPE = frozenset({
+    "id", "object", "created", "model", "choices", "usage", "error", "x_groq", "obfuscation", "prompt_filter_results",
+})  # fmt: skip
+"""Top-level fields of an answer that are the gateway's to say, or of no use to a client; the others are relayed."""
 
 MAX_COST_USD = 1_000_000
 
 
 def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:
-    """The client's body, under the provider's name for the model. Raises BadRequestError for what JSON cannot say."""
-    quirks = route.provider.quirks
-    losses = Losses(request)
-    body = request.wire()
-    for name in [name for name in body if name in quirks.unsupported]:
-        losses.drop(name)
-        del body[name]
-    if not quirks.provider_object:
-        body.pop("provider", None)
-    body["model"] = route.upstream_model
-    if quirks.max_tokens_field is not None and request.output_limit is not None:
-        body.pop("max_tokens", None)
-        body.pop("max_completion_tokens", None)
-        body[quirks.max_tokens_field] = request.output_limit
-    if not quirks.stream_usage:
-        body.pop("stream_options", None)
-    elif request.stream:
-        body["stream_options"] = {**(request.stream_options or {}), "include_usage": True}
+    """The client's body in the provider's dialect. Raises BadRequestError for what the provider or JSON cannot say."""
+    body, dropped = build_body(request, route)
     url = f"{route.provider.base_url.rstrip('/')}/chat/completions"
-    return UpstreamRequest(url, encode(body), dropped=losses.told)
+    return UpstreamRequest(url, encode(body), dropped=dropped)
 
 
 def parse_response(body: bytes, request: ChatRequest, route: Route) -> Completion:
     """A `chat.completion` object. Raises GatewayError for HTML, an error under status 200, or no choices."""
     answer = parse_object(body)
     _raise_if_error(answer)
-    choices = [_whole_choice(choice, position) for position, choice in enumerate(children(answer, "choices"))]
+    source, as_content = text(answer, "id") or "", by_tool(request, route.model.capabilities)
+    choices = [_whole_choice(choice, n, source, as_content) for n, choice in enumerate(children(answer, "choices"))]
     if not choices:
         raise UpstreamError("The provider's answer has no choices.")
     return Completion(choices, _usage(answer), _extra(answer))
@@ -81,7 +71,7 @@ def parse_error(status: int, headers: Mapping[str, str], body: bytes) -> Gateway
 
 def open_stream(request: ChatRequest, route: Route) -> "OpenAIStream":
     """A parser for one stream of `chat.completion.chunk` objects."""
-    return OpenAIStream()
+    return OpenAIStream(by_tool(request, route.model.capabilities))
 
 
 class OpenAIStream(EventStream):
@@ -90,8 +80,10 @@ class OpenAIStream(EventStream):
     The terminal marker is `[DONE]`; a stream whose every choice has its finish_reason may end without it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, by_tool: bool = False) -> None:
         super().__init__()
+        self._by_tool = by_tool
+        self._source = ""
         self._open: dict[int, int] = {}  # index of a choice that has begun and not ended -> tools it has called
         self._finished: set[int] = set()
 
@@ -107,6 +99,7 @@ class OpenAIStream(EventStream):
             return
         event = parse_object(data)
         _raise_if_error(event)
+        self._source = self._source or text(event, "id") or ""
         choices = [step for choice in children(event, "choices") if (step := self._step(choice)) is not None]
         usage = _usage(event)
         if choices or usage is not None:
@@ -118,14 +111,16 @@ class OpenAIStream(EventStream):
         native = text(choice, "finish_reason")
         if index in self._finished or ("delta" not in choice and native is None):
             return None
-        delta = {name: value for name, value in child(choice, "delta").items() if name != "role"}
+        delta = _said(child(choice, "delta"))
         called = self._open.get(index, 0)
         if calls := children(delta, "tool_calls"):
             fragments: list[Json] = []
             for call in calls:
-                fragments.append(_call_fragment(call, called))
+                fragments.append(_call_fragment(call, called, f"{self._source}:{index}"))
                 called = max(called, fragments[-1]["index"] + 1)
             delta["tool_calls"] = fragments
+            if self._by_tool:
+                delta, called = _as_content(delta), 0
         if index not in self._open:
             delta = {"role": "assistant", "content": "", **delta}
         elif not delta and native is None and not choice.get("logprobs"):
@@ -148,29 +143,56 @@ class OpenAIStream(EventStream):
             yield Chunk([{"index": index, "delta": {}, "finish_reason": self._end(index, "stop")}])
 
 
-def _whole_choice(choice: Json, position: int) -> Json:
-    message = child(choice, "message")
-    if not message:
+def _whole_choice(choice: Json, position: int, source: str, by_tool: bool) -> Json:
+    message = _said(child(choice, "message"))
+    if not isinstance(choice.get("message"), dict):
         raise UpstreamError("The provider's answer has a choice without a message.")
-    calls = [_whole_call(call) for call in children(message, "tool_calls")]
+    index = _index(choice, position)
+    calls = [_whole_call(call, n, f"{source}:{index}") for n, call in enumerate(children(message, "tool_calls"))]
+    message = {"content": None, "refusal": None, **message, "role": "assistant"}
+    if calls:
+        message |= {"tool_calls": calls, "content": message["content"] or None}
+    if calls and by_tool:
+        message, calls = _as_content(message), []
     return {
         **choice,
-        "index": _index(choice, position),
-        "message": {
-            "content": None,
-            "refusal": None,
-            **message,
-            "role": "assistant",
-            **({"tool_calls": calls} if calls else {}),
-        },
+        "index": index,
+        "message": message,
         "finish_reason": _finish_reason(text(choice, "finish_reason") or "stop", bool(calls)),
         "logprobs": choice.get("logprobs"),
     }
 
 
-def _whole_call(call: Json) -> Json:
+def _whole_call(call: Json, position: int, source: str) -> Json:
     function = child(call, "function")
-    return {"type": "function", **call, "function": {**function, "arguments": _arguments(function.get("arguments"))}}
+    call = {"type": "function", **call, "id": text(call, "id") or _call_id(source, position)}
+    call.pop("index", None)
+    return {**call, "function": {**function, "arguments": _arguments(function.get("arguments"))}}
+
+
+def _said(message: Json) -> Json:
+    """What a message or a piece of one says, without its role and what is null or no call at all.
+
+    vLLM and OpenRouter say `reasoning` where others say `reasoning_content`: clients find it under either.
+    """
+    said = {name: value for name, value in message.items() if value is not None and name != "role"}
+    if not said.get("tool_calls", True):
+        del said["tool_calls"]
+    if text(said, "reasoning") and not text(said, "reasoning_content"):
+        said["reasoning_content"] = said["reasoning"]
+    return said
+
+
+def _as_content(message: Json) -> Json:
+    """The answer that came as the call of a tool the client knows nothing of."""
+    calls = message.pop("tool_calls")
+    said = "".join(child(call, "function").get("arguments") or "" for call in calls)
+    return {**message, "content": (text(message, "content") or "") + said}
+
+
+def _call_id(source: str, place: int) -> str:
+    """An id for the call of a server that gives none; the same streamed and whole, as far as `source` is the same."""
+    return f"call_{hashlib.sha256(f'{source}:{place}'.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
 
 
 def _index(item: Json, otherwise: int) -> int:
@@ -178,12 +200,15 @@ def _index(item: Json, otherwise: int) -> int:
     return otherwise if item.get("index") is None else count(item, "index")
 
 
-def _call_fragment(call: Json, called: int) -> Json:
+def _call_fragment(call: Json, called: int, source: str) -> Json:
     """A piece of a tool call, `called` having begun before it. Without an index, a name begins the next call."""
     function = child(call, "function")
-    fragment = {**call, "index": _index(call, called if text(function, "name") else max(0, called - 1))}
-    if "arguments" in function:
-        fragment["function"] = {**function, "arguments": _arguments(function["arguments"])}
+    place = _index(call, called if text(function, "name") else max(0, called - 1))
+    fragment = {**call, "index": place}
+    if place >= called:
+        fragment = {"type": "function", **fragment, "id": text(call, "id") or _call_id(source, place)}
+    if "arguments" in function or place >= called:
+        fragment["function"] = {**function, "arguments": _arguments(function.get("arguments"))}
     return fragment
 
 

@@ -80,6 +80,10 @@ class Turns:
         """The blocks of a message that may itself ask to be cached."""
         return blocks
 
+    def bare_id(self, given: str) -> str:
+        """A call's id without what the family itself has put into it on the way to the client."""
+        return given
+
     # --- the order of things ------------------------------------------------------------------------------------------
 
     def _read_one(self, message: Json, place: str, next_role: str | None) -> None:
@@ -164,9 +168,10 @@ class Turns:
             if name is None:
                 raise unsupported(f"{place}.tool_calls[{index}]", "The model supports calls of functions only.")
             given = text(call, "id") or ""
-            self._uses[given] += 1
-            times = self._uses[given]  # some clients count anew in every turn, and ids must be told apart
-            native = spell(given if times == 1 else f"{given}#{times}", self.foreign, self.longest_id)
+            bare = self.bare_id(given)
+            self._uses[bare] += 1
+            times = self._uses[bare]  # some clients count anew in every turn, and ids must be told apart
+            native = spell(bare if times == 1 else f"{bare}#{times}", self.foreign, self.longest_id)
             self._awaited[given] = (native, name)
             blocks.append(self.call_block(call, name, native, arguments(function.get("arguments"))))
         return blocks

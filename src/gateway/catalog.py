@@ -40,9 +40,23 @@ class Quirks(BaseModel):
     stream_usage: StrictBool = True
     """Whether it understands `stream_options.include_usage`; without it, usage comes unasked or not at all."""
     unsupported: tuple[str, ...] = ()
-    """Request fields it refuses; they are left out, and the client is told."""
-    provider_object: StrictBool = False
-    """Whether it reads OpenRouter's `provider` object, which is for a router and no model."""
+    """Request fields it refuses: those that change the answer are refused here, the others left out and told."""
+    fields: tuple[str, ...] = ()
+    """The only request fields it knows, for one that refuses all others; none: it takes any."""
+    renamed: Mapping[str, str] = {}
+    """Request fields that it knows under another name."""
+    router: StrictBool = False
+    """Whether it reads OpenRouter's fields for a router (`provider`, `models`, `reasoning` and others)."""
+    developer_role: StrictBool = False
+    """Whether it knows that role; to others it is `system`."""
+    cache_marks: StrictBool = True
+    """Whether parts of a message may be marked to be cached."""
+    reasoning_fields: tuple[str, ...] | None = None
+    """The fields of an assistant's message in which it takes reasoning back; none given: whatever the client sends."""
+    thinking_switch: StrictBool = False
+    """Whether thinking is on unless `thinking` turns it off, and then must be given back with every call of a tool."""
+    tool_id_length: Annotated[int, Field(gt=0)] | None = None
+    """It takes ids of tool calls of just so many letters and digits only."""
 
 
 class Provider(BaseModel):
@@ -54,11 +68,15 @@ class Provider(BaseModel):
     """It is told in a header, and so is made of visible ASCII."""
     family: str
     base_url: str = ""
-    auth: Literal["bearer", "header", "none"] = "bearer"
+    """Where it is; `{region}` in it stands for the AWS region."""
+    auth: Literal["bearer", "header", "sigv4", "none"] = "bearer"
+    """How it is opened; `sigv4` signs with the AWS credentials of the gateway itself, which have no name."""
     auth_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] = "authorization"
     """For `auth = "header"`: the header that carries the bare credential."""
     credential: str | None = None
     """The credential's name: an environment variable locally, the last part of the parameter's name in AWS."""
+    region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")] | None = None
+    """The AWS region it is called in; none: the one the gateway runs in."""
     quirks: Quirks = Quirks()
 
     @field_validator("base_url")
@@ -71,7 +89,7 @@ class Provider(BaseModel):
 
     @model_validator(mode="after")
     def _credential_is_named(self) -> "Provider":
-        if self.auth != "none" and not self.credential:
+        if self.auth in ("bearer", "header") and not self.credential:
             raise ValueError(f'auth = "{self.auth}" needs a credential name')
         return self
 
@@ -125,9 +143,13 @@ class Capabilities(BaseModel):
     """Whether it thinks: within a number of tokens, as it sees fit, or so and never not."""
     bound_thinking: StrictBool = False
     """Whether it takes back its thinking only in the very conversation it came from."""
+    least_thinking: Annotated[int, Field(ge=0, strict=True)] = 0
+    """Tokens of thinking below which it cannot go, for one that thinks within a budget; 0: it can do without."""
     efforts: tuple[Effort, ...] = ("low", "medium", "high")
     """The efforts it knows, lowest first."""
     max_output_tokens: Annotated[int, Field(gt=0, strict=True)] | None = None
+    unsupported: tuple[str, ...] = ()
+    """Request fields that this model refuses where others of its provider take them."""
 
 
 class RouteRow(BaseModel):

@@ -10,8 +10,9 @@ from gateway.answers import Envelope
 from gateway.catalog import Catalog, Model
 from gateway.errors import GatewayError, UpstreamError
 from gateway.exchange import Exchange, Trace
+from gateway.images import inlined
 from gateway.metering import cost_of, expected_usage
-from gateway.ports import Adapter, Clock, KeyStore, Ledger, StreamParser, Upstream, UpstreamAnswer
+from gateway.ports import Adapter, Clock, Images, KeyStore, Ledger, StreamParser, Upstream, UpstreamAnswer
 from gateway.routing import Route, find_routes
 from gateway.types import ChatRequest, Chunk, Json
 
@@ -26,6 +27,7 @@ class Edges:
 
     adapters: Mapping[str, Adapter]
     upstream: Upstream
+    images: Images
     keys: KeyStore
     ledger: Ledger
     clock: Clock
@@ -137,6 +139,8 @@ class Gateway:
     async def _call(self, request: ChatRequest, exchange: Exchange) -> Answer | AnswerStream:
         route, clock = exchange.route, self._edges.clock
         adapter = self._edges.adapters[route.provider.family]
+        if not adapter.FETCHES_URLS:
+            request = await inlined(request, self._edges.images)
         upstream_request = adapter.build_request(request, route)
         exchange.dropped = upstream_request.dropped
         exchange.sending(clock.monotonic())

@@ -35,6 +35,11 @@ class StreamParser(Protocol):
 class Adapter(Protocol):
     """A wire family: a module of four pure functions."""
 
+    @property
+    def FETCHES_URLS(self) -> bool:  # noqa: N802 - a module's constant
+        """Whether the provider itself fetches images by their URLs; where not, the gateway puts the image in place."""
+        ...
+
     def build_request(self, request: ChatRequest, route: Route) -> UpstreamRequest:
         """The provider's request. Raises BadRequestError for what this family cannot say."""
         ...
@@ -49,6 +54,14 @@ class Adapter(Protocol):
 
     def open_stream(self, request: ChatRequest, route: Route) -> StreamParser:
         """A parser for this request's stream."""
+        ...
+
+
+class Images(Protocol):
+    """The way out to images that a client names by URL."""
+
+    async def fetch_all(self, wanted: Sequence[tuple[str, str]]) -> Sequence[str]:
+        """Images as data URLs, each wanted as (param, URL). Raises BadRequestError, naming the one not to be had."""
         ...
 
 

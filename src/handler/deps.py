@@ -18,6 +18,7 @@ from handler.settings import Settings
 from handler.telemetry import Telemetry
 from stores.fail_open import FailOpenLedger
 from upstream.client import Clocks, UpstreamClient
+from upstream.images import ImageFetcher
 
 BUILT_IN_CATALOG = Path(__file__).parent.parent / "catalog.toml"
 
@@ -55,11 +56,13 @@ def build(settings: Settings) -> House:
     upstream = UpstreamClient(credentials, Clocks())
     clock = SystemClock()
     ledger = FailOpenLedger(store, clock.now) if settings.fail_open else store
-    edges = Edges(FAMILIES, upstream, keys=store, ledger=ledger, clock=clock)
+    images = ImageFetcher(settings.image_hosts)
+    edges = Edges(FAMILIES, upstream, images, keys=store, ledger=ledger, clock=clock)
     gateway = Gateway(catalog, edges, stand_in)
 
     async def close() -> None:
         await upstream.aclose()
+        await images.aclose()
         store.close()
 
     return House(gateway, store, store, Telemetry(settings.log_level, settings.metrics_namespace), clock, close)

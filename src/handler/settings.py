@@ -21,7 +21,8 @@ class Settings:
     environment variables. `echo` lets the echo provider answer. `dev_key` is a key known beforehand, for offline runs:
     SQLite stores take it in, a table never does. `metrics_namespace` turns EMF metrics on.
     `fail_open` lets requests through without limits while the store does not answer, if this process has seen their
-    key admitted shortly before; else they are refused with 503.
+    key admitted shortly before; else they are refused with 503. `image_hosts` are hosts from which images are fetched
+    although their addresses are not public.
     """
 
     table: str | None = None
@@ -32,6 +33,7 @@ class Settings:
     dev_key: str | None = None
     metrics_namespace: str | None = None
     fail_open: bool = False
+    image_hosts: tuple[str, ...] = ()
     log_level: str = "INFO"
 
 
@@ -53,6 +55,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         dev_key=get("DEV_KEY"),
         metrics_namespace=get("METRICS_NAMESPACE"),
         fail_open=_one_of("TOLLGATE_STORE_FAILURE", get("STORE_FAILURE") or "closed", ("closed", "open")) == "open",
+        image_hosts=tuple((get("IMAGE_HOSTS") or "").replace(",", " ").split()),
         log_level=_one_of("TOLLGATE_LOG_LEVEL", get("LOG_LEVEL") or "INFO", LOG_LEVELS),
     )
 

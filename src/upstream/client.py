@@ -14,6 +14,7 @@ from gateway.errors import UpstreamError, UpstreamTimeoutError
 from gateway.types import UpstreamRequest
 from upstream.auth import Credentials, credential_headers
 from upstream.mirror import MirrorTransport
+from upstream.sigv4 import Signer, in_region, lacks_credentials, lacks_region
 
 DRAIN_SECONDS = 0.05
 """How long an answer's last bytes are waited for when it is let go: read to its end, a connection can be used again."""
@@ -36,6 +37,7 @@ class UpstreamClient:
 
     def __init__(self, credentials: Credentials, clocks: Clocks) -> None:
         self._credentials = credentials
+        self._signer = Signer()
         self._clocks = clocks
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(clocks.connect, read=None),
@@ -48,11 +50,17 @@ class UpstreamClient:
 
     def is_open(self, provider: Provider) -> bool:
         """See Upstream."""
+        if lacks_region(provider) or (provider.auth == "sigv4" and lacks_credentials()):
+            return False
         return provider.credential is None or not self._credentials.is_missing(provider.credential)
 
     async def send(self, request: UpstreamRequest, provider: Provider, deadline: float | None) -> "UpstreamAnswer":
         """See Upstream."""
-        headers = {**request.headers, **await credential_headers(provider, self._credentials)}
+        request = in_region(request, provider)
+        if provider.auth == "sigv4":
+            headers = await self._signer.headers(request, provider)
+        else:
+            headers = {**request.headers, **await credential_headers(provider, self._credentials)}
         now = asyncio.get_running_loop().time()
         end = min(now + self._clocks.total, now + self._clocks.total if deadline is None else deadline)
         first_byte_by = min(now + self._clocks.first_byte, end)

@@ -18,6 +18,7 @@ from gateway.ports import Adapter, StreamParser
 from gateway.routing import Route
 from gateway.sse import EventReader
 from gateway.types import ChatRequest, Chunk, Completion, Json
+from support import aws_event_stream
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SCHEMA: Json = {"type": "object", "properties": {"name": {"type": "string"}}}
@@ -129,4 +130,7 @@ def _json_or_text(data: str) -> Any:
         return data
 
 
-ALL = {name: Family(name, FAMILIES[name], ".sse", sse) for name in ("anthropic",)}
+ALL = {
+    **{name: Family(name, FAMILIES[name], ".sse", sse) for name in ("anthropic", "gemini", "openai")},
+    "bedrock": Family("bedrock", FAMILIES["bedrock"], ".jsonl", aws_event_stream.encode),
+}

@@ -19,6 +19,9 @@ def fold(chunks: Iterable[Chunk]) -> list[Json]:
             )
             assert choice["finish_reason"] is None, "something came after the end"
             choice["finish_reason"] = step["finish_reason"]
+            if logprobs := step.get("logprobs"):
+                before: list[Json] = choice["logprobs"]["content"] if choice["logprobs"] else []
+                choice["logprobs"] = {**logprobs, "content": [*before, *logprobs["content"]]}
             for name, value in step["delta"].items():
                 _add(choice["message"], name, value)
     for choice in built.values():
@@ -29,8 +32,12 @@ def fold(chunks: Iterable[Chunk]) -> list[Json]:
 
 
 def plain(choices: Iterable[Json]) -> list[Json]:
-    """The choices with the arguments of their calls as values: white space in JSON text is no difference."""
-    copies = cast("list[Json]", json.loads(json.dumps(list(choices))))
+    """The choices without fields that OpenAI does not know, and with the arguments of their calls as values: white
+    space in JSON text is no difference.
+    """
+    known = ("index", "message", "finish_reason", "logprobs")
+    said = [{name: choice[name] for name in known} for choice in choices]
+    copies = cast("list[Json]", json.loads(json.dumps(said)))
     for choice in copies:
         for call in choice["message"].get("tool_calls", []):
             call["function"]["arguments"] = json.loads(call["function"]["arguments"])
@@ -53,7 +60,7 @@ def _add_call(calls: list[Json], piece: Json) -> None:
     assert piece["index"] <= len(calls), "a call was left out"
     function = piece["function"]
     if piece["index"] == len(calls):
-        calls.append({"id": piece["id"], "type": piece["type"], "function": dict(function)})
+        calls.append({**{name: value for name, value in piece.items() if name != "index"}, "function": dict(function)})
     else:
         assert "id" not in piece, "an id comes once"
         assert "name" not in function, "a name comes once"

@@ -1,15 +1,17 @@
 """A scripted provider: a server on loopback that sends exactly the bytes, pauses and cuts a test asks for.
 
-The request's `model` names the script. Requests are kept as they came.
+The request's `model`, in its body or else in its path, names the script. Requests are kept as they came.
 """
 
 import asyncio
 import contextlib
 import json
+import re
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 
 class Cut:
@@ -78,8 +80,10 @@ class ScriptedUpstream:
         request_line, *lines = head.strip().split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         body = json.loads(await reader.readexactly(int(headers.get("content-length", "0"))))
-        self.requests.append(Received(request_line.split(" ")[1], headers, body))
-        script = self.scripts[body["model"]]
+        path = request_line.split(" ")[1]
+        self.requests.append(Received(path, headers, body))
+        in_path = re.search(r"/models?/([^/:]+)", path)
+        script = self.scripts[unquote(in_path[1]) if in_path else body["model"]]
         if not script.steps:
             writer.transport.abort()
             return False

@@ -198,6 +198,8 @@ class LinesParser:
 class Lines:
     """A wire family of JSON lines."""
 
+    FETCHES_URLS = True
+
     def build_request(self, request: ChatRequest, route: Route) -> UpstreamRequest:
         if request.n == 7:
             raise BadRequestError("Not seven.", param="n")
@@ -223,6 +225,13 @@ def lines(*values: Any) -> bytes:
 WHOLE = lines("Four", " score.", {"usage": [3, 2]})
 
 
+class NoImages:
+    """Nothing is fetched."""
+
+    async def fetch_all(self, wanted: Sequence[tuple[str, str]]) -> Sequence[str]:
+        raise AssertionError(wanted)
+
+
 @dataclass
 class Stage:
     """A gateway over fakes, and what happened to them."""
@@ -236,7 +245,7 @@ class Stage:
     def __post_init__(self) -> None:
         self.cellar.records[API_KEY.key_id] = KeyRecord(API_KEY.key_id, API_KEY.key_hash, "n", "active", 1)
         self.out = WayOut(self.line, self.closed_providers)
-        edges = Edges({"lines": Lines()}, self.out, self.cellar, self.cellar, Ticking())
+        edges = Edges({"lines": Lines()}, self.out, NoImages(), self.cellar, self.cellar, Ticking())
         self.gateway = Gateway(CATALOG, edges, self.stand_in)
 
     async def ask(self, key: str = KEY, **body: Any) -> Answer | AnswerStream:

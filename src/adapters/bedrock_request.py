@@ -1,0 +1,255 @@
+"""An OpenAI request as a body for Converse: what it can say, what is dropped, and what is refused.
+
+Sources: AWS, Amazon Bedrock API Reference, "Converse", and the user guide's "Prompt caching" and "Get validated JSON
+results from models". What a model takes is in the catalog; what its maker's models take alone goes by `owned_by`, for
+an inference profile of one's own has a name that tells nothing.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable
+
+from adapters import asking, tools
+from adapters.asking import Ask, Reasoning
+from adapters.bedrock_turns import Conversation, begins_signed, cache_point, tool_name
+from adapters.formats import JSON_TOOL, ONLY_JSON, FormatPlan, format_plan
+from adapters.shapes import child, count, encode, text
+from adapters.strict_schema import is_open, strict_schema
+from gateway.routing import Route
+from gateway.types import ChatRequest, Json
+
+USUAL_MAX_TOKENS = 8192
+"""`maxTokens`, which thinking within a budget needs, for a model whose most is not in the catalog."""
+NO_CALLS = "Answer without calling a tool."
+"""What the model is told where tools must be listed, because it has called some, and none may be called."""
+
+_SAID = frozenset({"user", "safety_identifier", "service_tier", "cache_control"})
+_LEAST_BUDGET = 1024
+_TIERS = frozenset({"default", "priority", "flex", "reserved"})
+_METADATA = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{1,256}", re.ASCII)
+_CLAUDES_MAKER, _NOVAS_MAKER = "anthropic", "amazon"
+_CACHE_POINTS = {_CLAUDES_MAKER: 4, _NOVAS_MAKER: 4}
+"""How many marks of the cache the makers' models take; those of others take none ("Prompt caching")."""
+_NOT_FOR_NOVA = frozenset({"$schema", "title", "description", "additionalProperties"})
+"""With these around a tool's schema Nova passes the tool over (AWS, Amazon Nova User Guide, "Troubleshooting tool
+calls").
+"""
+
+
+def build_body(request: ChatRequest, route: Route) -> tuple[Json, tuple[str, ...]]:
+    """The body, and what of the request is not in it. Raises BadRequestError for what changes the answer."""
+    ask = asking.read(request, route, _SAID)
+    maker = route.model.owned_by
+    wanted = asking.reasoning(ask)
+    plan = format_plan(request, route.model.capabilities)
+    may_think = wanted.on is True or (wanted.on is None and ask.model.thinking != "budget")
+    conversation = Conversation(ask.model, ask.losses, replay=may_think and ask.model.thinking != "none")
+    conversation.read(request.messages)
+    body: Json = {"messages": conversation.messages, "system": conversation.system}
+    _write_tools(ask, body, plan, maker)
+    _write_format(ask, body, plan)
+    _write_limits(ask, body)
+    _write_thinking(ask, body, wanted, plan)
+    _write_sampling(ask, body, maker)
+    _write_rest(ask, body)
+    _limit_points(ask, body, _CACHE_POINTS.get(maker, 0))
+    if not body["system"]:
+        del body["system"]
+    return body, ask.losses.told
+
+
+def tool_names(request: ChatRequest) -> dict[str, str]:
+    """Bedrock's spelling of every tool of this request, and the client's."""
+    return {tool_name(name): name for name in tools.all_names(request)}
+
+
+def _native(body: Json) -> Json:
+    """What goes past Converse to the model, in its own words."""
+    return body.setdefault("additionalModelRequestFields", {})
+
+
+# --- tools ------------------------------------------------------------------------------------------------------------
+
+
+def _write_tools(ask: Ask, body: Json, plan: FormatPlan, maker: str) -> None:
+    """Without tools Converse takes no calls in the conversation either, and it knows no choice of none."""
+    if plan == "tool":
+        wanted = child(ask.request.response_format or {}, "json_schema")
+        spec = _spec(JSON_TOOL, text(wanted, "description"), wanted["schema"], maker)
+        body["toolConfig"] = {"tools": [spec], "toolChoice": {"tool": {"name": JSON_TOOL}}}
+        return
+    functions = tools.functions(ask)
+    if not functions or tools.choice(ask).mode == "none":
+        called = tools.called_names(ask.request.messages)
+        if not called:
+            return
+        body["system"].append({"text": NO_CALLS})
+        if not functions:
+            nothing: Json = {"type": "object", "properties": {}}
+            body["toolConfig"] = {"tools": [_spec(tool_name(name), None, nothing, maker) for name in called]}
+            return
+    body["toolConfig"] = {"tools": [block for function in functions for block in _tool(ask, function, maker)]}
+    _write_choice(ask, body, maker == _CLAUDES_MAKER)
+
+
+def _tool(ask: Ask, function: tools.Function, maker: str) -> list[Json]:
+    spec = _spec(tool_name(function.name), function.description, function.parameters, maker)
+    if function.strict:
+        if ask.model.json_schema and not is_open(function.parameters):
+            spec["toolSpec"] |= {"strict": True, "inputSchema": {"json": strict_schema(function.parameters)}}
+        else:
+            ask.losses.drop("tools.function.strict")
+    point = cache_point(function.tool) or cache_point(child(function.tool, "function"))
+    if point and maker != _CLAUDES_MAKER:
+        ask.losses.drop("cache_control")
+        return [spec]
+    return [spec, *point]
+
+
+def _spec(name: str, description: str | None, schema: Json, maker: str) -> Json:
+    if maker == _NOVAS_MAKER:
+        schema = {keyword: value for keyword, value in schema.items() if keyword not in _NOT_FOR_NOVA}
+    described = {"description": description} if description and description.strip() else {}
+    return {"toolSpec": {"name": name, **described, "inputSchema": {"json": schema}}}
+
+
+def _write_choice(ask: Ask, body: Json, is_claude: bool) -> None:
+    """`toolChoice`; where calls in parallel are forbidden, Claude's own `tool_choice`, as there may not be both."""
+    wanted = tools.choice(ask)
+    one_by_one = ask.given.get("parallel_tool_calls") is False and wanted.mode != "none"
+    name = tool_name(wanted.named) if wanted.named is not None else None
+    if one_by_one and is_claude:
+        kind = {"type": "tool", "name": name} if name else {"type": "any" if wanted.mode == "any" else "auto"}
+        _native(body)["tool_choice"] = {**kind, "disable_parallel_tool_use": True}
+        return
+    if one_by_one:
+        ask.losses.drop("parallel_tool_calls")
+    if name:
+        body["toolConfig"]["toolChoice"] = {"tool": {"name": name}}
+    elif wanted.mode == "any":
+        body["toolConfig"]["toolChoice"] = {"any": {}}
+
+
+# --- format and thinking ----------------------------------------------------------------------------------------------
+
+
+def _write_format(ask: Ask, body: Json, plan: FormatPlan) -> None:
+    if plan == "words":
+        body["system"].append({"text": ONLY_JSON})
+    elif plan == "native":
+        wanted = child(ask.request.response_format or {}, "json_schema")
+        definition = {"schema": encode(strict_schema(wanted["schema"])).decode()}
+        if name := text(wanted, "name"):
+            definition["name"] = tool_name(name)
+        if described := text(wanted, "description"):
+            definition["description"] = described
+        body["outputConfig"] = {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": definition}}}
+
+
+def _write_limits(ask: Ask, body: Json) -> None:
+    limits: Json = {}
+    if most := asking.output_limit(ask):
+        limits["maxTokens"] = most
+    if stops := asking.stop_sequences(ask):
+        limits["stopSequences"] = stops
+    body["inferenceConfig"] = limits
+
+
+def _write_thinking(ask: Ask, body: Json, wanted: Reasoning, plan: FormatPlan) -> None:
+    kind = ask.model.thinking
+    if wanted.on is None:
+        return
+    if wanted.on is False:
+        if kind == "always":
+            body.setdefault("outputConfig", {})["effort"] = ask.model.efforts[0]
+            ask.losses.replace(wanted.field, ask.model.efforts[0])
+        elif kind == "adaptive":
+            _native(body)["thinking"] = {"type": "disabled"}
+    elif kind == "none":
+        ask.losses.drop(wanted.field)
+    elif kind == "budget":
+        _write_budget(ask, body, wanted, plan)
+    else:
+        if wanted.budget:
+            ask.losses.drop(f"{wanted.field}.max_tokens")
+        _native(body)["thinking"] = {"type": "adaptive", "display": "omitted" if wanted.hidden else "summarized"}
+        if wanted.effort is not None:
+            body.setdefault("outputConfig", {})["effort"] = asking.known_effort(ask, wanted)
+
+
+def _write_budget(ask: Ask, body: Json, wanted: Reasoning, plan: FormatPlan) -> None:
+    """Thinking within a budget; dropped where the model refuses it, which the client is told."""
+    most = body["inferenceConfig"].get("maxTokens") or ask.model.max_output_tokens or USUAL_MAX_TOKENS
+    budget = min(wanted.budget or asking.BUDGETS[wanted.effort or "medium"], most // 2)
+    forced = plan == "tool" or tools.choice(ask).mode in ("any", "named")
+    continues = body["messages"][-1]["role"] == "assistant"
+    if forced or continues or budget < _LEAST_BUDGET or not begins_signed(body["messages"]):
+        ask.losses.drop(wanted.field)
+        return
+    body["inferenceConfig"]["maxTokens"] = most
+    hidden = {"display": "omitted"} if wanted.hidden else {}
+    _native(body)["thinking"] = {"type": "enabled", "budget_tokens": budget, **hidden}
+
+
+# --- the rest ---------------------------------------------------------------------------------------------------------
+
+
+def _write_sampling(ask: Ask, body: Json, maker: str) -> None:
+    """Temperature up to 1. Claude takes one of temperature and top_p, and nothing but its default, 1, when it thinks;
+    others have defaults of their own. For top_k Converse has no word, but Claude and Nova have.
+    """
+    is_claude = maker == _CLAUDES_MAKER
+    config = body["inferenceConfig"]
+    thinks = child(child(body, "additionalModelRequestFields"), "thinking").get("type") in ("enabled", "adaptive")
+    for name, native in (("temperature", "temperature"), ("top_p", "topP")):
+        value = ask.given.get(name)
+        if value is None or (is_claude and value == 1):
+            continue
+        if thinks or not ask.model.sampling or (is_claude and "temperature" in config):
+            ask.losses.drop(name)
+        else:
+            if value > 1:
+                ask.losses.replace(name, 1)
+            config[native] = min(value, 1)
+    if not config:
+        del body["inferenceConfig"]
+    top_k = count(ask.given, "top_k")
+    if top_k and is_claude and ask.model.sampling and not thinks:
+        _native(body)["top_k"] = top_k
+    elif top_k and maker == _NOVAS_MAKER:
+        _native(body)["inferenceConfig"] = {"topK": top_k}
+    elif ask.given.get("top_k") is not None:
+        ask.losses.drop("top_k")
+
+
+def _write_rest(ask: Ask, body: Json) -> None:
+    user = text(ask.given, "safety_identifier") or text(ask.given, "user")
+    if user is not None:
+        hashed = hashlib.sha256(user.encode("utf-8", "surrogatepass")).hexdigest()
+        body["requestMetadata"] = {"user": user if _METADATA.fullmatch(user) else hashed}
+    tier = ask.given.get("service_tier")
+    if isinstance(tier, str) and tier in _TIERS:
+        body["serviceTier"] = {"type": tier}
+    elif tier not in (None, "auto"):
+        ask.losses.drop("service_tier")
+    last = body["messages"][-1]["content"]
+    if "cachePoint" not in last[-1]:
+        last += cache_point(ask.given)  # the whole request is to be cached
+
+
+def _limit_points(ask: Ask, body: Json, most: int) -> None:
+    """Of more marks than the model takes the last, which cover the most, stay."""
+    tool_blocks: list[Json] = child(body, "toolConfig").get("tools", [])
+    places = [tool_blocks, body["system"], *(turn["content"] for turn in body["messages"])]
+    surplus = sum("cachePoint" in block for blocks in places for block in blocks) - most
+    if surplus <= 0:
+        return
+    ask.losses.drop("cache_control")
+    for blocks in places:
+        points = [block for block in blocks if "cachePoint" in block][:surplus]
+        surplus -= len(points)
+        blocks[:] = _without(blocks, points)
+
+
+def _without(blocks: Iterable[Json], dropped: list[Json]) -> list[Json]:
+    return [block for block in blocks if not any(block is one for one in dropped)]

@@ -1,0 +1,170 @@
+"""An OpenAI request in the dialect of one compatible server, as its row's quirks and the model's capabilities say.
+
+Fields that nobody has said anything of pass as they are.
+"""
+
+import hashlib
+import string
+from collections.abc import Iterator
+from typing import Any, cast
+
+from adapters import asking
+from adapters.fidelity import Losses, unsupported
+from adapters.formats import JSON_TOOL, format_plan
+from adapters.shapes import child, children, text
+from gateway.catalog import Capabilities, Quirks
+from gateway.routing import Route
+from gateway.types import ChatRequest, Json
+
+ROUTER_FIELDS = (
+    "provider", "models", "route", "transforms", "plugins", "usage", "include_reasoning", "reasoning",
+)  # fmt: skip
+"""Fields for a router (OpenRouter's API reference, "Chat completion"), which a model's own server refuses."""
+
+_ENVELOPE = {"model", "messages", "stream", "stream_options"}
+_CACHE_MARKS = ("cache_control", "prompt_cache_breakpoint")
+_REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details")
+_SAMPLING = ("temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty")
+_ALPHANUMERIC = string.digits + string.ascii_letters
+
+
+def build_body(request: ChatRequest, route: Route) -> tuple[Json, tuple[str, ...]]:
+    """The body, and what of the request is not in it. Raises BadRequestError for what changes the answer."""
+    quirks, model = route.provider.quirks, route.model.capabilities
+    body = request.wire()
+    ask = asking.Ask(request, {**body}, model, Losses(request))
+    body["model"] = route.upstream_model
+    _write_reasoning(body, ask, quirks)
+    _write_format(body, request, model)
+    _write_messages(body, ask, quirks)
+    _write_limit(body, ask, quirks)
+    if not quirks.stream_usage:
+        body.pop("stream_options", None)
+    elif request.stream:
+        body["stream_options"] = {**(request.stream_options or {}), "include_usage": True}
+    _leave_out(body, ask, quirks)
+    for name, here in quirks.renamed.items():
+        if name in body:
+            body[here] = body.pop(name)
+    return body, ask.losses.told
+
+
+def by_tool(request: ChatRequest, model: Capabilities) -> bool:
+    """Whether JSON comes as the call of a tool that the client knows nothing of. Raises BadRequestError."""
+    wanted = (request.response_format or {}).get("type") == "json_schema"
+    return wanted and not model.json_schema and format_plan(request, model) == "tool"
+
+
+def _write_format(body: Json, request: ChatRequest, model: Capabilities) -> None:
+    if not by_tool(request, model):
+        return
+    wanted = child(body.pop("response_format"), "json_schema")
+    described = {"description": wanted["description"]} if text(wanted, "description") else {}
+    body["tools"] = [{"type": "function", "function": {"name": JSON_TOOL, **described, "parameters": wanted["schema"]}}]
+    body["tool_choice"] = {"type": "function", "function": {"name": JSON_TOOL}}
+
+
+def _write_limit(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
+    limit, name = asking.output_limit(ask), quirks.max_tokens_field
+    if limit is None or (name is None and limit == ask.request.output_limit):
+        return
+    given = "max_completion_tokens" if ask.request.max_completion_tokens else "max_tokens"
+    body.pop("max_tokens", None)
+    body.pop("max_completion_tokens", None)
+    body[name or given] = limit
+
+
+def _write_reasoning(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
+    """`reasoning_effort`, of which a model knows some, and the switch that some servers have beside it."""
+    if quirks.router:
+        return
+    for name in ROUTER_FIELDS:
+        value = body.pop(name, None)
+        if name == "plugins" and value:
+            raise unsupported(name)
+    wanted = asking.reasoning(ask)
+    if wanted.on is not None and wanted.field != "thinking":
+        effort = wanted.effort or ("medium" if wanted.on else "none")
+        knows = wanted.on and ask.model.thinking != "none"
+        body["reasoning_effort"] = asking.known_effort(ask, wanted) if knows else effort
+    if quirks.thinking_switch and (wanted.on is False or _forgot_reasoning(body)):
+        if wanted.on is not False:
+            ask.losses.drop("reasoning_effort")
+        body.pop("reasoning_effort", None)
+        body["thinking"] = {"type": "disabled"}
+
+
+def _forgot_reasoning(body: Json) -> bool:
+    """Whether a call of a tool stands in the conversation without the reasoning that led to it."""
+    return any(children(m, "tool_calls") and not text(m, "reasoning_content") for m in children(body, "messages"))
+
+
+def _leave_out(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
+    """What provider or model do not know: dropped and told, or refused where it changes the answer."""
+    unknown = {*quirks.unsupported, *ask.model.unsupported, *(() if ask.model.sampling else _SAMPLING)}
+    if quirks.fields:
+        unknown |= body.keys() - _ENVELOPE - {*quirks.fields, *quirks.renamed}
+    for name in [name for name in body if name in unknown]:
+        value = body.pop(name)
+        if asking.asks_nothing(name, value) or (name in ("temperature", "top_p") and value == 1):
+            continue
+        if name in asking.CHANGES_THE_ANSWER:
+            raise unsupported(name)
+        ask.losses.drop(name)
+
+
+def _write_messages(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
+    for index, message in enumerate(cast("list[Json]", body["messages"])):
+        _write_message(message, quirks)
+        if not ask.model.vision:
+            _refuse_images(message, f"messages[{index}]")
+    if not quirks.cache_marks:
+        for marked in _markable(body):
+            for name in _CACHE_MARKS:
+                if marked.pop(name, None):
+                    ask.losses.drop(name)
+
+
+def _write_message(message: Json, quirks: Quirks) -> None:
+    if message["role"] == "developer" and not quirks.developer_role:
+        message["role"] = "system"
+    if quirks.reasoning_fields is not None:
+        for name in _REASONING_FIELDS:
+            if name not in quirks.reasoning_fields:
+                message.pop(name, None)
+    if quirks.tool_id_length is not None:
+        _respell_ids(message, quirks.tool_id_length)
+
+
+def _markable(body: Json) -> Iterator[Json]:
+    """Everything in a request that may ask to be cached."""
+    yield body
+    for holder in (*children(body, "messages"), *children(body, "tools")):
+        yield holder
+        yield from children(holder, "content")
+        yield child(holder, "function")
+
+
+def _refuse_images(message: Json, place: str) -> None:
+    for index, part in enumerate(children(message, "content")):
+        if part.get("type") == "image_url":
+            raise unsupported(f"{place}.content[{index}].type", "The model sees no images.")
+
+
+def _respell_ids(message: Json, length: int) -> None:
+    if text(message, "tool_call_id"):
+        message["tool_call_id"] = _respelled(message["tool_call_id"], length)
+    for call in children(message, "tool_calls"):
+        call["id"] = _respelled(str(call.get("id")), length)
+
+
+def _respelled(given: Any, length: int) -> str:
+    """The id in so many letters and digits, the same for the same id: a call and its result find each other."""
+    if len(given) == length and given.isascii() and given.isalnum():
+        return given
+    number = int.from_bytes(hashlib.sha256(given.encode("utf-8", "surrogatepass")).digest())
+    digits: list[str] = []
+    for _ in range(length):
+        number, digit = divmod(number, len(_ALPHANUMERIC))
+        digits.append(_ALPHANUMERIC[digit])
+    return "".join(digits)

@@ -1,0 +1,44 @@
+"""Images named by URL, put into the request itself for providers that fetch none."""
+
+from collections.abc import Iterator, Mapping
+
+from gateway.errors import BadRequestError
+from gateway.ports import Images
+from gateway.types import ChatRequest, Message
+
+MAX_IMAGES = 20
+
+
+async def inlined(request: ChatRequest, images: Images) -> ChatRequest:
+    """The request with every image URL replaced by the image. Raises BadRequestError, naming the part."""
+    wanted = list(_image_urls(request))
+    if len(wanted) > MAX_IMAGES:
+        raise BadRequestError(f"At most {MAX_IMAGES} images are fetched for a request.", param="messages")
+    if not wanted:
+        return request
+    fetched = dict(zip(wanted, await images.fetch_all(wanted), strict=True))
+    messages = [_with(message, f"messages[{i}]", fetched) for i, message in enumerate(request.messages)]
+    return request.model_copy(update={"messages": messages})
+
+
+def _image_urls(request: ChatRequest) -> Iterator[tuple[str, str]]:
+    """Where each image is that is named by URL, and its URL."""
+    for i, message in enumerate(request.messages):
+        content = message.get("content")
+        for j, part in enumerate(content if isinstance(content, list) else []):
+            url = (part.get("image_url") or {}).get("url") if part["type"] == "image_url" else None
+            if isinstance(url, str) and url[:4].lower() == "http":
+                yield f"messages[{i}].content[{j}].image_url.url", url
+
+
+def _with(message: Message, place: str, fetched: Mapping[tuple[str, str], str]) -> Message:
+    content = message.get("content")
+    if not isinstance(content, list):
+        return message
+    parts = list(content)
+    for j, part in enumerate(parts):
+        image = part.get("image_url") or {}
+        data = fetched.get((f"{place}.content[{j}].image_url.url", image.get("url", "")))
+        if data is not None:
+            parts[j] = {**part, "image_url": {**image, "url": data}}
+    return {**message, "content": parts}

@@ -1,0 +1,162 @@
+"""The Bedrock family from door to door: the official client on one side, the bytes of Converse behind it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai import APIError, APIStatusError, BadRequestError, OpenAI, RateLimitError
+
+from support.aws_event_stream import encode
+from support.doors import Door, open_door
+from support.upstream import Script, ScriptedUpstream, scripted_upstream
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "bedrock"
+ASK: list[Any] = [{"role": "user", "content": "How many?"}]
+TOOLS: list[Any] = [{"type": "function", "function": {"name": name}} for name in ("get_weather", "get_time")]
+
+
+def script(file: str, status: int = 200, kind: str = "") -> Script:
+    data = (FIXTURES / file).read_bytes()
+    if file.endswith(".jsonl"):
+        frames = encode([json.loads(line) for line in data.splitlines()])
+        return Script([frames], status, {"content-type": "application/vnd.amazon.eventstream"})
+    return Script([data], status, {"content-type": "application/json", "x-amzn-errortype": kind})
+
+
+SCRIPTS = {
+    "us.text-v1:0": script("text.json"),
+    "us.text-stream-v1:0": script("text.jsonl"),
+    "tools": script("tools.json"),
+    "tools-stream": script("tools.jsonl"),
+    "cached-stream": script("cached.jsonl"),
+    "truncated": script("truncated.jsonl"),
+    "error-first": script("error_first.jsonl"),
+    "error-midstream": script("error_midstream.jsonl"),
+    "throttled": script("error_throttling.json", 429, "ThrottlingException:http://internal.amazon.com/x"),
+    "denied": script("error_access.json", 403, "AccessDeniedException"),
+    "too-long": script("error_too_long.json", 400, "ValidationException"),
+}
+
+
+def overlay(url: str) -> str:
+    providers = (
+        f'[providers.bedrock]\nfamily = "bedrock"\nbase_url = "{url}/{{region}}"\nauth = "sigv4"\n'
+        f'[providers.by-key]\nfamily = "bedrock"\nbase_url = "{url}"\ncredential = "AWS_BEARER_TOKEN_BEDROCK"\n'
+    )
+    routes = {**{name: ("bedrock", name) for name in SCRIPTS}, "by-key": ("by-key", "us.text-v1:0")}
+    models = (
+        f'[models."{name}"]\ncreated = 2026-01-01\nowned_by = "tests"\ncontext_length = 1000\n'
+        f'routes = [{{ provider = "{provider}", model = "{model}" }}]\n'
+        for name, (provider, model) in routes.items()
+    )
+    return providers + "".join(models)
+
+
+@pytest.fixture(scope="module")
+def bedrock() -> Iterator[ScriptedUpstream]:
+    with scripted_upstream(SCRIPTS) as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=["asgi", "lambda"])
+def door(
+    request: pytest.FixtureRequest, bedrock: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Door]:
+    folder: Path = tmp_path_factory.mktemp("bedrock")
+    catalog = folder / "overlay.toml"
+    catalog.write_text(overlay(bedrock.url))
+    env = {
+        "TOLLGATE_ECHO": "off",
+        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "s3cret",
+        "AWS_SESSION_TOKEN": "t0ken",
+        "AWS_REGION": "eu-west-3",
+        "AWS_BEARER_TOKEN_BEDROCK": "bedrock-api-key",
+    }
+    with open_door(request.param, folder, catalog, env) as opened:
+        yield opened
+
+
+def test_request_arrives_in_bedrocks_words_and_signed(client: OpenAI, bedrock: ScriptedUpstream) -> None:
+    raw = client.chat.completions.with_raw_response.create(model="us.text-v1:0", messages=ASK, temperature=0.3, seed=7)
+    received = bedrock.requests[-1]
+    assert received.path == "/eu-west-3/model/us.text-v1%3A0/converse"
+    assert received.headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
+    assert "/eu-west-3/bedrock/aws4_request" in received.headers["authorization"]
+    assert received.headers["x-amz-security-token"] == "t0ken"
+    assert received.body == {
+        "messages": [{"role": "user", "content": [{"text": "How many?"}]}],
+        "inferenceConfig": {"temperature": 0.3},
+    }
+    assert raw.parse().choices[0].message.content == "Four score\u2028 and s\u00e9ven \U0001f600."
+    assert raw.headers["x-tollgate-dropped-params"] == "seed"
+
+
+def test_key_of_bedrock_goes_as_a_bearer(client: OpenAI, bedrock: ScriptedUpstream) -> None:
+    client.chat.completions.create(model="by-key", messages=ASK)
+    received = bedrock.requests[-1]
+    assert (received.path, received.headers["authorization"]) == (
+        "/model/us.text-v1%3A0/converse",
+        "Bearer bedrock-api-key",
+    )
+
+
+def test_text_is_streamed_with_its_usage(client: OpenAI, bedrock: ScriptedUpstream) -> None:
+    chunks = [
+        *client.chat.completions.create(
+            model="us.text-stream-v1:0", messages=ASK, stream=True, stream_options={"include_usage": True}
+        )
+    ]
+    assert bedrock.requests[-1].path.endswith("/converse-stream")
+    assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == (
+        "Four score\u2028 and s\u00e9ven \U0001f600."
+    )
+    assert chunks[-1].usage is not None
+    assert (chunks[-1].usage.prompt_tokens, chunks[-1].usage.completion_tokens) == (11, 9)
+
+
+def test_tools_are_called_and_answered(client: OpenAI, bedrock: ScriptedUpstream) -> None:
+    whole = client.chat.completions.create(model="tools", messages=ASK, tools=TOOLS).choices[0]
+    with client.chat.completions.stream(model="tools-stream", messages=ASK, tools=TOOLS) as stream:
+        streamed = stream.get_final_completion().choices[0]
+    assert whole.finish_reason == streamed.finish_reason == "tool_calls"
+    calls = streamed.message.tool_calls or []
+    assert [call.id for call in whole.message.tool_calls or []] == [call.id for call in calls]
+    results: list[Any] = [{"role": "tool", "tool_call_id": call.id, "content": "7"} for call in calls]
+    turn: Any = streamed.message.model_dump(exclude_none=True, include={"role", "content", "tool_calls"})
+    client.chat.completions.create(model="us.text-v1:0", messages=[*ASK, turn, *results], tools=TOOLS)
+    sent = bedrock.requests[-1].body["messages"]
+    uses = [block["toolUse"] for block in sent[1]["content"][1:]]
+    assert [use["toolUseId"] for use in uses] == [call.id for call in calls]
+    assert uses[0]["input"] == {"location": "Z\u00fcrich, CH", "days": 3}
+    assert [block["toolResult"]["toolUseId"] for block in sent[2]["content"]] == [call.id for call in calls]
+
+
+@pytest.mark.parametrize(("model", "stream"), [("error-first", True), ("throttled", True), ("throttled", False)])
+def test_throttling_is_a_429_before_anything_was_sent(client: OpenAI, model: str, stream: bool) -> None:
+    with pytest.raises(RateLimitError, match="please wait before trying again"):
+        client.chat.completions.create(model=model, messages=ASK, stream=stream)
+
+
+def test_gateways_own_trouble_is_a_502_that_tells_no_account(client: OpenAI) -> None:
+    with pytest.raises(APIStatusError) as caught:
+        client.chat.completions.create(model="denied", messages=ASK)
+    assert (caught.value.status_code, caught.value.code) == (502, "upstream_auth")
+    assert "123456789012" not in str(caught.value)
+
+
+def test_prompt_too_long_has_openais_code(client: OpenAI) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        client.chat.completions.create(model="too-long", messages=ASK)
+    assert caught.value.code == "context_length_exceeded"
+
+
+@pytest.mark.parametrize(("model", "words"), [("truncated", "cut"), ("error-midstream", "The model stopped")])
+def test_stream_that_breaks_never_finishes(client: OpenAI, model: str, words: str) -> None:
+    chunks = client.chat.completions.create(model=model, messages=ASK, stream=True)
+    reasons: list[Any] = []
+    with pytest.raises(APIError, match=words):
+        reasons.extend(choice.finish_reason for chunk in chunks for choice in chunk.choices)
+    assert set(reasons) == {None}

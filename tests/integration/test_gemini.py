@@ -1,0 +1,164 @@
+"""The Gemini family from door to door: the official client on one side, the bytes of generateContent behind it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai import APIError, BadRequestError, InternalServerError, OpenAI, RateLimitError
+
+from support.doors import Door, open_door
+from support.upstream import Script, ScriptedUpstream, scripted_upstream
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "gemini"
+ASK: list[Any] = [{"role": "user", "content": "How many?"}]
+TOOLS: list[Any] = [{"type": "function", "function": {"name": name}} for name in ("get_weather", "get_time")]
+
+
+def script(file: str, status: int = 200) -> Script:
+    kind = "text/event-stream" if file.endswith(".sse") else "application/json; charset=UTF-8"
+    return Script([(FIXTURES / file).read_bytes()], status, {"content-type": kind})
+
+
+SCRIPTS = {
+    "text": script("text.json"),
+    "text-stream": script("text.sse"),
+    "tools": script("tools.json"),
+    "tools-stream": script("tools.sse"),
+    "blocked-stream": script("blocked_prompt.sse"),
+    "truncated": script("truncated.sse"),
+    "error-first": script("error_first.sse"),
+    "bad-key": script("error_key.json", 400),
+    "rate-limit": script("error_rate_limit.json", 429),
+}
+
+
+def overlay(url: str) -> str:
+    provider = (
+        f'[providers.google]\nfamily = "gemini"\nbase_url = "{url}/v1beta"\nauth = "header"\n'
+        'auth_header = "x-goog-api-key"\ncredential = "GOOGLE_API_KEY"\n'
+    )
+    models = (
+        f'[models."{name}"]\ncreated = 2026-01-01\nowned_by = "tests"\ncontext_length = 1000\n'
+        f'capabilities = {{ thinking = "always" }}\n'
+        f'routes = [{{ provider = "google", model = "{name}" }}]\n'
+        for name in SCRIPTS
+    )
+    return provider + "".join(models)
+
+
+@pytest.fixture(scope="module")
+def gemini() -> Iterator[ScriptedUpstream]:
+    with scripted_upstream(SCRIPTS) as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=["asgi", "lambda"])
+def door(
+    request: pytest.FixtureRequest, gemini: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Door]:
+    folder: Path = tmp_path_factory.mktemp("gemini")
+    catalog = folder / "overlay.toml"
+    catalog.write_text(overlay(gemini.url))
+    env = {"GOOGLE_API_KEY": "AIza-secret", "TOLLGATE_ECHO": "off"}
+    with open_door(request.param, folder, catalog, env) as opened:
+        yield opened
+
+
+def test_request_arrives_in_googles_words(client: OpenAI, gemini: ScriptedUpstream) -> None:
+    raw = client.chat.completions.with_raw_response.create(
+        model="text", messages=ASK, temperature=0.3, frequency_penalty=1
+    )
+    received = gemini.requests[-1]
+    assert received.path == "/v1beta/models/text:generateContent"
+    assert received.headers["x-goog-api-key"] == "AIza-secret"
+    assert "authorization" not in received.headers
+    assert received.body == {
+        "contents": [{"role": "user", "parts": [{"text": "How many?"}]}],
+        "generationConfig": {"temperature": 0.3},
+    }
+    answer = raw.parse()
+    assert answer.choices[0].message.content == "Four score\u2028 and s\u00e9ven \U0001f600."
+    assert answer.usage is not None
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (7, 9)
+    assert raw.headers["x-tollgate-dropped-params"] == "frequency_penalty"
+
+
+def test_text_is_streamed_with_its_finish_and_usage(client: OpenAI, gemini: ScriptedUpstream) -> None:
+    options: Any = {"include_usage": True}
+    chunks = [*client.chat.completions.create(model="text-stream", messages=ASK, stream=True, stream_options=options)]
+    assert gemini.requests[-1].path == "/v1beta/models/text-stream:streamGenerateContent?alt=sse"
+    said = [choice.delta.content or "" for chunk in chunks for choice in chunk.choices]
+    assert "".join(said) == "Four score\u2028 and s\u00e9ven \U0001f600."
+    assert [choice.finish_reason for chunk in chunks for choice in chunk.choices][-2:] == [None, "stop"]
+    assert [chunk.usage.total_tokens for chunk in chunks if chunk.usage] == [16]
+
+
+@pytest.mark.parametrize("model", ["tools", "tools-stream"])
+def test_signature_survives_a_client_of_standard_fields(client: OpenAI, gemini: ScriptedUpstream, model: str) -> None:
+    if model == "tools":
+        said = client.chat.completions.create(model=model, messages=ASK, tools=TOOLS).choices[0]
+    else:
+        with client.chat.completions.stream(model=model, messages=ASK, tools=TOOLS) as stream:
+            said = stream.get_final_completion().choices[0]
+    assert said.finish_reason == "tool_calls"
+    calls = [
+        {"id": call.id, "type": "function", "function": {"name": f.name, "arguments": f.arguments}}
+        for call in said.message.tool_calls or []
+        if call.type == "function" and (f := call.function)
+    ]
+    results: list[Any] = [{"role": "tool", "tool_call_id": call["id"], "content": "9"} for call in calls]
+    echo: list[Any] = [*ASK, {"role": "assistant", "content": None, "tool_calls": calls}, *results]
+    client.chat.completions.create(model="text", messages=echo, tools=TOOLS)
+
+    native = json.loads((FIXTURES / "tools.json").read_bytes())["candidates"][0]["content"]
+    assert gemini.requests[-1].body["contents"][1:] == [
+        native,
+        {
+            "role": "user",
+            "parts": [
+                {"functionResponse": {"id": "p3xk9w1q", "name": "get_weather", "response": {"result": "9"}}},
+                {"functionResponse": {"id": "b7m2c4zd", "name": "get_time", "response": {"result": "9"}}},
+            ],
+        },
+    ]
+
+
+def test_blocked_prompt_is_a_choice_that_was_filtered(client: OpenAI) -> None:
+    chunks = client.chat.completions.create(model="blocked-stream", messages=ASK, stream=True)
+    assert [choice.finish_reason for chunk in chunks for choice in chunk.choices] == ["content_filter"]
+
+
+def test_overload_is_a_503_before_anything_was_sent(client: OpenAI) -> None:
+    with pytest.raises(InternalServerError) as caught:
+        client.chat.completions.create(model="error-first", messages=ASK, stream=True)
+    assert (caught.value.status_code, caught.value.code) == (503, "overloaded")
+
+
+def test_rate_limit_says_how_long_to_wait(client: OpenAI) -> None:
+    with pytest.raises(RateLimitError) as caught:
+        client.chat.completions.create(model="rate-limit", messages=ASK)
+    assert caught.value.response.headers["retry-after"] == "17"
+
+
+def test_key_that_google_refuses_is_not_the_clients(client: OpenAI) -> None:
+    with pytest.raises(InternalServerError) as caught:
+        client.chat.completions.create(model="bad-key", messages=ASK)
+    assert caught.value.status_code == 502
+
+
+def test_stream_that_is_cut_never_finishes(client: OpenAI) -> None:
+    chunks = client.chat.completions.create(model="truncated", messages=ASK, stream=True)
+    reasons: list[Any] = []
+    with pytest.raises(APIError, match="cut"):
+        reasons.extend(choice.finish_reason for chunk in chunks for choice in chunk.choices)
+    assert set(reasons) == {None}
+
+
+def test_what_gemini_cannot_say_is_refused_before_it_is_asked(client: OpenAI, gemini: ScriptedUpstream) -> None:
+    asked = len(gemini.requests)
+    with pytest.raises(BadRequestError) as caught:
+        client.chat.completions.create(model="text", messages=ASK, n=9)
+    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "n")
+    assert len(gemini.requests) == asked

@@ -1,0 +1,197 @@
+"""AWS's way in: regions, and signatures that hold over the very bytes that go out."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from gateway.catalog import Provider
+from gateway.errors import UpstreamAuthError
+from gateway.types import UpstreamRequest
+from upstream.client import Clocks, UpstreamClient
+
+SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+SEGMENT = "arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Ainference-profile%2Fus.x.y-v1%3A0"
+
+
+class Safe:
+    async def get(self, name: str) -> str | None:
+        return "s3cret"
+
+    def is_missing(self, name: str) -> bool:
+        return False
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """A machine that has no AWS credentials and may ask nobody for some; a test may set them."""
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "PROFILE", "REGION", "DEFAULT_REGION"):
+        monkeypatch.delenv(f"AWS_{name}", raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    return monkeypatch
+
+
+@pytest.fixture
+def role(environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """What Lambda tells a function."""
+    for name, value in {
+        "ACCESS_KEY_ID": "AKIDEXAMPLE", "SECRET_ACCESS_KEY": SECRET, "SESSION_TOKEN": "t0ken", "REGION": "eu-west-3",
+    }.items():  # fmt: skip
+        environment.setenv(f"AWS_{name}", value)
+    return environment
+
+
+def provider(auth: str = "sigv4", **more: Any) -> Provider:
+    base_url = "https://bedrock-runtime.{region}.amazonaws.com"
+    return Provider.model_validate({"name": "p", "family": "f", "base_url": base_url, "auth": auth, **more})
+
+
+@dataclass
+class Recorder:
+    """A server that keeps the bytes of each request's head, and its body."""
+
+    url: str = ""
+    heads: list[str] = field(default_factory=list[str])
+    bodies: list[bytes] = field(default_factory=list[bytes])
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").strip()
+        length = int(head.lower().partition("content-length: ")[2].partition("\r")[0])
+        self.heads.append(head)
+        self.bodies.append(await reader.readexactly(length))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+
+@contextlib.asynccontextmanager
+async def recording() -> AsyncGenerator[Recorder]:
+    recorder = Recorder()
+    server = await asyncio.start_server(recorder.accept, "127.0.0.1", 0)
+    recorder.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield recorder
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def going_out() -> AsyncGenerator[UpstreamClient]:
+    client = UpstreamClient(Safe(), Clocks())
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+async def call(client: UpstreamClient, url: str, to: Provider, body: bytes = b'{"messages":[]}') -> None:
+    answer = await client.send(UpstreamRequest(url, body), to, None)
+    await answer.read()
+    await answer.aclose()
+
+
+def fields_of(head: str) -> dict[str, str]:
+    return {name.lower(): value for name, _, value in (line.partition(": ") for line in head.split("\r\n")[1:])}
+
+
+# --- signatures -------------------------------------------------------------------------------------------------------
+
+
+async def test_signature_holds_over_the_bytes_that_arrive(role: pytest.MonkeyPatch) -> None:
+    path = f"/model/{SEGMENT}/converse"
+    async with recording() as server, going_out() as client:
+        await call(client, server.url + path, provider(base_url=server.url))
+    (head,), (body,) = server.heads, server.bodies
+    headers = fields_of(head)
+    assert head.startswith(f"POST {path} HTTP/1.1\r\n"), "the path must arrive as it was signed"
+    assert body == b'{"messages":[]}'
+    assert headers["x-amz-security-token"] == "t0ken"
+
+    scope, signed, signature = (
+        part.partition("=")[2] for part in headers["authorization"].removeprefix("AWS4-HMAC-SHA256 ").split(", ")
+    )
+    date = headers["x-amz-date"]
+    assert scope == f"AKIDEXAMPLE/{date[:8]}/eu-west-3/bedrock/aws4_request"
+    assert signed == "content-type;host;x-amz-date;x-amz-security-token"
+    again = AWSRequest("POST", server.url + path, {name: headers[name] for name in signed.split(";")}, body)
+    again.context["timestamp"] = date
+    theirs = SigV4Auth(Credentials("AKIDEXAMPLE", SECRET, "t0ken"), "bedrock", "eu-west-3")
+    canonical = theirs.canonical_request(again)
+    assert canonical.split("\n")[1] == path.replace("%", "%25")
+    assert theirs.signature(theirs.string_to_sign(again, canonical), again) == signature
+
+
+async def test_provider_is_signed_for_in_its_own_region(role: pytest.MonkeyPatch) -> None:
+    async with recording() as server, going_out() as client:
+        await call(client, server.url, provider(base_url=server.url, region="us-west-2"))
+    assert "/us-west-2/bedrock/aws4_request" in server.heads[0]
+
+
+async def test_credentials_that_cannot_be_had_are_the_owners_trouble(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("AWS_REGION", "eu-west-3")
+    async with going_out() as client:
+        with pytest.raises(UpstreamAuthError, match="no AWS credentials for the provider 'p'"):
+            await call(client, "http://127.0.0.1:1/", provider())
+    environment.setenv("AWS_PROFILE", "nowhere")
+    async with going_out() as client:
+        with pytest.raises(UpstreamAuthError, match="cannot be had"):
+            await call(client, "http://127.0.0.1:1/", provider())
+
+
+# --- regions ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("region", "host"), [(None, "eu-west-3"), ("us-west-2", "us-west-2")])
+@pytest.mark.parametrize("auth", ["sigv4", "bearer"])
+async def test_region_stands_in_the_url(role: pytest.MonkeyPatch, region: str | None, host: str, auth: str) -> None:
+    credential = None if auth == "sigv4" else "KEY"
+    async with recording() as server, going_out() as client:
+        base_url = f"{server.url}/{{region}}"
+        to = provider(auth, base_url=base_url, region=region, credential=credential)
+        await call(client, f"{base_url}/model/%7Bregion%7D", to)
+    assert server.heads[0].startswith(f"POST /{host}/model/%7Bregion%7D HTTP/1.1")
+
+
+async def test_region_nobody_knows_is_the_owners_trouble() -> None:
+    async with going_out() as client:
+        with pytest.raises(UpstreamAuthError, match="no AWS region for the provider 'p'"):
+            await call(client, "https://bedrock-runtime.{region}.amazonaws.com/", provider())
+
+
+# --- is it open? ------------------------------------------------------------------------------------------------------
+
+
+async def test_provider_is_open_where_credentials_and_region_are_at_hand(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async with going_out() as client:
+        assert not client.is_open(provider(region="us-west-2"))
+        (tmp_path / "credentials").write_text("[default]\n")
+        assert client.is_open(provider(region="us-west-2"))
+        assert not client.is_open(provider())
+        assert not client.is_open(provider("bearer", credential="KEY"))
+        environment.setenv("AWS_DEFAULT_REGION", "eu-west-3")
+        assert client.is_open(provider())
+        assert client.is_open(provider("bearer", credential="KEY"))
+        (tmp_path / "credentials").unlink()
+        assert not client.is_open(provider())
+        environment.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        assert client.is_open(provider())
+
+
+def test_only_bearers_and_headers_need_the_name_of_a_credential() -> None:
+    assert provider().credential is None
+    with pytest.raises(ValueError, match="needs a credential name"):
+        provider("bearer")
+    with pytest.raises(ValueError, match="region"):
+        provider(region="eu west/3")
