@@ -5,7 +5,7 @@ Fields that nobody has said anything of pass as they are.
 
 import hashlib
 import string
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, cast
 
 from adapters import asking
@@ -24,6 +24,8 @@ ROUTER_FIELDS = (
 _ENVELOPE = {"model", "messages", "stream", "stream_options"}
 _CACHE_MARKS = ("cache_control", "prompt_cache_breakpoint")
 _REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details")
+_MESSAGE_NAME = "messages.name"
+"""How a row says that a provider takes no names of who is speaking."""
 _SAMPLING = ("temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty")
 _ALPHANUMERIC = string.digits + string.ascii_letters
 
@@ -42,7 +44,7 @@ def build_body(request: ChatRequest, route: Route) -> tuple[Json, tuple[str, ...
         body.pop("stream_options", None)
     elif request.stream:
         body["stream_options"] = {**(request.stream_options or {}), "include_usage": True}
-    _leave_out(body, ask, quirks)
+    _leave_out(body, ask, _unknown(body, model, quirks))
     for name, here in quirks.renamed.items():
         if name in body:
             body[here] = body.pop(name)
@@ -75,7 +77,11 @@ def _write_limit(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
 
 
 def _write_reasoning(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
-    """`reasoning_effort`, of which a model knows some, and the switch that some servers have beside it."""
+    """`reasoning_effort`, of which a model knows some, and the switch that some servers have beside it.
+
+    A model that thinks as it sees fit takes no sampling while it does: OpenAI refuses it (guide "Using GPT-5.2"), and
+    DeepSeek passes it over (guide "Thinking Mode").
+    """
     if quirks.router:
         return
     for name in ROUTER_FIELDS:
@@ -84,14 +90,27 @@ def _write_reasoning(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
             raise unsupported(name)
     wanted = asking.reasoning(ask)
     if wanted.on is not None and wanted.field != "thinking":
-        effort = wanted.effort or ("medium" if wanted.on else "none")
-        knows = wanted.on and ask.model.thinking != "none"
-        body["reasoning_effort"] = asking.known_effort(ask, wanted) if knows else effort
-    if quirks.thinking_switch and (wanted.on is False or _forgot_reasoning(body)):
-        if wanted.on is not False:
+        body["reasoning_effort"] = _effort(ask, wanted)
+    thinks = body.get("reasoning_effort", "none") != "none"
+    if quirks.thinking_switch:
+        thinks = wanted.on is not False
+        if thinks and _forgot_reasoning(body):
             ask.losses.drop("reasoning_effort")
-        body.pop("reasoning_effort", None)
-        body["thinking"] = {"type": "disabled"}
+            thinks = False
+        if not thinks:
+            body.pop("reasoning_effort", None)
+            body["thinking"] = {"type": "disabled"}
+    if thinks and ask.model.thinking == "adaptive":
+        _leave_out(body, ask, _SAMPLING)
+
+
+def _effort(ask: asking.Ask, wanted: asking.Reasoning) -> str:
+    if wanted.on is False and ask.model.thinking == "always":
+        ask.losses.replace(wanted.field, ask.model.efforts[0])
+        return ask.model.efforts[0]
+    if wanted.on and ask.model.thinking != "none":
+        return asking.known_effort(ask, wanted)
+    return wanted.effort or ("medium" if wanted.on else "none")
 
 
 def _forgot_reasoning(body: Json) -> bool:
@@ -99,11 +118,16 @@ def _forgot_reasoning(body: Json) -> bool:
     return any(children(m, "tool_calls") and not text(m, "reasoning_content") for m in children(body, "messages"))
 
 
-def _leave_out(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
-    """What provider or model do not know: dropped and told, or refused where it changes the answer."""
-    unknown = {*quirks.unsupported, *ask.model.unsupported, *(() if ask.model.sampling else _SAMPLING)}
+def _unknown(body: Json, model: Capabilities, quirks: Quirks) -> set[str]:
+    """The fields that provider or model do not know."""
+    unknown = {*quirks.unsupported, *model.unsupported, *(() if model.sampling else _SAMPLING)}
     if quirks.fields:
         unknown |= body.keys() - _ENVELOPE - {*quirks.fields, *quirks.renamed}
+    return unknown
+
+
+def _leave_out(body: Json, ask: asking.Ask, unknown: Collection[str]) -> None:
+    """What cannot be said: dropped and told, or refused where it changes the answer."""
     for name in [name for name in body if name in unknown]:
         value = body.pop(name)
         if asking.asks_nothing(name, value) or (name in ("temperature", "top_p") and value == 1):
@@ -116,6 +140,8 @@ def _leave_out(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
 def _write_messages(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
     for index, message in enumerate(cast("list[Json]", body["messages"])):
         _write_message(message, quirks)
+        if _MESSAGE_NAME in quirks.unsupported and message.pop("name", None):
+            ask.losses.drop("name")
         if not ask.model.vision:
             _refuse_images(message, f"messages[{index}]")
     if not quirks.cache_marks:

@@ -10,7 +10,7 @@ import pytest
 
 from adapters import openai
 from gateway.catalog import Model, Provider, Quirks, RouteRow
-from gateway.errors import BadRequestError, GatewayError, RateLimitError, UpstreamAuthError, UpstreamError
+from gateway.errors import GatewayError, RateLimitError, UpstreamAuthError, UpstreamError
 from gateway.routing import Route
 from gateway.sse import encode
 from gateway.types import ChatRequest, Chunk, Json, Usage
@@ -33,107 +33,6 @@ def route(base_url: str = "https://x/v1", **quirks: Any) -> Route:
 
 def request(**fields: Any) -> ChatRequest:
     return ChatRequest.model_validate({"model": "m", "messages": ASK, **fields})
-
-
-def sent(fields: Json, **quirks: Any) -> Json:
-    body = json.loads(openai.build_request(request(**fields), route(**quirks)).body)
-    assert body.pop("model") == "up"
-    assert body.pop("messages") == ASK
-    return body
-
-
-# --- what the provider is asked ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("base_url", ["https://x/v1", "https://x/v1/"])
-def test_request_goes_to_chat_completions_under_the_base_url(base_url: str) -> None:
-    built = openai.build_request(request(), route(base_url))
-    assert (built.method, built.url) == ("POST", "https://x/v1/chat/completions")
-    assert built.headers == {"content-type": "application/json"}
-
-
-def test_unknown_fields_pass_and_what_was_not_given_stays_away() -> None:
-    fields: Json = {"top_k": 7, "stop": ["a"], "metadata": {"a": None}, "temperature": 0.5}
-    assert sent(fields) == fields
-
-
-def test_nulls_inside_a_message_are_kept() -> None:
-    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    messages: list[Any] = [*ASK, {"role": "assistant", "content": None, "tool_calls": [call], "reasoning_content": "r"}]
-    assert json.loads(openai.build_request(request(messages=messages), route()).body)["messages"] == messages
-
-
-def test_whole_numbers_stay_whole() -> None:
-    assert '"temperature":1' in openai.build_request(request(temperature=1), route()).body.decode().replace(".0", "")
-    assert b'"seed":9007199254740993' in openai.build_request(request(seed=2**53 + 1), route()).body
-
-
-def test_fields_named_like_our_own_are_only_fields() -> None:
-    fields: Json = {"wire": 1, "output_limit": 5, "model_config": 3, "model_extra": {"a": 1}, "__class__": 3, "self": 4}
-    assert sent(fields) == fields
-
-
-def test_every_stream_is_asked_for_its_usage() -> None:
-    assert sent({"stream": True})["stream_options"] == {"include_usage": True}
-    options = {"include_usage": False, "include_obfuscation": False}
-    assert sent({"stream": True, "stream_options": options})["stream_options"] == {**options, "include_usage": True}
-
-
-def test_provider_that_knows_no_stream_options_gets_none() -> None:
-    assert sent({"stream": True, "stream_options": {"include_usage": True}}, stream_usage=False) == {"stream": True}
-    assert sent({"stream": True}, stream_usage=False) == {"stream": True}
-
-
-def test_whole_answer_needs_no_stream_options() -> None:
-    assert sent({}) == {}
-    assert sent({"stream": False}) == {"stream": False}
-
-
-@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
-@pytest.mark.parametrize("given_as", ["max_tokens", "max_completion_tokens"])
-def test_output_limit_goes_under_the_name_the_provider_knows(name: str, given_as: str) -> None:
-    assert sent({given_as: 5}, max_tokens_field=name) == {name: 5}
-    assert sent({given_as: 5}) == {given_as: 5}
-    assert sent({}, max_tokens_field=name) == {}
-
-
-def test_of_two_output_limits_the_newer_name_counts() -> None:
-    both = {"max_tokens": 5, "max_completion_tokens": 6}
-    assert sent(both, max_tokens_field="max_tokens") == {"max_tokens": 6}
-    assert sent(both) == both
-
-
-def test_fields_the_provider_refuses_are_left_out() -> None:
-    assert sent({"logit_bias": {}, "seed": 1}, unsupported=("logit_bias", "nowhere")) == {"seed": 1}
-
-
-def test_what_is_left_out_is_told_or_refused_where_the_client_requires_all() -> None:
-    fields: Json = {"logit_bias": {"5": 1}, "top_k": 1}
-    built = openai.build_request(request(**fields), route(unsupported=("logit_bias",)))
-    assert built.dropped == ("logit_bias",)
-    strict = request(**fields, provider={"require_parameters": True})
-    with pytest.raises(BadRequestError) as caught:
-        openai.build_request(strict, route(unsupported=("logit_bias",)))
-    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "logit_bias")
-    assert openai.build_request(strict, route()).dropped == ()
-
-
-def test_object_for_a_router_goes_to_a_router_only() -> None:
-    fields: Json = {"provider": {"order": ["x"]}}
-    assert sent(fields) == {}
-    assert sent(fields, router=True) == fields
-
-
-@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
-def test_number_that_json_does_not_have_is_refused(number: float) -> None:
-    with pytest.raises(BadRequestError):
-        openai.build_request(request(metadata={"a": [number]}), route())
-
-
-def test_request_is_ascii_whatever_is_said() -> None:
-    body = openai.build_request(request(user="\ud800\u2028\U0001f600"), route()).body
-    assert body.isascii()
-    assert json.loads(body)["user"] == "\ud800\u2028\U0001f600"
 
 
 # --- whole answers ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,342 @@
+"""The OpenAI family's requests: what passes as it is, and the dialects of compatible servers, as their rows say."""
+
+import json
+from typing import Any
+
+import pytest
+
+from adapters import openai
+from gateway.catalog import Capabilities, Provider, Quirks
+from gateway.errors import BadRequestError
+from gateway.routing import Route
+from gateway.types import ChatRequest, Json, UpstreamRequest
+from handler.deps import read_catalog
+from support import families
+
+ASK: list[Any] = [{"role": "user", "content": "How many?"}]
+
+
+def route(base_url: str = "https://x/v1", **quirks: Any) -> Route:
+    found = families.route("openai", Quirks(**quirks))
+    provider = Provider(name="p", family="openai", base_url=base_url, auth="none", quirks=Quirks(**quirks))
+    return Route(found.model, provider, "up", None)
+
+
+def request(**fields: Any) -> ChatRequest:
+    return ChatRequest.model_validate({"model": "m", "messages": ASK, **fields})
+
+
+def sent(fields: Json, **quirks: Any) -> Json:
+    body = json.loads(openai.build_request(request(**fields), route(**quirks)).body)
+    assert body.pop("model") == "up"
+    assert body.pop("messages") == ASK
+    return body
+
+
+# --- what every server is asked ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("base_url", ["https://x/v1", "https://x/v1/"])
+def test_request_goes_to_chat_completions_under_the_base_url(base_url: str) -> None:
+    built = openai.build_request(request(), route(base_url))
+    assert (built.method, built.url) == ("POST", "https://x/v1/chat/completions")
+    assert built.headers == {"content-type": "application/json"}
+
+
+def test_unknown_fields_pass_and_what_was_not_given_stays_away() -> None:
+    fields: Json = {"top_k": 7, "stop": ["a"], "metadata": {"a": None}, "temperature": 0.5}
+    assert sent(fields) == fields
+
+
+def test_nulls_inside_a_message_are_kept() -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    messages: list[Any] = [*ASK, {"role": "assistant", "content": None, "tool_calls": [call], "reasoning_content": "r"}]
+    assert json.loads(openai.build_request(request(messages=messages), route()).body)["messages"] == messages
+
+
+def test_whole_numbers_stay_whole() -> None:
+    assert '"temperature":1' in openai.build_request(request(temperature=1), route()).body.decode().replace(".0", "")
+    assert b'"seed":9007199254740993' in openai.build_request(request(seed=2**53 + 1), route()).body
+
+
+def test_fields_named_like_our_own_are_only_fields() -> None:
+    fields: Json = {"wire": 1, "output_limit": 5, "model_config": 3, "model_extra": {"a": 1}, "__class__": 3, "self": 4}
+    assert sent(fields) == fields
+
+
+def test_every_stream_is_asked_for_its_usage() -> None:
+    assert sent({"stream": True})["stream_options"] == {"include_usage": True}
+    options = {"include_usage": False, "include_obfuscation": False}
+    assert sent({"stream": True, "stream_options": options})["stream_options"] == {**options, "include_usage": True}
+
+
+def test_provider_that_knows_no_stream_options_gets_none() -> None:
+    assert sent({"stream": True, "stream_options": {"include_usage": True}}, stream_usage=False) == {"stream": True}
+    assert sent({"stream": True}, stream_usage=False) == {"stream": True}
+
+
+def test_whole_answer_needs_no_stream_options() -> None:
+    assert sent({}) == {}
+    assert sent({"stream": False}) == {"stream": False}
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize("given_as", ["max_tokens", "max_completion_tokens"])
+def test_output_limit_goes_under_the_name_the_provider_knows(name: str, given_as: str) -> None:
+    assert sent({given_as: 5}, max_tokens_field=name) == {name: 5}
+    assert sent({given_as: 5}) == {given_as: 5}
+    assert sent({}, max_tokens_field=name) == {}
+
+
+def test_of_two_output_limits_the_newer_name_counts() -> None:
+    both = {"max_tokens": 5, "max_completion_tokens": 6}
+    assert sent(both, max_tokens_field="max_tokens") == {"max_tokens": 6}
+    assert sent(both) == both
+
+
+def test_fields_the_provider_refuses_are_left_out() -> None:
+    assert sent({"logit_bias": {}, "seed": 1}, unsupported=("logit_bias", "nowhere")) == {"seed": 1}
+
+
+def test_what_is_left_out_is_told_or_refused_where_the_client_requires_all() -> None:
+    fields: Json = {"logit_bias": {"5": 1}, "top_k": 1}
+    built = openai.build_request(request(**fields), route(unsupported=("logit_bias",)))
+    assert built.dropped == ("logit_bias",)
+    strict = request(**fields, provider={"require_parameters": True})
+    with pytest.raises(BadRequestError) as caught:
+        openai.build_request(strict, route(unsupported=("logit_bias",)))
+    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "logit_bias")
+    assert openai.build_request(strict, route()).dropped == ()
+
+
+def test_object_for_a_router_goes_to_a_router_only() -> None:
+    fields: Json = {"provider": {"order": ["x"]}}
+    assert sent(fields) == {}
+    assert sent(fields, router=True) == fields
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_number_that_json_does_not_have_is_refused(number: float) -> None:
+    with pytest.raises(BadRequestError):
+        openai.build_request(request(metadata={"a": [number]}), route())
+
+
+def test_request_is_ascii_whatever_is_said() -> None:
+    body = openai.build_request(request(user="\ud800\u2028\U0001f600"), route()).body
+    assert body.isascii()
+    assert json.loads(body)["user"] == "\ud800\u2028\U0001f600"
+
+
+# --- dialects ---------------------------------------------------------------------------------------------------------
+
+CATALOG = read_catalog(None)
+CALL: Json = {"id": "call_abc", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+LOOP: list[Any] = [
+    *ASK,
+    {"role": "assistant", "content": None, "tool_calls": [CALL]},
+    {"role": "tool", "tool_call_id": "call_abc", "content": "7"},
+]
+SCHEMA: Json = {"type": "object", "properties": {"a": {"type": "string"}}}
+IN_JSON: Json = {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}}
+
+
+def built(name: str, fields: Json, **capabilities: Any) -> tuple[Json, UpstreamRequest]:
+    """The body for a provider of the built-in catalog, and all of the request."""
+    model = families.route("openai").model.model_copy(update={"capabilities": Capabilities(**capabilities)})
+    asked = openai.build_request(request(**fields), Route(model, CATALOG.providers[name], "up", None))
+    return json.loads(asked.body), asked
+
+
+def refused(name: str, fields: Json, **capabilities: Any) -> str | None:
+    with pytest.raises(BadRequestError) as caught:
+        built(name, fields, **capabilities)
+    assert caught.value.code == "unsupported_parameter"
+    return caught.value.param
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("openai", "max_completion_tokens"),
+        ("azure", "max_completion_tokens"),
+        ("mistral", "max_tokens"),
+        ("deepseek", "max_tokens"),
+        ("ollama", "max_tokens"),
+    ],
+)
+def test_output_limit_has_the_name_that_each_knows(name: str, field: str) -> None:
+    for given in ("max_tokens", "max_completion_tokens"):
+        body, asked = built(name, {given: 5})
+        assert body == {"model": "up", "messages": ASK, field: 5}
+        assert asked.dropped == ()
+
+
+def test_output_limit_is_at_most_the_models_and_that_is_told() -> None:
+    body, asked = built("vllm", {"max_tokens": 500}, max_output_tokens=100)
+    assert body["max_tokens"] == 100
+    assert asked.dropped == ("max_tokens=100",)
+
+
+def test_azure_is_asked_for_its_deployment_under_v1() -> None:
+    _, asked = built("azure", {})
+    assert asked.url == "https://YOUR-RESOURCE.openai.azure.com/openai/v1/chat/completions"
+    assert (CATALOG.providers["azure"].auth, CATALOG.providers["azure"].auth_header) == ("header", "api-key")
+
+
+@pytest.mark.parametrize(("name", "role"), [("openai", "developer"), ("openrouter", "developer"), ("groq", "system")])
+def test_developer_is_the_system_where_that_role_is_unknown(name: str, role: str) -> None:
+    body, _ = built(name, {"messages": [{"role": "developer", "content": "Be brief."}, *ASK]})
+    assert body["messages"][0] == {"role": role, "content": "Be brief."}
+
+
+def test_mistral_gets_only_what_it_knows_and_by_its_names() -> None:
+    fields = {"seed": 3, "user": "u", "logit_bias": {"5": 1}, "stream": True, "temperature": 0.5, "n": 2}
+    body, asked = built("mistral", fields)
+    known = {"random_seed": 3, "stream": True, "temperature": 0.5, "n": 2}
+    assert body == {"model": "up", "messages": ASK, **known}
+    assert asked.dropped == ("user", "logit_bias")
+    assert refused("mistral", {"logprobs": True}) == "logprobs"
+    assert refused("mistral", {"functions": [{"name": "f"}]}) == "functions"
+
+
+def test_mistrals_ids_are_nine_letters_and_digits_in_calls_and_results() -> None:
+    body, _ = built("mistral", {"messages": LOOP})
+    call_id = body["messages"][1]["tool_calls"][0]["id"]
+    assert len(call_id) == 9
+    assert call_id.isalnum()
+    assert body["messages"][2]["tool_call_id"] == call_id
+    other = json.loads(json.dumps(LOOP).replace("call_abc", "call_abd"))
+    assert built("mistral", {"messages": other})[0]["messages"][2]["tool_call_id"] != call_id
+    fits = json.loads(json.dumps(LOOP).replace("call_abc", "D681PevKs"))
+    assert built("mistral", {"messages": fits})[0]["messages"] == fits
+
+
+@pytest.mark.parametrize("name", ["openai", "groq", "mistral", "deepseek"])
+def test_marks_of_the_cache_stay_behind_and_are_told(name: str) -> None:
+    part = {"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral"}}
+    body, asked = built(name, {"messages": [{"role": "user", "content": [part]}]})
+    assert body["messages"][0]["content"] == [{"type": "text", "text": "Hi"}]
+    assert asked.dropped == ("cache_control",)
+    body, asked = built("openrouter", {"messages": [{"role": "user", "content": [part]}]})
+    assert body["messages"][0]["content"] == [part]
+    assert asked.dropped == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("openai", set[str]()),
+        ("deepseek", {"reasoning_content"}),
+        ("openrouter", {"reasoning", "reasoning_details"}),
+        ("vllm", {"reasoning_content", "reasoning", "reasoning_details"}),
+    ],
+)
+def test_reasoning_goes_back_under_the_names_that_each_reads(name: str, kept: set[str]) -> None:
+    thought = {"reasoning_content": "r", "reasoning": "r", "reasoning_details": [{"type": "reasoning.text"}]}
+    body, asked = built(name, {"messages": [*ASK, {"role": "assistant", "content": "7", **thought}, *ASK]})
+    assert body["messages"][1].keys() - {"role", "content"} == kept
+    assert asked.dropped == ()
+
+
+def test_deepseeks_thinking_is_switched_and_goes_by_the_efforts_it_knows() -> None:
+    knows = {"thinking": "adaptive", "efforts": ("low", "high", "max")}
+    assert built("deepseek", {"reasoning_effort": "none"}, **knows)[0]["thinking"] == {"type": "disabled"}
+    body, asked = built("deepseek", {"reasoning_effort": "medium", "temperature": 0.3}, **knows)
+    assert (body["reasoning_effort"], "thinking" in body, "temperature" in body) == ("low", False, False)
+    assert asked.dropped == ("reasoning_effort=low", "temperature")
+
+
+def test_deepseek_does_not_think_where_its_old_thoughts_are_lost() -> None:
+    body, asked = built("deepseek", {"messages": LOOP})
+    assert body["thinking"] == {"type": "disabled"}
+    assert asked.dropped == ("reasoning_effort",)
+    remembered = json.loads(json.dumps(LOOP))
+    remembered[1]["reasoning_content"] = "Look it up."
+    body, asked = built("deepseek", {"messages": remembered})
+    assert "thinking" not in body
+    assert body["messages"] == remembered
+
+
+@pytest.mark.parametrize("field", ["logprobs", "top_logprobs"])
+def test_what_groq_refuses_and_changes_the_answer_is_refused_here(field: str) -> None:
+    assert refused("groq", {field: 1}) == field
+    assert refused("groq", {"n": 2}) == "n"
+    body, asked = built("groq", {"n": 1, "logprobs": False, "messages": [{**ASK[0], "name": "Ann"}]})
+    assert body == {"model": "up", "messages": ASK}
+    assert asked.dropped == ("name",)
+
+
+def test_grok_that_reasons_takes_no_stop() -> None:
+    model = CATALOG.models["grok-4.20"].capabilities
+    assert refused("xai", {"stop": "x"}, unsupported=model.unsupported) == "stop"
+    body, asked = built("xai", {"presence_penalty": 0, "frequency_penalty": 1}, unsupported=model.unsupported)
+    assert body == {"model": "up", "messages": ASK}
+    assert asked.dropped == ("frequency_penalty",)
+
+
+def test_routers_fields_go_to_a_router_and_its_reasoning_is_everybodys() -> None:
+    fields = {"reasoning": {"effort": "high"}, "transforms": ["middle-out"], "usage": {"include": True}}
+    assert built("openrouter", fields)[0] == {"model": "up", "messages": ASK, **fields}
+    assert built("openai", fields)[0] == {"model": "up", "messages": ASK, "reasoning_effort": "high"}
+    assert refused("openai", {"plugins": [{"id": "web"}]}) == "plugins"
+
+
+@pytest.mark.parametrize(
+    ("given", "sent_effort", "told"),
+    [
+        ({"reasoning_effort": "low"}, "low", ()),
+        ({"reasoning_effort": "max"}, "xhigh", ("reasoning_effort=xhigh",)),
+        ({"reasoning_effort": "none"}, "none", ()),
+        ({"reasoning": {"enabled": True}}, "low", ("reasoning=low",)),
+        ({"reasoning": {"enabled": False}}, "none", ()),
+    ],
+)
+def test_effort_is_one_that_the_model_knows(given: Json, sent_effort: str, told: tuple[str, ...]) -> None:
+    body, asked = built("openai", given, thinking="adaptive", efforts=("low", "xhigh"))
+    assert body["reasoning_effort"] == sent_effort
+    assert asked.dropped == told
+
+
+def test_model_that_always_thinks_thinks_as_little_as_it_can() -> None:
+    body, asked = built("xai", {"reasoning_effort": "none"}, thinking="always")
+    assert body["reasoning_effort"] == "low"
+    assert asked.dropped == ("reasoning_effort=low",)
+
+
+def test_effort_passes_where_nothing_is_known_of_the_model() -> None:
+    assert built("vllm", {"reasoning_effort": "minimal"})[0]["reasoning_effort"] == "minimal"
+    with pytest.raises(BadRequestError, match="no effort"):
+        built("vllm", {"reasoning_effort": "maximal"})
+
+
+def test_model_that_thinks_takes_no_sampling_while_it_does() -> None:
+    fields: Json = {"reasoning_effort": "high", "temperature": 0.2, "top_p": 1}
+    body, asked = built("openai", fields, thinking="adaptive")
+    assert body == {"model": "up", "messages": ASK, "reasoning_effort": "high"}
+    assert asked.dropped == ("temperature",)
+    assert built("openai", {"temperature": 0.2}, thinking="adaptive")[0]["temperature"] == 0.2
+
+
+def test_schema_without_a_native_way_is_the_call_of_a_tool() -> None:
+    body, _ = built("deepseek", {"response_format": IN_JSON}, json_schema=False)
+    function = {"name": "answer", "parameters": SCHEMA}
+    assert body["tools"] == [{"type": "function", "function": function}]
+    assert body["tool_choice"] == {"type": "function", "function": {"name": "answer"}}
+    assert "response_format" not in body
+    assert built("openai", {"response_format": IN_JSON})[0]["response_format"] == IN_JSON
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    assert refused("deepseek", {"response_format": IN_JSON, "tools": tools}, json_schema=False) == "response_format"
+
+
+def test_model_that_sees_nothing_is_shown_nothing() -> None:
+    parts = [{"type": "text", "text": "?"}, {"type": "image_url", "image_url": {"url": "https://x/i.png"}}]
+    fields: Json = {"messages": [{"role": "user", "content": parts}]}
+    assert refused("groq", fields, vision=False) == "messages[0].content[1].type"
+    assert built("groq", fields)[0]["messages"][0]["content"] == parts
+
+
+def test_the_request_itself_stays_as_it_was() -> None:
+    asked = request(messages=[{"role": "developer", "content": "x", "cache_control": {"type": "ephemeral"}}, *LOOP])
+    before = asked.model_dump_json()
+    openai.build_request(asked, Route(families.route("openai").model, CATALOG.providers["mistral"], "up", None))
+    assert asked.model_dump_json() == before
