@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.table import Table
 
-from bench import capacity, cold_start, serving
+from bench import capacity, cold_start, serving, translation
 from support.artifact import ARTIFACT
 
 
@@ -35,6 +35,9 @@ def main() -> None:
             table.add_row(f"{row.name.removesuffix(', s CPU')} / naive", f"{row.median / naive.median:.2f}", "", "")
         table.add_section()
         for row in asyncio.run(serving.measure(folder)):
+            table.add_row(row.name, *row.cells())
+        table.add_section()
+        for row in translation.measure():
             table.add_row(row.name, *row.cells())
         table.add_section()
         for row in asyncio.run(capacity.measure()):

@@ -1,0 +1,52 @@
+"""Translation: CPU per chunk of a stream, from a provider's bytes to OpenAI's, in each wire family.
+
+The stream is a recorded one, in which the piece of text that is said last is said a thousand times more.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from bench.figures import Row
+from gateway.answers import Envelope
+from gateway.sse import encode
+from support.families import ALL, Family
+
+TIMES, ROUNDS = 1000, 20
+RECORDED = {"openai": "openai_text"}
+"""Which recorded stream, where it is not the one called text."""
+
+
+def measure() -> list[Row]:
+    """A row for each family."""
+    return [Row(f"{name} family: one chunk translated, microseconds CPU", _rounds(ALL[name])) for name in ALL]
+
+
+def _rounds(family: Family) -> list[float]:
+    name = RECORDED.get(family.name, "text")
+    data = family.encode(_long(family, name))
+    _translate(family, name, data)
+    return [_translate(family, name, data) for _ in range(ROUNDS)]
+
+
+def _long(family: Family, name: str) -> Sequence[Any]:
+    """The events of the stream, the last that says something a thousand times more."""
+    events, parser, last = family.events(name), family.open(name), 0
+    for i, event in enumerate(events):
+        chunks = parser.feed(family.encode([event]))
+        if any(choice["delta"].get("content") for chunk in chunks for choice in chunk.choices):
+            last = i
+    return [*events[:last], *[events[last]] * TIMES, *events[last:]]
+
+
+def _translate(family: Family, name: str, data: bytes) -> float:
+    """Microseconds of CPU for each chunk; bytes come as a network brings them, some chunks at once."""
+    parser, envelope = family.open(name), Envelope("chatcmpl-1", 1, "m")
+    pieces = [data[i : i + 4096] for i in range(0, len(data), 4096)]
+    begun, chunks = time.process_time(), 0
+    for piece in pieces:
+        for chunk in parser.feed(piece):
+            encode(envelope.chunk(chunk, False))
+            chunks += 1
+    assert chunks > TIMES
+    return (time.process_time() - begun) / chunks * 1e6

@@ -1,0 +1,7 @@
+"""What is generated in docs/ is what would be generated now."""
+
+import parameter_table
+
+
+def test_parameters_by_provider_are_up_to_date() -> None:
+    assert parameter_table.PAGE.read_text() == parameter_table.page(), "run `make docs`"
