@@ -8,7 +8,7 @@ thinking, and the client is told. A signature is far longer than an id of a call
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adapters.anthropic_request import build_body, tool_names
@@ -138,7 +138,7 @@ class AnthropicStream(EventStream):
         reader = self._readers.get(kind) if isinstance(kind, str) else None
         delta = None if reader is None else reader(event)
         if delta is not None:
-            yield Chunk([self._step(delta)])
+            yield Chunk([self._step(delta)], self._input() if kind == "message_start" else None)
 
     def _step(self, delta: Json, finish: str | None = None) -> Json:
         if not self._begun:
@@ -149,6 +149,11 @@ class AnthropicStream(EventStream):
     def _start(self, event: Json) -> Json | None:
         self._usage.update(child(child(event, "message"), "usage"))
         return None if self._begun else {}
+
+    def _input(self) -> Usage | None:
+        """What was read. It is told first, and holds for a stream that breaks off; what is said counts at the end."""
+        usage = _usage(self._usage)
+        return usage and replace(usage, output_tokens=0, reasoning_tokens=0)
 
     def _open(self, event: Json) -> Json | None:
         start = child(event, "content_block")

@@ -28,7 +28,8 @@ class Account:
 class Hold:
     """What a request asks to hold until it is settled. `hold_id` is the request's id; times are Unix seconds.
 
-    `tokens` and `micro_usd` are estimates of what it will use; `priced` tells whether the second means anything.
+    `tokens` and `micro_usd` are estimates of what it will use; `priced` tells whether the second means anything. A
+    `forced` one is taken whatever is left, for a request that has been answered already.
     """
 
     hold_id: str
@@ -39,6 +40,7 @@ class Hold:
     tokens: int = 0
     micro_usd: int = 0
     priced: bool = True
+    forced: bool = False
 
     @property
     def lease(self) -> Lease:
@@ -62,15 +64,23 @@ def decide(account: Account, hold: Hold) -> Account:
     """
     record = keys.verify(account.record, hold.key, hold.opened_at)
     standing = replace(account, balance=limits.brought_up(account.balance, record.limits, hold.opened_at))
-    if not keys.may_use(record, hold.model):
-        raise RefusedError("model", standing)
-    if record.limits.budget is not None and not hold.priced and not record.allow_unpriced:
-        raise RefusedError("unpriced", standing)
+    refusal = None if hold.forced else never(record, hold)
+    if refusal is not None:
+        raise RefusedError(refusal, standing)
     try:
-        balance = limits.take(standing.balance, record.limits, hold.hold_id, hold.lease)
+        balance = limits.take(standing.balance, record.limits, hold.hold_id, hold.lease, forced=hold.forced)
     except ExceededError as exceeded:
         raise RefusedError(exceeded.kind, standing) from None
     return replace(standing, balance=balance)
+
+
+def never(record: KeyRecord, hold: Hold) -> Literal["model", "unpriced"] | None:
+    """Why the key may not have this however much is left to it; None where it may."""
+    if not keys.may_use(record, hold.model):
+        return "model"
+    if record.limits.budget is not None and not hold.priced and not record.allow_unpriced:
+        return "unpriced"
+    return None
 
 
 def error_of(refused: RefusedError, hold: Hold) -> GatewayError:

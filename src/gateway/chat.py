@@ -148,6 +148,7 @@ class Gateway:
             upstream_request, route.provider, exchange.trace.deadline
         )
         if not 200 <= answer.status < 300:
+            exchange.turned_down = True
             raise adapter.parse_error(answer.status, answer.headers, await answer.read())
         if request.stream and not _is_json(answer):
             return await self._stream(request, exchange, adapter.open_stream(request, route), answer)

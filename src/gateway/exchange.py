@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from gateway.admission import Account, Hold
 from gateway.answers import Envelope
 from gateway.errors import ClientClosedError, GatewayError
-from gateway.metering import NOTHING, UsageRecord, cost_of, tokens_in
+from gateway.metering import NOTHING, UsageRecord, cost_of, length_of, tokens_in
 from gateway.ports import Clock, Ledger, UpstreamAnswer
 from gateway.routing import Route
 from gateway.types import Chunk, Completion, Json, Usage
@@ -45,6 +45,8 @@ class Exchange:
         self.usage: Usage | None = None
         self._expected = expected
         self._delivered = 0
+        self.turned_down = False
+        """Whether the provider answered with an error status: then it has done nothing, and will bill nothing."""
         self.answer: UpstreamAnswer | None = None
         self.dropped: tuple[str, ...] = ()
         self._finish_reason: str | None = None
@@ -65,7 +67,7 @@ class Exchange:
             self.usage = piece.usage
         for choice in piece.choices:
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
-            self._delivered += _characters(choice.get("delta") or choice.get("message") or {})
+            self._delivered += _length(choice.get("delta") or choice.get("message") or {})
         if self._first_token_at is None and piece.choices:
             self._first_token_at = at
 
@@ -131,28 +133,27 @@ class Exchange:
 
     def _bill(self) -> tuple[Usage | None, bool]:
         """What the provider says was used; else what must have been, if it took the request up at all."""
-        if self.usage is not None:
+        if self.usage is not None and (self._complete or self.usage.output_tokens or not self._delivered):
             return self.usage, False
         begun = self._first_token_at is not None
-        error = self._error
-        broke_off = error is None or (self.answer is not None and error.code in BROKEN_OFF)
-        if self._sent_at is None or not (begun or broke_off):
+        broke_off = self._error is None or self._error.code in BROKEN_OFF
+        if self._sent_at is None or self.turned_down or not (begun or broke_off):
             return None, False
-        return replace(self._expected, output_tokens=tokens_in(self._delivered)), True
+        return replace(self.usage or self._expected, output_tokens=tokens_in(self._delivered)), True
 
     @staticmethod
     def _since(start: float | None, end: float | None) -> int | None:
         return None if start is None or end is None else _ms(start, end)
 
 
-def _characters(said: Json) -> int:
-    """How much a message, or a piece of one, says: its text, its reasoning, its calls of tools."""
-    texts = [said.get("content"), said.get("reasoning_content"), said.get("reasoning"), said.get("refusal")]
+def _length(said: Json) -> int:
+    """How much a message, or a piece of one, says, in bytes: its text, its reasoning, its calls of tools."""
+    texts = [said.get("content"), said.get("reasoning_content") or said.get("reasoning"), said.get("refusal")]
     calls: list[Json] = said.get("tool_calls") or []
     for call in calls:
         function: Json = call.get("function") or {}
         texts += [function.get("name"), function.get("arguments")]
-    return sum(len(text) for text in texts if isinstance(text, str))
+    return sum(length_of(text) for text in texts if isinstance(text, str))
 
 
 def _ms(start: float, end: float) -> int:

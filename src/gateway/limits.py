@@ -111,18 +111,15 @@ def ended(balance: Balance, now: float) -> Mapping[str, Lease]:
     return {hold_id: lease for hold_id, lease in balance.leases.items() if lease.expires_at <= now}
 
 
-def take(balance: Balance, limits: Limits, hold_id: str, lease: Lease) -> Balance:
-    """The balance with this lease in it. Raises ExceededError. A lease that is there already is not taken again."""
+def take(balance: Balance, limits: Limits, hold_id: str, lease: Lease, *, forced: bool = False) -> Balance:
+    """The balance with this lease in it; a `forced` one may leave less than nothing. Raises ExceededError.
+
+    A lease that is there already is not taken again.
+    """
     if hold_id in balance.leases:
         return balance
-    if balance.requests_left < 1:
-        raise ExceededError("requests")
-    if balance.tokens_left < lease.tokens:
-        raise ExceededError("tokens")
-    if limits.concurrency is not None and len(balance.leases) >= limits.concurrency:
-        raise ExceededError("concurrency")
-    if balance.budget_left < lease.micro_usd:
-        raise ExceededError("budget")
+    if not forced:
+        _check(balance, limits, lease)
     # Where another instance's clock is ahead, the lease is of the window it was taken from, not of an earlier one.
     lease = replace(lease, opened_at=max(lease.opened_at, balance.window * WINDOW))
     return replace(
@@ -132,6 +129,17 @@ def take(balance: Balance, limits: Limits, hold_id: str, lease: Lease) -> Balanc
         budget_left=balance.budget_left - lease.micro_usd,
         leases={**balance.leases, hold_id: lease},
     )
+
+
+def _check(balance: Balance, limits: Limits, lease: Lease) -> None:
+    if balance.requests_left < 1:
+        raise ExceededError("requests")
+    if balance.tokens_left < lease.tokens:
+        raise ExceededError("tokens")
+    if limits.concurrency is not None and len(balance.leases) >= limits.concurrency:
+        raise ExceededError("concurrency")
+    if balance.budget_left < lease.micro_usd:
+        raise ExceededError("budget")
 
 
 def give_back(balance: Balance, limits: Limits, hold_id: str, tokens: int, micro_usd: int) -> Balance:
@@ -163,11 +171,11 @@ def same_budget(balance: Balance, limits: Limits, lease: Lease) -> bool:
 def changed(balance: Balance, old: Limits, new: Limits, now: float) -> Balance:
     """The balance after the limits have changed: what was taken stays taken.
 
-    A budget of another period begins anew, less what is held at that moment.
+    A budget of another period begins anew, less what is held at that moment; so does the first of a key without one.
     """
     balance = brought_up(balance, old, now)
     before, after = full(old, now), full(new, now)
-    if before.budget_until == after.budget_until:
+    if before.budget_until == after.budget_until and (old.budget is None) == (new.budget is None):
         taken = before.budget_left - balance.budget_left
     else:  # what is held now goes back to the new budget, and so is taken from it
         new_period = replace(balance, budget_until=after.budget_until)

@@ -9,7 +9,7 @@ from gateway.catalog import Model, Prices
 from gateway.types import ChatRequest, Usage
 
 MICRO_DOLLAR = Decimal("0.000001")
-CHARACTERS_PER_TOKEN = 4
+BYTES_PER_TOKEN = 4
 """Of English text, by the rule of thumb of OpenAI's documentation ("What are tokens and how to count them?")."""
 
 CostSource = Literal["provider", "catalog", "estimated", "unknown"]
@@ -67,24 +67,29 @@ def expected_usage(request: ChatRequest, model: Model) -> Usage:
     return Usage(input_tokens=_prompt_tokens(request), output_tokens=answer * (request.n or 1))
 
 
-def tokens_in(characters: int) -> int:
+def length_of(text: str) -> int:
+    """A text's length for `tokens_in`: bytes of UTF-8, because tokens of other scripts than Latin hold less of them."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def tokens_in(length: int) -> int:
     """About how many tokens a text of this length has; a text has at least one."""
-    return -(-characters // CHARACTERS_PER_TOKEN)
+    return -(-length // BYTES_PER_TOKEN)
 
 
 def _prompt_tokens(request: ChatRequest) -> int:
     """The prompt's length as text. Images and audio in it are data, not text: each counts as IMAGE_TOKENS."""
-    characters, attached = 0, 0
+    length, attached = 0, 0
     for message in request.messages:
         content = message.get("content")
         if isinstance(content, str):
-            characters += len(content)
+            length += length_of(content)
         for part in content if isinstance(content, list) else ():
-            characters += len(part.get("text") or "")
+            length += length_of(part.get("text") or "")
             attached += part["type"] != "text"
-        characters += sum(len(json.dumps(call)) for call in message.get("tool_calls") or ())
-    characters += len(json.dumps(request.tools)) if request.tools else 0
-    return tokens_in(characters) + attached * IMAGE_TOKENS + len(request.messages) * MESSAGE_TOKENS
+        length += sum(len(json.dumps(call)) for call in message.get("tool_calls") or ())
+    length += len(json.dumps(request.tools)) if request.tools else 0
+    return tokens_in(length) + attached * IMAGE_TOKENS + len(request.messages) * MESSAGE_TOKENS
 
 
 IMAGE_TOKENS = 1000

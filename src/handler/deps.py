@@ -17,6 +17,7 @@ from handler.credentials import EnvironmentCredentials, ParameterStoreCredential
 from handler.settings import Settings
 from handler.telemetry import Telemetry
 from stores.fail_open import FailOpenLedger
+from stores.patient import PatientLedger
 from upstream.client import Clocks, UpstreamClient
 from upstream.images import ImageFetcher
 
@@ -55,7 +56,7 @@ def build(settings: Settings) -> House:
         credentials = ParameterStoreCredentials(settings.credentials_path)
     upstream = UpstreamClient(credentials, Clocks())
     clock = SystemClock()
-    ledger = FailOpenLedger(store, clock.now) if settings.fail_open else store
+    ledger = PatientLedger(FailOpenLedger(store, clock.now) if settings.fail_open else store)
     images = ImageFetcher(settings.image_hosts)
     edges = Edges(FAMILIES, upstream, images, keys=store, ledger=ledger, clock=clock)
     gateway = Gateway(catalog, edges, stand_in)

@@ -28,13 +28,25 @@ async def _serve_app(settings: Settings, host: str, port: int, announce: Callabl
     house = build(settings)
     try:
         config = uvicorn.Config(
-            create_app(house), lifespan="off", access_log=False, log_level="warning", timeout_graceful_shutdown=5
+            create_app(house),
+            lifespan="off",
+            access_log=False,
+            log_level="warning",
+            timeout_graceful_shutdown=STOP_SECONDS,
         )
         listener = _listen(host, port)
         announce(f"http://{host}:{listener.getsockname()[1]}/v1")
         await uvicorn.Server(config).serve(sockets=[listener])
     finally:
+        await _settled()
         await house.close()
+
+
+async def _settled() -> None:
+    """Wait for the requests that the server has broken off: each still lets its provider go and settles."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    if left:
+        await asyncio.wait(left, timeout=STOP_SECONDS)
 
 
 def serve_artifact(settings: Settings, host: str, port: int, announce: Callable[[str], None]) -> None:

@@ -1,10 +1,11 @@
 """What the owner may choose for the minutes in which the store does not answer: known keys go on, without limits."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from gateway import keys
-from gateway.admission import Account, Hold, RefusedError
+from gateway.admission import Account, Hold, never
 from gateway.errors import AuthenticationError, StoreUnavailableError
 from gateway.metering import UsageRecord
 from gateway.ports import Ledger
@@ -18,7 +19,7 @@ class FailOpenLedger:
     """A ledger that lets known keys through where the one behind it does not answer. See `gateway.ports.Ledger`.
 
     A key is known that this process has admitted, with this very secret, in the last KNOWN_SECONDS; it may still use
-    only its models, and only until it expires. What is used meanwhile is held and settled as soon as the store answers.
+    only its models, and only until it expires. What is used meanwhile is charged when it is settled.
     """
 
     def __init__(self, ledger: Ledger, now: Callable[[], float]) -> None:
@@ -31,6 +32,9 @@ class FailOpenLedger:
         """As the store decides; where it is silent, the account as it was last seen, `checked` False."""
         try:
             account = await self._ledger.admit(hold)
+        except AuthenticationError:
+            self._known.forget(hold.key.key_hash)
+            raise
         except StoreUnavailableError:
             account = self._known_account(hold)
             if account is None:
@@ -41,9 +45,10 @@ class FailOpenLedger:
         return account
 
     async def settle(self, record: UsageRecord, hold: Hold) -> bool:
-        """A request that was let through is held now, if the store answers again, and then settled like any other."""
+        """A request that was let through is held now, whatever is left to its key, and then settled like any other."""
         if self._let_through.recall(hold.hold_id) is not None:
-            await self._hold_late(hold)
+            with suppress(AuthenticationError):  # the key is gone: the record alone tells of what was used
+                await self._ledger.admit(replace(hold, forced=True))
         settled = await self._ledger.settle(record, hold)
         self._let_through.forget(hold.hold_id)
         return settled
@@ -56,11 +61,4 @@ class FailOpenLedger:
             keys.verify(account.record, hold.key, hold.opened_at)
         except AuthenticationError:
             return None
-        return account if keys.may_use(account.record, hold.model) else None
-
-    async def _hold_late(self, hold: Hold) -> None:
-        """Where the key has not so much left, the record alone tells of what was used."""
-        try:
-            await self._ledger.admit(hold)
-        except (RefusedError, AuthenticationError):
-            return
+        return None if never(account.record, hold) else account

@@ -102,7 +102,9 @@ class SQLiteStore:
             after = before
             for hold_id in books.overdue(before, hold.opened_at):
                 after = books.closed(after, hold_id, self._usage_of(hold.key.key_id, hold_id))
-            after = replace(after, account=admission.decide(after.account, hold))
+            decided = admission.decide(after.account, hold)
+            if hold.hold_id not in before.late:  # else it was taken, ended, and may still be settled
+                after = replace(after, account=decided)
             self._write(before, after)
         return after.account
 

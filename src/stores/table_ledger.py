@@ -94,7 +94,7 @@ class TableLedger:
             item = self._table.update(adoption(self._table.name, item))
         item = self._without_ended(item, hold)
         after = core.decide(item.account, hold).balance
-        if hold.hold_id in item.balance.leases:
+        if _is_in(item.books, hold.hold_id):
             return item  # a write of ours whose answer was lost
         return self._table.update(informed_admission(self._table.name, item, after, hold))
 

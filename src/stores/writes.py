@@ -30,7 +30,7 @@ def admission(table: str, shard: int, hold: Hold) -> "UpdateItemInputTypeDef":
         "#window = :window",
         "#budget_until > :now",
     )
-    if not hold.priced:
+    if not hold.priced and not hold.forced:
         update.only_if("(attribute_not_exists(#budget_usd) OR #allow_unpriced = :true)")
         update.values({":true": attribute(True)})
     update.values(
@@ -42,9 +42,9 @@ def admission(table: str, shard: int, hold: Hold) -> "UpdateItemInputTypeDef":
             ":window": attribute(limits.window_of(hold.opened_at)),
         }
     )
-    _open(update, hold.hold_id, hold.lease)
+    _open(update, hold, hold.lease)
     for left, needed in (("requests_left", 1), ("tokens_left", hold.tokens), ("budget_left", hold.micro_usd)):
-        _count(update, left, -needed)
+        _count(update, left, -needed, even_below_zero=hold.forced)
     return update.request()
 
 
@@ -57,8 +57,8 @@ def informed_admission(table: str, item: KeyItem, after: Balance, hold: Hold) ->
     before = item.balance
     update = Update(table, key_place(item.record.key_id, item.shard))
     unchanged(update, item)
-    _open(update, hold.hold_id, after.leases[hold.hold_id])
-    rebalance(update, before, after)
+    _open(update, hold, after.leases[hold.hold_id])
+    rebalance(update, before, after, even_below_zero=hold.forced)
     if item.record.models and hold.model not in item.known_models:
         update.values({":models": strings([hold.model])})
         if len(item.known_models) < MOST_KNOWN_MODELS:
@@ -181,9 +181,11 @@ def rebalance(update: Update, before: Balance, after: Balance, *, even_below_zer
             _count(update, left, getattr(after, left) - getattr(before, left), even_below_zero=even_below_zero)
 
 
-def _open(update: Update, hold_id: str, held: Lease) -> None:
-    update.names({"#hold": hold_id})
-    update.only_if("attribute_not_exists(#leases.#hold)", "(attribute_not_exists(#slots) OR size(#leases) < #slots)")
+def _open(update: Update, hold: Hold, held: Lease) -> None:
+    update.names({"#hold": hold.hold_id})
+    update.only_if("attribute_not_exists(#leases.#hold)", "attribute_not_exists(#late.#hold)")
+    if not hold.forced:
+        update.only_if("(attribute_not_exists(#slots) OR size(#leases) < #slots)")
     update.set("#leases.#hold = :lease")
     update.values({":lease": lease(held)})
 

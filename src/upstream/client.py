@@ -56,6 +56,7 @@ class UpstreamClient:
 
     async def send(self, request: UpstreamRequest, provider: Provider, deadline: float | None) -> "UpstreamAnswer":
         """See Upstream."""
+        await asyncio.sleep(0)  # a caller that was cancelled while its hold was opened hears of it here
         request = in_region(request, provider)
         if provider.auth == "sigv4":
             headers = await self._signer.headers(request, provider)
@@ -155,6 +156,8 @@ async def _failures(by: float) -> AsyncGenerator[None]:
     try:
         async with asyncio.timeout_at(by):
             yield
+    except httpx.ConnectTimeout as error:
+        raise UpstreamTimeoutError("The provider cannot be reached.", code="upstream_unreachable") from error
     except (TimeoutError, httpx.TimeoutException) as error:
         raise UpstreamTimeoutError("The provider did not answer in time.") from error
     except httpx.ConnectError as error:

@@ -10,6 +10,7 @@ from contract.bench import records
 from contract.examples import BY, KEY_ID, api_key, budget, hold, key, request_id, usage
 from gateway.admission import Account, Hold, RefusedError
 from gateway.errors import AuthenticationError, StoreUnavailableError
+from gateway.keys import revoked
 from gateway.metering import UsageRecord
 from gateway.ports import Store
 from stores.fail_open import KNOWN_SECONDS, FailOpenLedger
@@ -70,14 +71,18 @@ async def test_known_key_goes_on_and_pays_when_the_store_is_back(store: Store, s
     assert len(await records(store)) == 2
 
 
-async def test_what_a_key_can_no_longer_pay_is_recorded_all_the_same(store: Store, stage: Stage) -> None:
-    await store.create(key(limits={"budget": budget("0.30")}), BY)
-    await stage.ledger.admit(hold(FIRST, micro_usd=250_000))
+@pytest.mark.parametrize("limits", [{"rpm": 1}, {"concurrency": 1}, {"tpm": 100}, {}])
+async def test_what_a_key_had_no_more_of_is_charged_all_the_same(
+    store: Store, stage: Stage, limits: dict[str, int]
+) -> None:
+    await store.create(key(limits={**limits, "budget": budget("0.30")}), BY)
+    await stage.ledger.admit(hold(FIRST, tokens=90, micro_usd=250_000))
     stage.behind.silent = True
-    await stage.ledger.admit(hold(SECOND, micro_usd=100_000))
+    await stage.ledger.admit(hold(SECOND, tokens=90, micro_usd=100_000))
     stage.behind.silent = False
-    assert await stage.ledger.settle(usage(SECOND, usd="0.10"), hold(SECOND, micro_usd=100_000))
+    assert await stage.ledger.settle(usage(SECOND, usd="0.10"), hold(SECOND, tokens=90, micro_usd=100_000))
     assert [record.request_id for record in await records(store)] == [SECOND]
+    assert await left(store) == Decimal("-0.05")
 
 
 async def test_settling_stays_an_error_while_the_store_is_silent(store: Store, stage: Stage) -> None:
@@ -107,6 +112,25 @@ async def test_refused_key_is_not_known(store: Store, stage: Stage) -> None:
     for shown in (api_key(), api_key(secret="wrong")):
         with pytest.raises(StoreUnavailableError):
             await stage.ledger.admit(hold(SECOND, key=shown))
+
+
+async def test_key_that_was_revoked_is_known_no_more(store: Store, stage: Stage) -> None:
+    await store.create(key(), BY)
+    await stage.ledger.admit(hold(FIRST))
+    await store.update(KEY_ID, revoked, BY)
+    with pytest.raises(AuthenticationError):
+        await stage.ledger.admit(hold(SECOND))
+    stage.behind.silent = True
+    with pytest.raises(StoreUnavailableError):
+        await stage.ledger.admit(hold(SECOND))
+
+
+async def test_key_with_a_budget_gets_no_model_without_a_price(store: Store, stage: Stage) -> None:
+    await store.create(key(limits={"budget": budget("1")}), BY)
+    await stage.ledger.admit(hold(FIRST))
+    stage.behind.silent = True
+    with pytest.raises(StoreUnavailableError):
+        await stage.ledger.admit(hold(SECOND, priced=False))
 
 
 @pytest.mark.parametrize("change", ["wrong secret", "other model", "expired", "long ago"])

@@ -199,7 +199,7 @@ def test_counts_are_of_the_whole_so_far_and_replace_each_other() -> None:
     usage: list[Json] = [{"output_tokens": 5}, {"output_tokens": 9, "input_tokens": 4, "cache_read_input_tokens": None}]
     steps = [{"type": "message_delta", "delta": {}, "usage": counts} for counts in usage]
     chunks = read(anthropic.open_stream(PLAIN, ROUTE), events(START, *steps, STOP))
-    assert [chunk.usage for chunk in chunks] == [None, Usage(input_tokens=4, output_tokens=9)]
+    assert [chunk.usage for chunk in chunks] == [Usage(input_tokens=3), Usage(input_tokens=4, output_tokens=9)]
 
 
 def test_nothing_counted_is_no_usage() -> None:

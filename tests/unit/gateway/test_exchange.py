@@ -10,7 +10,7 @@ import pytest
 from gateway.admission import Account, Hold
 from gateway.answers import Envelope
 from gateway.catalog import Model, Prices, Provider, RouteRow
-from gateway.errors import OverloadedError, StoreUnavailableError
+from gateway.errors import OverloadedError, StoreUnavailableError, UpstreamError
 from gateway.exchange import Exchange, Trace
 from gateway.keys import ApiKey
 from gateway.metering import NOTHING, Cost, UsageRecord
@@ -196,3 +196,51 @@ async def test_last_usage_counts() -> None:
     one.saw(said("b", usage=Usage(1, 2)), 99.6)
     one.saw(said("c"), 99.6)
     assert (await settled(one)).usage == Usage(1, 2)
+
+
+@pytest.mark.parametrize("code", ["timeout", "upstream_disconnected"])
+async def test_call_that_breaks_off_before_any_answer_is_billed_its_prompt(code: str) -> None:
+    one = exchange()
+    one.sending(99.2)
+    one.failed(UpstreamError("cut", code=code), 99.6)
+    record = await settled(one)
+    assert record.estimated
+    assert record.usage is not None
+    assert record.usage.input_tokens > 0
+    assert record.usage.output_tokens == 0
+
+
+@pytest.mark.parametrize("code", ["timeout", "upstream_error"])
+async def test_call_that_was_turned_down_costs_nothing(code: str) -> None:
+    one = exchange()
+    one.sending(99.2)
+    one.turned_down = True
+    one.failed(UpstreamError("HTTP 504", code=code), 99.6)
+    record = await settled(one)
+    assert (record.usage, record.cost, record.estimated) == (None, NOTHING, False)
+
+
+async def test_call_that_reached_nobody_costs_nothing() -> None:
+    one = exchange()
+    one.sending(99.2)
+    one.failed(UpstreamError("x", code="upstream_unreachable"), 99.6)
+    assert (await settled(one)).cost == NOTHING
+
+
+async def test_input_told_at_the_beginning_holds_for_a_stream_that_breaks() -> None:
+    one = exchange()
+    one.sending(99.2)
+    one.saw(said("", usage=Usage(50_000, 0, cached_tokens=40_000)), 99.4)
+    one.saw(said("12345678"), 99.5)
+    one.failed(UpstreamError("cut", code="stream_truncated"), 99.6)
+    record = await settled(one)
+    assert (record.usage, record.estimated) == (Usage(50_000, 2, cached_tokens=40_000), True)
+
+
+async def test_reasoning_told_twice_counts_once() -> None:
+    one = exchange()
+    one.sending(99.2)
+    one.saw(Chunk([{"index": 0, "delta": {"reasoning": "1234", "reasoning_content": "1234"}}]), 99.4)
+    usage = (await settled(one)).usage
+    assert usage is not None
+    assert usage.output_tokens == 1

@@ -16,6 +16,7 @@ from gateway.limits import (
     ExceededError,
     Lease,
     Limits,
+    Period,
     brought_up,
     changed,
     ended,
@@ -133,6 +134,23 @@ def test_new_limits_leave_taken_what_was_taken() -> None:
     assert (after.requests_left, after.tokens_left, after.budget_left) == (9, 40, 1_500_000)
     monthly = changed(balance, TIGHT, replace(wider, budget=Budget(Decimal(2), "month")), NOON)
     assert monthly.budget_left == 1_500_000  # what is held goes back to it, and so is taken from it
+
+
+@pytest.mark.parametrize("per", ["day", "month", "total"])
+def test_first_budget_of_a_key_begins_anew(per: Period) -> None:
+    free = Limits(rpm=2)
+    balance = take(full(free, NOON), free, "old", lease(micro_usd=500_000_000))
+    balance = give_back(balance, free, "old", 0, 500_000_000)
+    balance = take(balance, free, "open", lease(micro_usd=100_000))
+    after = changed(balance, free, Limits(rpm=2, budget=Budget(Decimal(10), per)), NOON)
+    assert after.budget_left == 9_900_000
+
+
+def test_what_was_answered_already_is_taken_whatever_is_left() -> None:
+    spent = replace(full(TIGHT, NOON), requests_left=0, tokens_left=0, budget_left=0)
+    after = take(spent, TIGHT, "x", lease(), forced=True)
+    assert (after.requests_left, after.tokens_left, after.budget_left) == (-1, -10, -500_000)
+    assert set(after.leases) == {"x"}
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 800_000), st.integers(0, 60), st.integers(0, 800_000))))

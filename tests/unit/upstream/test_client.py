@@ -471,3 +471,16 @@ async def test_body_over_the_limit_is_refused() -> None:
 async def test_empty_body_is_empty() -> None:
     async with serving(lambda call: call.answer(b"")) as server, going_out() as client:
         assert await whole(client, server.url) == b""
+
+
+async def test_caller_that_was_called_off_before_hears_of_it_even_without_a_network() -> None:
+    async with going_out() as client:
+
+        async def asked() -> None:
+            caller = asyncio.current_task()
+            assert caller is not None
+            caller.cancel()
+            await client.send(request("echo://local/"), PROVIDER, None)
+
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.create_task(asked())
