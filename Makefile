@@ -16,7 +16,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 export AWS_DEFAULT_REGION ?= us-east-1
 export SAM_CLI_TELEMETRY ?= 0
 
-.PHONY: help setup run test fuzz check lint sam-check artifact build deploy bench docs lock clean
+.PHONY: help setup run test fuzz check lint sam-check artifact build deploy bench docs live lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,9 @@ deploy: build ## deploy to your AWS account
 
 bench: setup artifact ## measure: cold start, CPU per request, memory, size
 	PYTHONPATH=tests $(BIN)/python -m bench
+
+live: setup ## a dozen real calls: PROVIDER=openai, its credential in the environment; costs some cents
+	PYTHONPATH=tests $(BIN)/python -m live $(PROVIDER) $(ARGS)
 
 docs: setup ## write what is generated in docs/
 	$(BIN)/python scripts/parameter_table.py

@@ -35,6 +35,7 @@ EMULATED = (ONLY_JSON, f'"name":"{JSON_TOOL}"', NO_CALLS)
 
 NO_THINKING: Json = {"reasoning_effort": "none"}
 HI: Json = {"role": "user", "content": "Hi"}
+IMAGE = "https://example.com/cat.png"
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(32)).decode()
 PDF = base64.b64encode(b"%PDF-1.7\n" + bytes(32)).decode()
 TOOLS: Json = {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]}
@@ -84,7 +85,7 @@ PARAMETERS: Mapping[str, Json] = {
     "`reasoning_effort`: `none`": NO_THINKING,
     "`verbosity`": {"verbosity": "low"},
     "image by data URL": _image(f"data:image/png;base64,{PNG}"),
-    "image by URL": _image("https://example.com/cat.png"),
+    "image by URL": _image(IMAGE),
     "sound": _parts({"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}),
     "PDF": _parts({"type": "file", "file": {"filename": "a.pdf", "file_data": f"data:application/pdf;base64,{PDF}"}}),
     "`cache_control` on a part": _parts({"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}),
@@ -104,8 +105,8 @@ def outcome(route: Route, fields: Json) -> str:
     Raises AssertionError where they are lost and nobody is told.
     """
     adapter = FAMILIES[route.provider.family]
-    if not adapter.FETCHES_URLS and "https://example.com" in json.dumps(fields):
-        fetched = json.loads(json.dumps(fields).replace("https://example.com/cat.png", f"data:image/png;base64,{PNG}"))
+    if IMAGE in json.dumps(fields) and not adapter.fetches_url(IMAGE):
+        fetched = json.loads(json.dumps(fields).replace(IMAGE, f"data:image/png;base64,{PNG}"))
         return "emulated" if outcome(route, fetched) == "native" else outcome(route, fetched)
     try:
         asked = adapter.build_request(_request(fields), route)

@@ -1,9 +1,8 @@
 """The Anthropic family: the Messages API, buffered and streamed (Anthropic's API reference, "Create a Message").
 
-Thinking comes to the client as `reasoning_content`, and signed in OpenRouter's `reasoning_details`: a client that gives
-these back has its thinking replayed. One that gives back OpenAI's standard fields alone goes on without the old
-thinking, which models that think adaptively allow; those with a budget do the rest of that loop of tools without new
-thinking, and the client is told. A signature is far longer than an id of a call may be, and so cannot ride in one.
+Thinking comes to the client as `reasoning_content`, and signed in OpenRouter's `reasoning_details`. A loop of tools
+must go on with the thinking it began with, and a client of OpenAI's gives back standard fields alone: so the signed
+thinking that led to a call also rides in that call's id.
 """
 
 import json
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from adapters import carried
 from adapters.anthropic_request import build_body, tool_names
 from adapters.anthropic_turns import THINKING_FORMAT, THINKING_TYPES
 from adapters.events import EventStream, truncated
@@ -20,8 +20,6 @@ from adapters.shapes import child, children, count, encode, parse_object, text, 
 from gateway.errors import GatewayError, UpstreamError
 from gateway.routing import Route
 from gateway.types import ChatRequest, Chunk, Completion, Json, UpstreamRequest, Usage
-
-FETCHES_URLS = True
 
 VERSION = "2023-06-01"
 """The version of the API; later ones refuse `temperature` even where it says nothing."""
@@ -52,6 +50,11 @@ _STATUSES = {
 """The HTTP status of an error that comes under 200 (Anthropic's API reference, "Errors")."""
 
 _TIERS = {"standard": "default", "priority": "priority"}
+
+
+def fetches_url(url: str) -> bool:
+    """Any that is https."""
+    return True
 
 
 def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:
@@ -116,6 +119,7 @@ class AnthropicStream(EventStream):
         self._blocks: dict[int, _Block] = {}
         self._called = 0
         self._details = 0
+        self._led_here: list[Json] = []  # the thinking since the last call
         self._usage: Json = {}
         self._end: Json = {}
         self._readers: Mapping[str, Callable[[Json], Json | None]] = {
@@ -166,7 +170,9 @@ class AnthropicStream(EventStream):
             return None
         block.tool = self._called
         self._called += 1
-        return {"tool_calls": [{"index": block.tool, **_call(start, self._names, block.tool, "")}]}
+        call = carried.with_details(_call(start, self._names, block.tool, ""), self._led_here)
+        self._led_here = []
+        return {"tool_calls": [{"index": block.tool, **call}]}
 
     def _delta(self, event: Json) -> Json | None:
         delta = child(event, "delta")
@@ -210,6 +216,7 @@ class AnthropicStream(EventStream):
             whole = {"type": "thinking", "thinking": first + "".join(block.thinking), "signature": signature}
         detail = _detail(whole, self._details)
         self._details += 1
+        self._led_here.append(detail)
         return {"reasoning_details": [detail]}
 
     def _remember(self, event: Json) -> None:
@@ -237,13 +244,27 @@ def _message(answer: Json, names: Mapping[str, str], by_tool: bool) -> Json:
     message: Json = {"role": "assistant", "content": said or (None if used else ""), "refusal": _refusal(answer)}
     if thought := "".join(text(block, "thinking") or "" for block in blocks if block.get("type") == "thinking"):
         message["reasoning_content"] = thought
-    if kept := [block for block in blocks if block.get("type") in THINKING_TYPES]:
-        message["reasoning_details"] = [_detail(block, index) for index, block in enumerate(kept)]
+    details, calls = _details_and_calls(blocks, names)
+    if details:
+        message["reasoning_details"] = details
     if used:
-        message["tool_calls"] = [
-            _call(block, names, n, json.dumps(child(block, "input"))) for n, block in enumerate(used)
-        ]
+        message["tool_calls"] = calls
     return message
+
+
+def _details_and_calls(blocks: list[Json], names: Mapping[str, str]) -> tuple[list[Json], list[Json]]:
+    """The blocks of thinking, and the calls, each with the thinking that led to it."""
+    details: list[Json] = []
+    calls: list[Json] = []
+    led_here = 0
+    for block in blocks:
+        if block.get("type") in THINKING_TYPES:
+            details.append(_detail(block, len(details)))
+        elif block.get("type") == "tool_use":
+            call = _call(block, names, len(calls), json.dumps(child(block, "input")))
+            calls.append(carried.with_details(call, details[led_here:]))
+            led_here = len(details)
+    return details, calls
 
 
 def _said(block: Json, by_tool: bool) -> str:

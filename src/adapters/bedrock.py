@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from adapters import carried
 from adapters.bedrock_answer import (
     MALFORMED,
     finish_reason,
@@ -29,8 +30,6 @@ from gateway.errors import GatewayError, UpstreamError
 from gateway.routing import Route
 from gateway.types import ChatRequest, Chunk, Completion, Json, UpstreamRequest
 
-FETCHES_URLS = False
-
 _STATUSES = {
     "validationexception": 400,
     "accessdeniedexception": 403,
@@ -45,6 +44,11 @@ _STATUSES = {
     "serviceunavailableexception": 503,
 }
 """The HTTP status that an exception stands for, wherever it comes; ServiceQuotaExceededException comes under 400."""
+
+
+def fetches_url(url: str) -> bool:
+    """None."""
+    return False
 
 
 def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:
@@ -111,6 +115,7 @@ class BedrockStream:
         self._blocks: dict[int, _Block] = {}
         self._called = 0
         self._details = 0
+        self._led_here: list[Json] = []  # the thinking since the last call
         self._end: Json | None = None
         self._readers: Mapping[str, Callable[[Json], Json | None]] = {
             "messageStart": self._start,
@@ -171,7 +176,9 @@ class BedrockStream:
             return None
         block.place = self._called
         self._called += 1
-        return {"tool_calls": [{"index": block.place, **tool_call(call, self._names, block.place, "")}]}
+        native = carried.with_details(tool_call(call, self._names, block.place, ""), self._led_here)
+        self._led_here = []
+        return {"tool_calls": [{"index": block.place, **native}]}
 
     def _delta(self, event: Json) -> Json | None:
         delta = child(event, "delta")
@@ -207,6 +214,7 @@ class BedrockStream:
             return None if block.spoken else self._arguments(block, "{}")
         details = reasoning_details("".join(block.thinking), block.signature, block.redacted, self._details)
         self._details += len(details)
+        self._led_here += details
         return {"reasoning_details": details} if details else None
 
     def _stop(self, event: Json) -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from adapters import carried
 from adapters.anthropic_turns import THINKING_FORMAT
 from adapters.shapes import child, children, count, text
 from gateway.errors import UpstreamError
@@ -33,25 +34,36 @@ _TIERS = ("default", "flex", "priority")
 def read_message(blocks: list[Json], names: Mapping[str, str], by_tool: bool) -> Json:
     """The blocks of a whole answer, of which any may be missing, as OpenAI's one message."""
     calls = [call for block in blocks if is_call(call := child(block, "toolUse"))]
+    details, native_calls = _details_and_calls(blocks, names)
     said = "".join(_said(block) for block in blocks)
     if by_tool:
         said, calls = said + "".join(json.dumps(child(call, "input")) for call in calls), []
     message: Json = {"role": "assistant", "content": said or (None if calls else ""), "refusal": None}
-    reasoning = [child(block, "reasoningContent") for block in blocks]
-    thoughts = [child(one, "reasoningText") for one in reasoning]
+    thoughts = [child(child(block, "reasoningContent"), "reasoningText") for block in blocks]
     if thought := "".join(text(one, "text") or "" for one in thoughts):
         message["reasoning_content"] = thought
-    details: list[Json] = []
-    for one, inner in zip(reasoning, thoughts, strict=True):
-        signature, redacted = text(inner, "signature"), text(one, "redactedContent")
-        details += reasoning_details(text(inner, "text") or "", signature, redacted, len(details))
     if details:
         message["reasoning_details"] = details
     if calls:
-        message["tool_calls"] = [
-            tool_call(call, names, n, json.dumps(child(call, "input"))) for n, call in enumerate(calls)
-        ]
+        message["tool_calls"] = native_calls
     return message
+
+
+def _details_and_calls(blocks: list[Json], names: Mapping[str, str]) -> tuple[list[Json], list[Json]]:
+    """The signed thinking, and the calls, each with the thinking that led to it."""
+    details: list[Json] = []
+    calls: list[Json] = []
+    led_here = 0
+    for block in blocks:
+        reasoning, call = child(block, "reasoningContent"), child(block, "toolUse")
+        inner = child(reasoning, "reasoningText")
+        signature, redacted = text(inner, "signature"), text(reasoning, "redactedContent")
+        details += reasoning_details(text(inner, "text") or "", signature, redacted, len(details))
+        if is_call(call):
+            native = tool_call(call, names, len(calls), json.dumps(child(call, "input")))
+            calls.append(carried.with_details(native, details[led_here:]))
+            led_here = len(details)
+    return details, calls
 
 
 def _said(block: Json) -> str:

@@ -6,11 +6,12 @@ Bedrock fetches nothing by URL, and marks of the cache are blocks of their own, 
 import re
 from collections.abc import Sequence
 
+from adapters import carried
 from adapters.anthropic_turns import THINKING_FORMAT
 from adapters.attachments import Attachment, read_attachment
 from adapters.fidelity import unsupported
 from adapters.naming import spell
-from adapters.shapes import child, children, text
+from adapters.shapes import child, text
 from adapters.turns import Turns
 from gateway.errors import BadRequestError
 from gateway.types import Json
@@ -91,9 +92,9 @@ class Conversation(Turns):
         return [{"toolResult": {"toolUseId": native_id, "content": content}}, *marks[-1:]]
 
     def thought_blocks(self, message: Json) -> list[Json]:
-        """See Turns; a client gives them back in `reasoning_details`."""
+        """See Turns; they come back in `reasoning_details`, or in the ids of the calls they led to."""
         blocks: list[Json] = []
-        for detail in children(message, "reasoning_details"):
+        for detail in carried.details_of(message):
             signature, data = text(detail, "signature"), text(detail, "data")
             if detail.get("format") not in (None, THINKING_FORMAT):
                 continue

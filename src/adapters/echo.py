@@ -13,9 +13,12 @@ from gateway.errors import BadRequestError, GatewayError, UpstreamError
 from gateway.routing import Route
 from gateway.types import ChatRequest, Chunk, Completion, Message, UpstreamRequest, Usage
 
-FETCHES_URLS = True
-
 _WORD = re.compile(r"\s*\S+")
+
+
+def fetches_url(url: str) -> bool:
+    """It looks at none."""
+    return True
 
 
 def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:

@@ -11,16 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import quote
 
+from adapters import carried
 from adapters.events import EventStream
 from adapters.failures import failure, redact, retry_after
 from adapters.gemini_request import build_body, tool_names
-from adapters.gemini_turns import THINKING_FORMAT, sign_id
+from adapters.gemini_turns import FILES, THINKING_FORMAT
 from adapters.shapes import child, children, count, encode, parse_object, text, too_deep
 from gateway.errors import GatewayError, UpstreamError
 from gateway.routing import Route
 from gateway.types import ChatRequest, Chunk, Completion, Json, UpstreamRequest, Usage
-
-FETCHES_URLS = False
 
 _FILTERS = (
     "SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR",
@@ -39,6 +38,11 @@ _TOLD_LAST = ("finishReason", "finishMessage", "citationMetadata", "groundingMet
 _RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
 _NO_CHANCE = -9999.0
 """What OpenAI gives as the log probability of a token too unlikely for a number."""
+
+
+def fetches_url(url: str) -> bool:
+    """Only files that Google itself keeps."""
+    return url.startswith(FILES)
 
 
 def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:
@@ -207,7 +211,7 @@ class _Choice:
         function = {"name": self.names.get(name, name), "arguments": json.dumps(child(call, "args"))}
         native: Json = {"index": place, "id": call_id, "type": "function", "function": function}
         if signature := text(part, "thoughtSignature"):
-            native["id"] = sign_id(call_id, signature)
+            native["id"] = carried.carry(call_id, signature)
             native["extra_content"] = {"google": {"thought_signature": signature}}
         return native
 

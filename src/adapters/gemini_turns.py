@@ -5,8 +5,8 @@ Facts are from Google's "Gemini API reference", Content, and the guides "Functio
 """
 
 import re
-from binascii import crc32
 
+from adapters import carried
 from adapters.attachments import Attachment, read_attachment
 from adapters.fidelity import Losses, unsupported
 from adapters.naming import spell
@@ -23,15 +23,13 @@ UNSIGNED = "skip_thought_signature_validator"
 
 _FOREIGN = re.compile(r"^[^a-zA-Z_]|[^a-zA-Z0-9_.:-]")
 _LONGEST_NAME = 128
-_FILES = "https://generativelanguage.googleapis.com/"
+FILES = "https://generativelanguage.googleapis.com/"
+"""Where Google keeps the files it was given (Gemini API reference, "Files")."""
 _IMAGES = frozenset({"image/png", "image/jpeg", "image/webp", "image/heic", "image/heif"})
 _SOUNDS = {"wav": "audio/wav", "mp3": "audio/mp3"}
 _RESOLUTIONS = {
     "low": "MEDIA_RESOLUTION_LOW", "high": "MEDIA_RESOLUTION_HIGH", "original": "MEDIA_RESOLUTION_HIGH",
 }  # fmt: skip
-_SIGNED = "sig"
-_TO_URL = str.maketrans("+/", "-_")
-_FROM_URL = str.maketrans("-_", "+/")
 
 
 def tool_name(name: str) -> str:
@@ -42,23 +40,6 @@ def tool_name(name: str) -> str:
 def thinks_by_level(model: Capabilities) -> bool:
     """Whether it is of Gemini 3 or later: these think by level and sign their calls, those before by a budget."""
     return model.thinking in ("adaptive", "always")
-
-
-def sign_id(call_id: str, signature: str) -> str:
-    """An id that carries the signature of its call, for clients that give back OpenAI's fields alone.
-
-    It ends in a checksum, so that no other id is taken for a signed one, and a signed one that was cut is not either.
-    """
-    signed = f"{call_id}.{_SIGNED}.{signature.translate(_TO_URL).rstrip('=')}"
-    return f"{signed}.{_checksum(signed)}"
-
-
-def read_id(given: str) -> tuple[str, str]:
-    """The id and the signature in it; an id that carries none is as it was, and the signature empty."""
-    call_id, *rest = given.rsplit(".", 3)
-    if len(rest) != 3 or rest[0] != _SIGNED or rest[2] != _checksum(given.rpartition(".")[0]):
-        return given, ""
-    return call_id, rest[1].translate(_FROM_URL) + "=" * (-len(rest[1]) % 4)
 
 
 class Conversation(Turns):
@@ -115,7 +96,7 @@ class Conversation(Turns):
         """See Turns; a signature comes back in Google's own field, or else in the id."""
         block: Json = {"functionCall": {**self._id(native_id), "name": tool_name(name), "args": given}}
         google = child(child(call, "extra_content"), "google")
-        signature = text(google, "thought_signature") or read_id(text(call, "id") or "")[1]
+        signature = text(google, "thought_signature") or carried.read(text(call, "id") or "")[1]
         if signature and self.capabilities.thinking != "none":
             block["thoughtSignature"] = signature
         return block
@@ -137,10 +118,6 @@ class Conversation(Turns):
             if said and data and detail.get("format") == THINKING_FORMAT and self.capabilities.thinking != "none":
                 said[-1]["thoughtSignature"] = data
         return blocks
-
-    def bare_id(self, given: str) -> str:
-        """See Turns."""
-        return read_id(given)[0]
 
     def _id(self, native_id: str) -> Json:
         """Ids are of Gemini 3 and later; before, a result is known by its place."""
@@ -187,7 +164,7 @@ def _inline(attachment: Attachment) -> Json:
 
 def _file(url: str, param: str) -> Json:
     """A file that Google itself keeps; it fetches no others."""
-    if not url.startswith(_FILES):
+    if not url.startswith(FILES):
         raise BadRequestError(
             f"'{param}' must be a data URL: the model fetches none.", param=param, code="invalid_value"
         )
@@ -202,7 +179,3 @@ def _response(said: str) -> Json:
         return parse_object(said)
     except UpstreamError:  # any other text
         return {"result": said}
-
-
-def _checksum(signed: str) -> str:
-    return f"{crc32(signed.encode('utf-8', 'surrogatepass')):08x}"

@@ -4,13 +4,15 @@ Fields that nobody has said anything of pass as they are.
 """
 
 import hashlib
+import re
 import string
 from collections.abc import Collection, Iterator
 from typing import Any, cast
 
-from adapters import asking
+from adapters import asking, carried
 from adapters.fidelity import Losses, unsupported
 from adapters.formats import JSON_TOOL, format_plan
+from adapters.naming import spell
 from adapters.shapes import child, children, text
 from gateway.catalog import Capabilities, Quirks
 from gateway.routing import Route
@@ -27,6 +29,9 @@ _REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details")
 _MESSAGE_NAME = "messages.name"
 """How a row says that a provider takes no names of who is speaking."""
 _SAMPLING = ("temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty")
+MAX_ID = 40
+"""Characters of the id of a call; OpenAI refuses longer ones, and no other server makes them."""
+_NOTHING = re.compile(r"(?!)")
 _ALPHANUMERIC = string.digits + string.ascii_letters
 
 
@@ -158,8 +163,11 @@ def _write_message(message: Json, quirks: Quirks) -> None:
         for name in _REASONING_FIELDS:
             if name not in quirks.reasoning_fields:
                 message.pop(name, None)
-    if quirks.tool_id_length is not None:
-        _respell_ids(message, quirks.tool_id_length)
+    for call in children(message, "tool_calls"):
+        if text(call, "id"):
+            call["id"] = _call_id(call["id"], quirks.tool_id_length)
+    if text(message, "tool_call_id"):
+        message["tool_call_id"] = _call_id(message["tool_call_id"], quirks.tool_id_length)
 
 
 def _markable(body: Json) -> Iterator[Json]:
@@ -177,11 +185,10 @@ def _refuse_images(message: Json, place: str) -> None:
             raise unsupported(f"{place}.content[{index}].type", "The model sees no images.")
 
 
-def _respell_ids(message: Json, length: int) -> None:
-    if text(message, "tool_call_id"):
-        message["tool_call_id"] = _respelled(message["tool_call_id"], length)
-    for call in children(message, "tool_calls"):
-        call["id"] = _respelled(str(call.get("id")), length)
+def _call_id(given: str, length: int | None) -> str:
+    """The id as the server takes it, without what another family has put into it."""
+    bare, _ = carried.read(given)
+    return spell(bare, _NOTHING, MAX_ID) if length is None else _respelled(bare, length)
 
 
 def _respelled(given: Any, length: int) -> str:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import ClassVar, cast
 
+from adapters import carried
 from adapters.fidelity import Losses, unsupported
 from adapters.naming import spell
 from adapters.shapes import child, children, text
@@ -79,10 +80,6 @@ class Turns:
     def mark(self, blocks: list[Json], message: Json) -> list[Json]:
         """The blocks of a message that may itself ask to be cached."""
         return blocks
-
-    def bare_id(self, given: str) -> str:
-        """A call's id without what the family itself has put into it on the way to the client."""
-        return given
 
     # --- the order of things ------------------------------------------------------------------------------------------
 
@@ -168,7 +165,7 @@ class Turns:
             if name is None:
                 raise unsupported(f"{place}.tool_calls[{index}]", "The model supports calls of functions only.")
             given = text(call, "id") or ""
-            bare = self.bare_id(given)
+            bare, _ = carried.read(given)
             self._uses[bare] += 1
             times = self._uses[bare]  # some clients count anew in every turn, and ids must be told apart
             native = spell(bare if times == 1 else f"{bare}#{times}", self.foreign, self.longest_id)

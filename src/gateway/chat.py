@@ -139,8 +139,7 @@ class Gateway:
     async def _call(self, request: ChatRequest, exchange: Exchange) -> Answer | AnswerStream:
         route, clock = exchange.route, self._edges.clock
         adapter = self._edges.adapters[route.provider.family]
-        if not adapter.FETCHES_URLS:
-            request = await inlined(request, self._edges.images)
+        request = await inlined(request, self._edges.images, adapter.fetches_url)
         upstream_request = adapter.build_request(request, route)
         exchange.dropped = upstream_request.dropped
         exchange.sending(clock.monotonic())

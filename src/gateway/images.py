@@ -1,6 +1,6 @@
 """Images named by URL, put into the request itself for providers that fetch none."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from gateway.errors import BadRequestError
 from gateway.ports import Images
@@ -9,14 +9,18 @@ from gateway.types import ChatRequest, Message
 MAX_IMAGES = 20
 
 
-async def inlined(request: ChatRequest, images: Images) -> ChatRequest:
-    """The request with every image URL replaced by the image. Raises BadRequestError, naming the part."""
-    wanted = list(_image_urls(request))
+async def inlined(request: ChatRequest, images: Images, fetches_url: Callable[[str], bool]) -> ChatRequest:
+    """The request with the image in place of each URL that the provider does not fetch itself.
+
+    Raises BadRequestError, naming the part, where an image is not to be had.
+    """
+    wanted = [(place, url) for place, url in _image_urls(request) if not fetches_url(url)]
     if len(wanted) > MAX_IMAGES:
         raise BadRequestError(f"At most {MAX_IMAGES} images are fetched for a request.", param="messages")
     if not wanted:
         return request
-    fetched = dict(zip(wanted, await images.fetch_all(wanted), strict=True))
+    places = [place for place, _ in wanted]
+    fetched = dict(zip(places, await images.fetch_all(wanted), strict=True))
     messages = [_with(message, f"messages[{i}]", fetched) for i, message in enumerate(request.messages)]
     return request.model_copy(update={"messages": messages})
 
@@ -31,14 +35,13 @@ def _image_urls(request: ChatRequest) -> Iterator[tuple[str, str]]:
                 yield f"messages[{i}].content[{j}].image_url.url", url
 
 
-def _with(message: Message, place: str, fetched: Mapping[tuple[str, str], str]) -> Message:
+def _with(message: Message, place: str, fetched: Mapping[str, str]) -> Message:
     content = message.get("content")
     if not isinstance(content, list):
         return message
     parts = list(content)
     for j, part in enumerate(parts):
-        image = part.get("image_url") or {}
-        data = fetched.get((f"{place}.content[{j}].image_url.url", image.get("url", "")))
+        data = fetched.get(f"{place}.content[{j}].image_url.url")
         if data is not None:
-            parts[j] = {**part, "image_url": {**image, "url": data}}
+            parts[j] = {**part, "image_url": {**(part.get("image_url") or {}), "url": data}}
     return {**message, "content": parts}

@@ -33,11 +33,10 @@ class StreamParser(Protocol):
 
 
 class Adapter(Protocol):
-    """A wire family: a module of four pure functions."""
+    """A wire family: a module of five pure functions."""
 
-    @property
-    def FETCHES_URLS(self) -> bool:  # noqa: N802 - a module's constant
-        """Whether the provider itself fetches images by their URLs; where not, the gateway puts the image in place."""
+    def fetches_url(self, url: str) -> bool:
+        """Whether the provider itself fetches an image from there; if not, the gateway puts the image in its place."""
         ...
 
     def build_request(self, request: ChatRequest, route: Route) -> UpstreamRequest:

@@ -219,7 +219,7 @@ def test_image_that_bedrock_does_not_take_is_refused_by_its_name(url: str, code:
 
 
 def test_bedrock_fetches_nothing() -> None:
-    assert bedrock.FETCHES_URLS is False
+    assert not bedrock.fetches_url("https://x/i.png")
 
 
 @pytest.mark.parametrize(("most", "part"), [(20, image(f"data:;base64,{PNG}")), (5, file(PDF))])

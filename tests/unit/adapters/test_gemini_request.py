@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters import gemini
-from adapters.gemini_turns import UNSIGNED, read_id, sign_id
+from adapters import carried, gemini
+from adapters.gemini_turns import UNSIGNED
 from gateway.errors import BadRequestError
 from gateway.types import ChatRequest, Json, UpstreamRequest
 from support.families import route
@@ -389,8 +389,8 @@ def signatures(turns: list[Json]) -> list[Any]:
 @pytest.mark.parametrize("signature", [SIGNATURE, "YQ==", "YWI=", "YWJj", "+/+/" * 1000])
 @pytest.mark.parametrize("call_id", ["p3xk9w1q", "call_a.sig.b", "", "\ud800"])
 def test_signature_survives_in_the_id(call_id: str, signature: str) -> None:
-    signed = sign_id(call_id, signature)
-    assert read_id(signed) == (call_id, signature)
+    signed = carried.carry(call_id, signature)
+    assert carried.read(signed) == (call_id, signature)
     assert not {"+", "/", "="} & set(signed)
 
 
@@ -402,17 +402,17 @@ def test_signature_survives_in_the_id(call_id: str, signature: str) -> None:
         "toolu_01",
         "a.sig.b.c",
         "a.sig.YWJj.00000000",
-        sign_id("a", SIGNATURE)[:-1],
-        sign_id("a", "")[1:],
+        carried.carry("a", SIGNATURE)[:-1],
+        carried.carry("a", "")[1:],
     ],
 )
 def test_foreign_or_cut_id_carries_no_signature(foreign: str) -> None:
-    assert read_id(foreign) == (foreign, "")
+    assert carried.read(foreign) == (foreign, "")
 
 
 @pytest.mark.parametrize("capabilities", [BUDGET, LEVEL])
 def test_signature_comes_back_from_the_id_alone(capabilities: Json) -> None:
-    signed = sign_id("p3xk9w1q", SIGNATURE)
+    signed = carried.carry("p3xk9w1q", SIGNATURE)
     got = contents(user("Hi"), assistant(None, tool_calls=[call(signed)]), result(signed), **capabilities)
     assert signatures(got) == [SIGNATURE]
     if capabilities is LEVEL:
@@ -429,14 +429,14 @@ def test_first_call_of_each_step_of_the_turn_is_signed_where_no_gemini_made_it()
     def step(*ids: str) -> list[Json]:
         return [assistant(None, tool_calls=[call(given) for given in ids]), *(result(given) for given in ids)]
 
-    signed = sign_id("d", SIGNATURE)
+    signed = carried.carry("d", SIGNATURE)
     got = [*step("a"), assistant("Done."), user("And?"), *step("b", "c"), *step(signed), *step("e")]
     assert signatures(contents(user("Hi"), *got, **LEVEL)) == [None, UNSIGNED, None, SIGNATURE, UNSIGNED]
     assert signatures(contents(user("Hi"), *got, **BUDGET)) == [None, None, None, SIGNATURE, None]
 
 
 def test_model_that_does_not_think_is_given_no_signature() -> None:
-    signed = sign_id("d", SIGNATURE)
+    signed = carried.carry("d", SIGNATURE)
     assert signatures(contents(user("Hi"), assistant(None, tool_calls=[call(signed)]), result(signed))) == [None]
 
 
@@ -603,7 +603,7 @@ def test_sampling_a_model_refuses_is_dropped_and_told() -> None:
 
 # --- anything ---------------------------------------------------------------------------------------------------------
 
-IDS = st.sampled_from(["a", "b", sign_id("a", SIGNATURE), ""])
+IDS = st.sampled_from(["a", "b", carried.carry("a", SIGNATURE), ""])
 PARTS = st.sampled_from(
     [image(KEPT), audio(SOUND, "wav"), file(file_data=PDF), {"type": "text", "text": "x"}, {"type": "?"}]
 )

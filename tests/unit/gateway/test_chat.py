@@ -198,7 +198,8 @@ class LinesParser:
 class Lines:
     """A wire family of JSON lines."""
 
-    FETCHES_URLS = True
+    def fetches_url(self, url: str) -> bool:
+        return True
 
     def build_request(self, request: ChatRequest, route: Route) -> UpstreamRequest:
         if request.n == 7:
