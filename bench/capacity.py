@@ -16,7 +16,9 @@ from stores.dynamodb import DynamoDBStore
 from support.dynamodb_local import create_table, serve
 
 REQUESTS = 20
-LIMITS = Limits(rpm=1000, tpm=1_000_000, concurrency=50, budget=Budget(Decimal(100), "day"))
+OPEN = 100
+"""Requests open at once, whose holds are on the key's item and are written with it."""
+LIMITS = Limits(rpm=1000, tpm=1_000_000, concurrency=1000, budget=Budget(Decimal(100), "day"))
 
 
 class Meter:
@@ -58,13 +60,25 @@ async def measure() -> list[Row]:
             admits.append(meter.taken())
             await store.settle(_record(request_id, key.key_id, now), hold)
             settles.append(meter.taken())
+        crowded = await _crowded(store, key, meter)
         store.close()
     return [
         Row("DynamoDB: admit, write units", [sum(calls) for calls in admits], 1),
+        Row(f"DynamoDB: admit beside {OPEN} open requests, write units", crowded, 1),
         Row("DynamoDB: admit, calls", [len(calls) for calls in admits], 0),
         Row("DynamoDB: settle, write units", [sum(calls) for calls in settles], 1),
         Row("DynamoDB: settle, calls", [len(calls) for calls in settles], 0),
     ]
+
+
+async def _crowded(store: DynamoDBStore, key: keys.ApiKey, meter: Meter) -> Sequence[float]:
+    """What admissions consume while so many requests are open."""
+    now = time.time()
+    for number in range(OPEN + REQUESTS):
+        if number == OPEN:
+            meter.taken()
+        await store.admit(Hold(f"req_{round(now * 1000):012x}{number:019x}f", key, "gpt-4o", now, now + 900, 100, 1000))
+    return meter.taken()
 
 
 def _record(request_id: str, key_id: str, now: float) -> UsageRecord:
