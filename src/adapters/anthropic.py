@@ -118,8 +118,7 @@ class AnthropicStream(EventStream):
         self._begun = False
         self._blocks: dict[int, _Block] = {}
         self._called = 0
-        self._details = 0
-        self._led_here: list[Json] = []  # the thinking since the last call
+        self._trail = carried.Trail()
         self._usage: Json = {}
         self._end: Json = {}
         self._readers: Mapping[str, Callable[[Json], Json | None]] = {
@@ -170,8 +169,7 @@ class AnthropicStream(EventStream):
             return None
         block.tool = self._called
         self._called += 1
-        call = carried.with_details(_call(start, self._names, block.tool, ""), self._led_here)
-        self._led_here = []
+        call = self._trail.call(_call(start, self._names, block.tool, ""))
         return {"tool_calls": [{"index": block.tool, **call}]}
 
     def _delta(self, event: Json) -> Json | None:
@@ -214,9 +212,8 @@ class AnthropicStream(EventStream):
             first = text(whole, "thinking") or ""
             signature = block.signature or text(whole, "signature")
             whole = {"type": "thinking", "thinking": first + "".join(block.thinking), "signature": signature}
-        detail = _detail(whole, self._details)
-        self._details += 1
-        self._led_here.append(detail)
+        detail = _detail(whole, len(self._trail.details))
+        self._trail.details.append(detail)
         return {"reasoning_details": [detail]}
 
     def _remember(self, event: Json) -> None:
@@ -254,17 +251,13 @@ def _message(answer: Json, names: Mapping[str, str], by_tool: bool) -> Json:
 
 def _details_and_calls(blocks: list[Json], names: Mapping[str, str]) -> tuple[list[Json], list[Json]]:
     """The blocks of thinking, and the calls, each with the thinking that led to it."""
-    details: list[Json] = []
-    calls: list[Json] = []
-    led_here = 0
+    trail, calls = carried.Trail(), list[Json]()
     for block in blocks:
         if block.get("type") in THINKING_TYPES:
-            details.append(_detail(block, len(details)))
+            trail.details.append(_detail(block, len(trail.details)))
         elif block.get("type") == "tool_use":
-            call = _call(block, names, len(calls), json.dumps(child(block, "input")))
-            calls.append(carried.with_details(call, details[led_here:]))
-            led_here = len(details)
-    return details, calls
+            calls.append(trail.call(_call(block, names, len(calls), json.dumps(child(block, "input")))))
+    return trail.details, calls
 
 
 def _said(block: Json, by_tool: bool) -> str:

@@ -114,8 +114,7 @@ class BedrockStream:
         self._said = False
         self._blocks: dict[int, _Block] = {}
         self._called = 0
-        self._details = 0
-        self._led_here: list[Json] = []  # the thinking since the last call
+        self._trail = carried.Trail()
         self._end: Json | None = None
         self._readers: Mapping[str, Callable[[Json], Json | None]] = {
             "messageStart": self._start,
@@ -176,8 +175,7 @@ class BedrockStream:
             return None
         block.place = self._called
         self._called += 1
-        native = carried.with_details(tool_call(call, self._names, block.place, ""), self._led_here)
-        self._led_here = []
+        native = self._trail.call(tool_call(call, self._names, block.place, ""))
         return {"tool_calls": [{"index": block.place, **native}]}
 
     def _delta(self, event: Json) -> Json | None:
@@ -212,9 +210,8 @@ class BedrockStream:
             return None
         if block.call is not None:
             return None if block.spoken else self._arguments(block, "{}")
-        details = reasoning_details("".join(block.thinking), block.signature, block.redacted, self._details)
-        self._details += len(details)
-        self._led_here += details
+        details = reasoning_details("".join(block.thinking), block.signature, block.redacted, len(self._trail.details))
+        self._trail.details += details
         return {"reasoning_details": details} if details else None
 
     def _stop(self, event: Json) -> None:

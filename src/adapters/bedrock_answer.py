@@ -51,19 +51,16 @@ def read_message(blocks: list[Json], names: Mapping[str, str], by_tool: bool) ->
 
 def _details_and_calls(blocks: list[Json], names: Mapping[str, str]) -> tuple[list[Json], list[Json]]:
     """The signed thinking, and the calls, each with the thinking that led to it."""
-    details: list[Json] = []
-    calls: list[Json] = []
-    led_here = 0
+    trail, calls = carried.Trail(), list[Json]()
     for block in blocks:
         reasoning, call = child(block, "reasoningContent"), child(block, "toolUse")
         inner = child(reasoning, "reasoningText")
         signature, redacted = text(inner, "signature"), text(reasoning, "redactedContent")
-        details += reasoning_details(text(inner, "text") or "", signature, redacted, len(details))
+        thought = text(inner, "text") or ""
+        trail.details += reasoning_details(thought, signature, redacted, len(trail.details))
         if is_call(call):
-            native = tool_call(call, names, len(calls), json.dumps(child(call, "input")))
-            calls.append(carried.with_details(native, details[led_here:]))
-            led_here = len(details)
-    return details, calls
+            calls.append(trail.call(tool_call(call, names, len(calls), json.dumps(child(call, "input")))))
+    return trail.details, calls
 
 
 def _said(block: Json) -> str:

@@ -7,7 +7,6 @@ gateway keeps no conversations, so what a provider wants to see again travels wi
 import base64
 import json
 import zlib
-from collections.abc import Sequence
 from typing import Any, cast
 
 from adapters.shapes import children, text
@@ -36,13 +35,21 @@ def read(given: str) -> tuple[str, str]:
     return call_id, rest[1].translate(_FROM_URL) + "=" * (-len(rest[1]) % 4)
 
 
-def with_details(call: Json, details: Sequence[Json]) -> Json:
-    """The call with the `reasoning_details` that led to it in its id, as far as they are signed or encrypted."""
-    kept = [detail for detail in details if detail.get("signature") or detail.get("data")]
-    if not kept:
-        return call
-    packed = zlib.compress(json.dumps(kept, separators=(",", ":")).encode())
-    return {**call, "id": carry(call["id"], base64.b64encode(packed).decode("ascii"))}
+class Trail:
+    """The `reasoning_details` of one answer, in their order, and which of them led to its next call."""
+
+    def __init__(self) -> None:
+        self.details: list[Json] = []
+        self._led_to_calls = 0
+
+    def call(self, call: Json) -> Json:
+        """The call with what led to it in its id, as far as that is signed or encrypted."""
+        led_here, self._led_to_calls = self.details[self._led_to_calls :], len(self.details)
+        kept = [detail for detail in led_here if detail.get("signature") or detail.get("data")]
+        if not kept:
+            return call
+        packed = zlib.compress(json.dumps(kept, separators=(",", ":")).encode())
+        return {**call, "id": carry(call["id"], base64.b64encode(packed).decode("ascii"))}
 
 
 def details_of(message: Json) -> list[Json]:

@@ -51,8 +51,9 @@ def test_what_carries_nothing_of_ours_is_nothing(text: str) -> None:
 
 
 def test_unsigned_thinking_is_not_carried() -> None:
-    call = {"id": "call_1"}
-    assert carried.with_details(call, [{"type": "reasoning.text", "text": "x", "signature": None}]) == call
+    trail = carried.Trail()
+    trail.details.append({"type": "reasoning.text", "text": "x", "signature": None})
+    assert trail.call({"id": "call_1"}) == {"id": "call_1"}
 
 
 def test_other_providers_get_the_bare_id() -> None:
