@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator, model_validator
 
 from gateway.errors import ConfigurationError
-from gateway.limits import Budget, Limits, Period
+from gateway.limits import MOST, MOST_USD, Budget, Limits, Period
 from gateway.types import Json
 
 Row = TypeVar("Row", bound=BaseModel)
@@ -184,10 +184,10 @@ class Tier(BaseModel):
 
     model_config = _ROW
 
-    rpm: Annotated[int, Field(gt=0)] | None = None
-    tpm: Annotated[int, Field(gt=0)] | None = None
-    concurrency: Annotated[int, Field(gt=0)] | None = None
-    budget_usd: Price | None = None
+    rpm: Annotated[int, Field(gt=0, le=MOST)] | None = None
+    tpm: Annotated[int, Field(gt=0, le=MOST)] | None = None
+    concurrency: Annotated[int, Field(gt=0, le=MOST)] | None = None
+    budget_usd: Annotated[Decimal, Field(ge=0, le=MOST_USD)] | None = None
     budget_per: Period = "month"
 
     @property

@@ -14,6 +14,7 @@ from gateway.limits import Limits
 KEY_ID_BYTES = 6
 NO_HASH = "0" * 64  # no text has it
 SECRET_BYTES = 32  # 256 bits: no list of guesses, however fast SHA-256 is, gets through them
+_ID_FORM = re.compile(r"[0-9a-f]{12}", re.ASCII)
 _FORM = re.compile(r"sk-tg-([0-9a-f]{12})-([0-9a-f]{64})", re.ASCII)
 
 NO_LIMITS = Limits()
@@ -101,6 +102,11 @@ def read(text: str) -> ApiKey:
     if match is None:
         raise AuthenticationError
     return ApiKey(match[1], hashlib.sha256(text.encode()).hexdigest())
+
+
+def is_key_id(text: str) -> bool:
+    """Whether it has the form of a key's id."""
+    return _ID_FORM.fullmatch(text) is not None
 
 
 def verify(record: KeyRecord | None, key: ApiKey, now: float) -> KeyRecord:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
+from gateway.errors import BadRequestError
+
 WINDOW = 60
 """Seconds of one window of requests and tokens; windows begin at whole minutes of Unix time."""
 
@@ -18,6 +20,16 @@ UNLIMITED = 10**15
 
 NEVER = 2**40
 """A Unix time that does not come: when a budget ends that is never filled again."""
+
+MOST = 10**9
+"""The highest limit of requests, tokens or requests at once; far below UNLIMITED, which both stores can count to."""
+
+MOST_USD = 10_000_000
+"""The largest budget: also in micro-dollars it is far below UNLIMITED."""
+
+LEAST_SHARE_TOKENS = 1000
+LEAST_SHARE_USD = Decimal("0.10")
+"""What each of several shards must have of a key's tokens and budget: about what one usual request holds."""
 
 Period = Literal["day", "month", "total"]
 Kind = Literal["requests", "tokens", "concurrency", "budget"]
@@ -72,6 +84,28 @@ class ExceededError(Exception):
     def __init__(self, kind: Kind) -> None:
         super().__init__(kind)
         self.kind: Kind = kind
+
+
+def check(limits: Limits, shards: int) -> None:
+    """Whether limits can be kept, and be shared by so many shards. Raises BadRequestError, naming the limit at fault.
+
+    A shard that has less than one usual request needs would refuse for ever what the whole key has enough for.
+    """
+    usd = None if limits.budget is None else limits.budget.usd
+    rows = (
+        ("rpm", limits.rpm, MOST, 1),
+        ("tpm", limits.tpm, MOST, LEAST_SHARE_TOKENS),
+        ("concurrency", limits.concurrency, MOST, 1),
+        ("budget", usd, MOST_USD, LEAST_SHARE_USD),
+    )
+    for name, limit, most, share in rows:
+        if limit is None:
+            continue
+        if limit > most:
+            raise BadRequestError(f"The limit {name} can be {most} at most.", param=name)
+        if shards > 1 and limit < share * shards:
+            text = f"The limit {name} is too small for {shards} shards: it must be {share * shards} at least."
+            raise BadRequestError(text, param=name)
 
 
 def window_of(now: float) -> int:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Literal
 
@@ -17,10 +18,14 @@ CostSource = Literal["provider", "catalog", "estimated", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What an answer cost in USD, exact to the micro-dollar, and who says so; `usd` is None where nobody can."""
+    """What an answer cost in USD, exact to the micro-dollar, and who says so; `usd` is None where nobody can.
+
+    `priced_on` is the day the catalog's price was read, where that price made the bill.
+    """
 
     usd: Decimal | None
     source: CostSource
+    priced_on: date | None = None
 
     @property
     def micro_usd(self) -> int:
@@ -58,7 +63,7 @@ def cost_of(usage: Usage | None, prices: Prices | None, *, estimated: bool = Fal
         (usage.reasoning_tokens, prices.reasoning_usd_per_mtok),
         (usage.output_audio_tokens, prices.output_audio_usd_per_mtok),
     )
-    return Cost(_round(per_million / 1_000_000), source)
+    return Cost(_round(per_million / 1_000_000), source, prices.date)
 
 
 def expected_usage(request: ChatRequest, model: Model) -> Usage:

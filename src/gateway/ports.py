@@ -1,6 +1,6 @@
 """What the core asks of the floors above it, as protocols: adapters, the way out, the stores, and the clock."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence, Set
 from typing import Protocol
 
 from gateway.admission import Account, Hold
@@ -137,6 +137,10 @@ class KeyStore(Protocol):
 
     async def list(self) -> Sequence[KeyRecord]:
         """Every key, oldest first."""
+        ...
+
+    async def key_ids(self) -> Set[str]:
+        """The ids of all keys, and of those deleted so lately that usage records of theirs may be left."""
         ...
 
     async def update(self, key_id: str, change: Change, by: str) -> KeyRecord:

@@ -22,8 +22,13 @@ def find_model(catalog: Catalog, name: str) -> Model:
     """The model with this id or alias; NotFoundError `model_not_found` where there is none."""
     model = catalog.names.get(name)
     if model is None:
-        raise NotFoundError(f"The model {name[:200]!r} does not exist.", param="model", code="model_not_found")
+        raise unknown_model(name)
     return model
+
+
+def unknown_model(name: str) -> NotFoundError:
+    """No model has this name, as far as it concerns whoever asks."""
+    return NotFoundError(f"The model {name[:200]!r} does not exist.", param="model", code="model_not_found")
 
 
 def find_routes(
@@ -46,11 +51,13 @@ def _routes(catalog: Catalog, model: Model) -> list[Route]:
     return [Route(model, catalog.providers[row.provider], row.model, model.prices) for row in model.routes]
 
 
-def describe(model: Model) -> Json:
-    """One entry of `GET /v1/models`: OpenAI's fields, and OpenRouter's length, architecture and prices per token."""
+def describe(model: Model, name: str) -> Json:
+    """One entry of `GET /v1/models`, under this name of the model: OpenAI's fields, and OpenRouter's length,
+    architecture and prices per token.
+    """
     created = int(_midnight(model.created.toordinal()))
     return {
-        "id": model.id,
+        "id": name,
         "object": "model",
         "created": created,
         "owned_by": model.owned_by,

@@ -13,7 +13,11 @@ Group = Literal["day", "model", "key"]
 
 @dataclass(slots=True)
 class Total:
-    """What some requests used together. `unknown` is how many of them have a cost that nobody knows."""
+    """What some requests used together.
+
+    `unknown` is how many of them have a cost that nobody knows, `estimated` how many have usage that was counted from
+    what was delivered, because the provider did not say.
+    """
 
     requests: int = 0
     errors: int = 0
@@ -22,11 +26,13 @@ class Total:
     cached_tokens: int = 0
     cost_usd: Decimal = field(default_factory=Decimal)
     unknown: int = 0
+    estimated: int = 0
 
     def add(self, record: UsageRecord) -> None:
         """Count one request in."""
         self.requests += 1
         self.errors += record.error_code is not None
+        self.estimated += record.estimated
         if record.usage is not None:
             self.input_tokens += record.usage.input_tokens
             self.output_tokens += record.usage.output_tokens

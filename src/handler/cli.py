@@ -88,7 +88,7 @@ def usage(
         fail(str(error))
 
     async def read(store: Store) -> Summary:
-        key_ids = [key_id] if key_id else [record.key_id for record in await store.list()]
+        key_ids = await store.key_ids() if key_id is None else [await reading.known_key(store, key_id)]
         return await summarise(reading.records_of(store, key_ids, start, end), groups)
 
     summary = run(place(db, table), read)
@@ -97,7 +97,7 @@ def usage(
     elif as_json:
         print_json(reading.as_listing(summary))
     else:
-        figures = ("requests", "errors", "input", "output", "cached", "cost USD", "unpriced")
+        figures = ("requests", "errors", "input", "output", "cached", "cost USD", "no price", "est.")
         rows = [[*group, *map(str, reading.as_json(total).values())] for group, total in summary.rows]
         blanks = [""] * (len(groups) - 1)
         print_table(groups, rows, figures, ["total", *blanks, *map(str, reading.as_json(summary.total).values())])
@@ -111,7 +111,7 @@ def _announce(base_url: str, key: str, as_json: bool) -> None:
     typer.echo(
         f"Tollgate is open.\n\n"
         f"  base URL   {base_url}\n"
-        f"  API key    {key}   (good for seven days)\n\n"
+        f"  API key    {key}   (no limits; good for seven days)\n\n"
         f"  curl {base_url}/chat/completions -H 'Authorization: Bearer {key}' \\\n"
         f"    -H 'Content-Type: application/json' -d '{body}'\n"
     )

@@ -12,7 +12,7 @@ from gateway import keys
 from gateway.catalog import Catalog
 from gateway.errors import ConfigurationError, KeyNotFoundError
 from gateway.keys import KeyRecord
-from gateway.limits import iso
+from gateway.limits import MOST, Budget, iso
 from gateway.ports import Store
 from handler.deps import read_catalog
 from handler.key_fields import edited, given, moment
@@ -25,11 +25,11 @@ KeyId = Annotated[str, typer.Argument(help="The key's id: the part between sk-tg
 Name = Annotated[str, typer.Option(help="What the key is for.")]
 Owner = Annotated[str | None, typer.Option(help="Who answers for it.")]
 Tier = Annotated[str | None, typer.Option(help="The catalog's bundle of limits it begins with.")]
-Rpm = Annotated[int | None, typer.Option(min=1, help="Requests per minute.")]
-Tpm = Annotated[int | None, typer.Option(min=1, help="Tokens per minute.")]
-Concurrency = Annotated[int | None, typer.Option(min=1, help="Requests at once.")]
+Rpm = Annotated[int | None, typer.Option(min=1, max=MOST, help="Requests per minute.")]
+Tpm = Annotated[int | None, typer.Option(min=1, max=MOST, help="Tokens per minute.")]
+Concurrency = Annotated[int | None, typer.Option(min=1, max=MOST, help="Requests at once.")]
 BudgetText = Annotated[str | None, typer.Option("--budget", help="USD per day, month or total: 5/day, or none.")]
-Models = Annotated[str | None, typer.Option(help="Models it may use, as globs: gpt-*,claude-*")]
+Models = Annotated[str | None, typer.Option(help="Models it may use, as globs: gpt-*,claude-*; * is all.")]
 Expires = Annotated[str | None, typer.Option(help="A day, a time (ISO 8601), a while from now (30d, 12h), or never.")]
 RoleName = Annotated[Literal["user", "admin"] | None, typer.Option("--role", help="An admin reads every key's usage.")]
 Shards = Annotated[int, typer.Option(min=1, max=20, help="Items that share its limits: one per 500 requests a second.")]
@@ -180,7 +180,7 @@ def public(record: KeyRecord) -> dict[str, Any]:
         "rpm": of.rpm,
         "tpm": of.tpm,
         "concurrency": of.concurrency,
-        "budget": None if of.budget is None else f"{of.budget.usd}/{of.budget.per}",
+        "budget": of.budget and _budget(of.budget),
         "models": list(record.models),
         "allow_unpriced": record.allow_unpriced,
         "shards": record.shards,
@@ -212,7 +212,7 @@ def _show(records: Sequence[KeyRecord], as_json: bool) -> None:
         print_json([public(record) for record in records])
         return
     rows = [
-        (record.key_id, record.name, record.owner or "-", _status(record), _limits(record), ", ".join(record.models))
+        (record.key_id, record.name, record.owner or "-", _status(record), _limits(record), _models(record))
         for record in records
     ]
     print_table(("key_id", "name", "owner", "status", "limits", "models"), rows)
@@ -224,9 +224,17 @@ def _limits(record: KeyRecord) -> str:
         f"{of.rpm} rpm" if of.rpm else "",
         f"{of.tpm} tpm" if of.tpm else "",
         f"{of.concurrency} at once" if of.concurrency else "",
-        f"${of.budget.usd}/{of.budget.per}" if of.budget else "",
+        f"${_budget(of.budget)}" if of.budget else "",
     ]
     return ", ".join(filter(None, said)) or "-"
+
+
+def _models(record: KeyRecord) -> str:
+    return ", ".join(record.models) or "*"
+
+
+def _budget(budget: Budget) -> str:
+    return f"{budget.usd:f}/{budget.per}"
 
 
 def _status(record: KeyRecord) -> str:

@@ -10,10 +10,11 @@ from typing import Any
 
 from gateway.catalog import Catalog
 from gateway.keys import KeyRecord
-from gateway.limits import Budget, Limits
+from gateway.limits import MOST_USD, Budget, Limits
 from handler.terminal import fail
 
-_DURATION = re.compile(r"(\d+)([mhd])")
+_DURATION = re.compile(r"(\d{1,12})([mhd])")
+LATEST = 253_402_300_799  # 9999-12-31T23:59:59Z: no later time can be written
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400}
 
 
@@ -58,7 +59,7 @@ def given(
     fields: dict[str, Any] = {"name": name, "owner": owner, "role": role, "allow_unpriced": unpriced}
     fields = {field: value for field, value in fields.items() if value is not None}
     if models is not None:
-        fields["models"] = tuple(pattern.strip() for pattern in models.split(",") if pattern.strip())
+        fields["models"] = models_of(models)
     if expires is not None:
         fields["expires_at"] = None if expires == "never" else moment(expires)
     if metadata is not None:
@@ -66,9 +67,17 @@ def given(
     return fields
 
 
+def models_of(text: str) -> tuple[str, ...]:
+    """Globs with commas between them; `*` is every model, of which a record says nothing."""
+    patterns = [pattern.strip() for pattern in text.split(",")]
+    if not all(patterns) or not text.isprintable():
+        fail("--models: name at least one model or glob, for instance gpt-*,claude-*; all of them are '*'.")
+    return () if "*" in patterns else tuple(patterns)
+
+
 def _pair(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
-    if not separator or not name:
+    if not separator or not name or not text.isprintable():
         fail(f"--metadata {text}: write NAME=VALUE.")
     return name, value
 
@@ -82,15 +91,27 @@ def budget_of(text: str) -> Budget | None:
         usd = Decimal(amount)
     except InvalidOperation:
         usd = Decimal(-1)
-    if per not in ("day", "month", "total") or not usd.is_finite() or usd < 0 or usd != round(usd, 6):
-        fail(f"--budget {text}: write USD per day, month or total, for instance 5/day or 2.50/month.")
+    if per not in ("day", "month", "total") or not usd.is_finite() or not 0 <= usd <= MOST_USD or usd != round(usd, 6):
+        fail(
+            f"--budget {text}: write USD per day, month or total, for instance 5/day or 2.50/month; {MOST_USD} at most."
+        )
     return Budget(usd, per)
 
 
 def moment(text: str) -> int:
-    """A Unix time: so long from now, or a day or time in ISO 8601, in UTC where it names no zone."""
+    """A Unix time that is not over: so long from now, or a day or time in ISO 8601, in UTC where it names no zone."""
+    now = int(time.time())
+    at = _read_moment(text, now)
+    if at < now:
+        fail(f"{text}: that is in the past.")
+    if at > LATEST:
+        fail(f"{text}: that is after the year 9999.")
+    return at
+
+
+def _read_moment(text: str, now: int) -> int:
     if match := _DURATION.fullmatch(text):
-        return int(time.time()) + int(match[1]) * _SECONDS[match[2]]
+        return now + int(match[1]) * _SECONDS[match[2]]
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -1,23 +1,26 @@
 """What a key's holder can read back under /v1: how the key stands, what it used, one request by its id.
 
 Field names follow OpenRouter's API reference ("Get current API key", "Get credits", "Get a generation") where it has
-them. A key with the role `admin` may read every key's usage, with `?key_id=`; `*` means all of them.
+them. A key with the role `admin` may read another key's with `?key_id=`; of usage, `*` means every key's.
 """
 
 import csv
 import io
-from collections.abc import AsyncIterator, Sequence
+import re
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast, get_args
 
 from fastapi import APIRouter, Request, Response
 
-from gateway import limits
+from gateway import keys, limits
 from gateway.admission import Account
-from gateway.errors import BadRequestError, NotFoundError, PermissionDeniedError
+from gateway.errors import BadRequestError, KeyNotFoundError, NotFoundError, PermissionDeniedError
+from gateway.keys import KeyRecord
+from gateway.limits import Balance
 from gateway.metering import UsageRecord
-from gateway.ports import UsageStore
+from gateway.ports import KeyStore, UsageStore
 from gateway.types import Json
 from gateway.usage import Group, Summary, Total, summarise
 from handler.deps import House
@@ -28,6 +31,9 @@ router = APIRouter(prefix="/v1")
 
 KEPT_DAYS = 30
 """How long usage records are kept."""
+
+DAY = 86_400
+_REQUEST_ID = re.compile(r"(?:chatcmpl-|req_)?([0-9a-f]{32})", re.ASCII)
 
 
 @router.get("/usage")
@@ -48,24 +54,25 @@ async def read_usage(request: Request) -> Response:
 @router.get("/key")
 @router.get("/auth/key")
 async def read_key(request: Request) -> Response:
-    """The key itself: its limits, what is used of them and what is left, and when they are filled again."""
+    """A key: its limits, what is used of them and what is left, and when they are filled again."""
     house = house_of(request)
-    account = await house.gateway.authenticate(bearer_key(request), trace_of(request))
+    account = await _asked_account(request, house)
     now = house.clock.now()
-    record = account.record
-    month = [item async for item in house.usage.usage(record.key_id, now - KEPT_DAYS * 86_400, now + 60)]
-    return json_response({"data": _key(account, month, now)})
+    kept = [item async for item in house.usage.usage(account.record.key_id, now - KEPT_DAYS * DAY, now + 60)]
+    return json_response({"data": _key(account.record, await _standing(house, account, now), kept, now)})
 
 
 @router.get("/credits")
 async def read_credits(request: Request) -> Response:
-    """The key's budget and what is spent of it, in USD; null for a key without one."""
+    """A key's budget and what is spent of it, in USD; null for a key without one."""
     house = house_of(request)
-    account = await house.gateway.authenticate(bearer_key(request), trace_of(request))
+    account = await _asked_account(request, house)
     budget = account.record.limits.budget
-    total = None if budget is None else float(budget.usd)
-    used = None if budget is None else _spent(account, house.clock.now())
-    return json_response({"data": {"total_credits": total, "total_usage": used}})
+    if budget is None:
+        return json_response({"data": {"total_credits": None, "total_usage": None}})
+    left = (await _standing(house, account, house.clock.now())).budget_left
+    spent = float(budget.usd) - left / 1_000_000
+    return json_response({"data": {"total_credits": float(budget.usd), "total_usage": spent}})
 
 
 @router.get("/generation")
@@ -74,26 +81,56 @@ async def read_generation(request: Request) -> Response:
     house = house_of(request)
     account = await house.gateway.authenticate(bearer_key(request), trace_of(request))
     wanted = request.query_params.get("id", "")
-    request_id = "req_" + wanted.removeprefix("chatcmpl-").removeprefix("req_")
-    for key_id in await _readable(request, house, account):
-        record = await house.usage.usage_of(key_id, request_id)
-        if record is not None:
-            return json_response({"data": _generation(wanted, record)})
-    raise NotFoundError(f"There is no request {wanted!r}.", param="id", code="generation_not_found")
+    key_ids = await _readable(request, house, account)
+    if match := _REQUEST_ID.fullmatch(wanted):
+        for key_id in key_ids:
+            record = await house.usage.usage_of(key_id, f"req_{match[1]}")
+            if record is not None:
+                return json_response({"data": _generation(wanted, record)})
+    raise NotFoundError(f"There is no request {wanted[:200]!r}.", param="id", code="generation_not_found")
 
 
-async def _readable(request: Request, house: House, account: Account) -> Sequence[str]:
-    """The keys whose usage is asked for. Raises PermissionDeniedError for another's, unless the key is an admin's."""
-    wanted = request.query_params.get("key_id")
+async def _asked_account(request: Request, house: House) -> Account:
+    """The account that is asked for. Raises PermissionDeniedError, KeyNotFoundError."""
+    own = await house.gateway.authenticate(bearer_key(request), trace_of(request))
+    wanted = _wanted_key(request, own)
+    if wanted == own.record.key_id:
+        return own
+    account = await house.keys.get(wanted) if keys.is_key_id(wanted) else None
+    if account is None:
+        raise _no_key(wanted)
+    return account
+
+
+async def _readable(request: Request, house: House, account: Account) -> Iterable[str]:
+    """The keys whose usage is asked for. Raises PermissionDeniedError, KeyNotFoundError."""
+    wanted = _wanted_key(request, account)
+    if wanted == account.record.key_id:
+        return [wanted]
+    return await house.keys.key_ids() if wanted == "*" else [await known_key(house.keys, wanted)]
+
+
+def _wanted_key(request: Request, account: Account) -> str:
+    """The key that is asked for, by default one's own. Raises PermissionDeniedError for others, unless to an admin."""
     own = account.record.key_id
-    if wanted in (None, own):
-        return [own]
-    if account.record.role != "admin":
+    wanted = request.query_params.get("key_id", own)
+    if wanted != own and account.record.role != "admin":
         raise PermissionDeniedError("Only an admin's key may read another key.", param="key_id", code="admin_only")
-    return [record.key_id for record in await house.keys.list()] if wanted == "*" else [wanted]
+    return wanted
 
 
-async def records_of(store: UsageStore, key_ids: Sequence[str], start: float, end: float) -> AsyncIterator[UsageRecord]:
+async def known_key(store: KeyStore, key_id: str) -> str:
+    """This key, if it may have usage records. Raises KeyNotFoundError."""
+    if keys.is_key_id(key_id) and (await store.get(key_id) is not None or key_id in await store.key_ids()):
+        return key_id
+    raise _no_key(key_id)
+
+
+def _no_key(key_id: str) -> KeyNotFoundError:
+    return KeyNotFoundError(f"There is no key {key_id[:200]}.", param="key_id")
+
+
+async def records_of(store: UsageStore, key_ids: Iterable[str], start: float, end: float) -> AsyncIterator[UsageRecord]:
     """The records of several keys, key by key, of requests that began in [start, end), Unix seconds."""
     for key_id in key_ids:
         async for record in store.usage(key_id, start, end):
@@ -110,7 +147,7 @@ def days(first: str | None, last: str | None, now: float) -> tuple[float, float]
     end = _day("to", last, today)
     if end < begin:
         raise BadRequestError("'to' is before 'from'.", param="to", code="invalid_value")
-    return _start_of(begin), _start_of(end + timedelta(days=1))
+    return _start_of(begin), _start_of(end) + DAY
 
 
 def _day(name: str, given: str | None, otherwise: date) -> date:
@@ -155,25 +192,31 @@ def as_csv(summary: Summary) -> str:
     return out.getvalue()
 
 
-def _spent(account: Account, now: float) -> float | None:
+async def _standing(house: House, account: Account, now: float) -> Balance:
+    """What is left of a key's limits now, with what is held by leases that ended unsettled given back.
+
+    Where such a request left a record, what that says it used stays taken, as when the store closes the lease.
+    """
     of = account.record.limits
-    if of.budget is None:
-        return None
     balance = limits.brought_up(account.balance, of, now)
-    return float(of.budget.usd) - balance.budget_left / 1_000_000
+    for hold_id in limits.ended(balance, now):
+        record = await house.usage.usage_of(account.record.key_id, hold_id)
+        used = (record.tokens, record.cost.micro_usd) if record else (0, 0)
+        balance = limits.give_back(balance, of, hold_id, *used)
+    return balance
 
 
-def _key(account: Account, month: Sequence[UsageRecord], now: float) -> dict[str, Any]:
-    record, of = account.record, account.record.limits
-    balance = limits.brought_up(account.balance, of, now)
-    until = balance.budget_until
+def _key(record: KeyRecord, balance: Balance, kept: Sequence[UsageRecord], now: float) -> dict[str, Any]:
+    of, until = record.limits, balance.budget_until
+    today = datetime.fromtimestamp(now, UTC).date()
+    monday, first = today - timedelta(days=today.weekday()), today.replace(day=1)
     return {
         "label": record.name,
         "key_id": record.key_id,
-        "usage": _cost_since(month, now - KEPT_DAYS * 86_400),
-        "usage_daily": _cost_since(month, now - 86_400),
-        "usage_weekly": _cost_since(month, now - 7 * 86_400),
-        "usage_monthly": _cost_since(month, now - KEPT_DAYS * 86_400),
+        "usage": _cost_since(kept, 0),
+        "usage_daily": _cost_since(kept, _start_of(today)),
+        "usage_weekly": _cost_since(kept, _start_of(monday)),
+        "usage_monthly": _cost_since(kept, _start_of(first)),
         "limit": None if of.budget is None else float(of.budget.usd),
         "limit_remaining": None if of.budget is None else balance.budget_left / 1_000_000,
         "limit_reset": None if of.budget is None or until >= limits.NEVER else limits.iso(until),
@@ -225,6 +268,8 @@ def _generation(wanted: str, record: UsageRecord) -> dict[str, Any]:
         "total_cost": cost,
         "usage": cost,
         "cost_source": record.cost.source,
+        "priced_on": record.cost.priced_on and record.cost.priced_on.isoformat(),
+        "estimated": record.estimated,
         "latency": first if first is not None else whole,
         "generation_time": None if first is None else whole - first,
     }

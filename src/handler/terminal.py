@@ -13,8 +13,9 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from gateway.errors import ConfigurationError, GatewayError
+from gateway.errors import ConfigurationError, GatewayError, StoreUnavailableError
 from gateway.ports import Store
 from handler.deps import open_store
 from handler.settings import Settings, from_environment
@@ -57,6 +58,8 @@ def run(settings: Settings, work: Callable[[Store], Awaitable[Result]]) -> Resul
 
     try:
         return asyncio.run(opened())
+    except StoreUnavailableError as error:
+        fail("\n".join(getattr(error, "__notes__", [])) or str(error))
     except (GatewayError, ConfigurationError) as error:
         fail(str(error))
 
@@ -81,10 +84,10 @@ def print_table(
     for name in figures:
         table.add_column(name, overflow="fold", justify="right")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # a text as it is: what a key is called is no markup
     if total is not None:
         table.add_section()
-        table.add_row(*total)
+        table.add_row(*map(Text, total))
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
 
 

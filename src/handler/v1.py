@@ -3,8 +3,10 @@
 from fastapi import APIRouter, Request, Response
 
 from gateway import keys
+from gateway.catalog import Model
 from gateway.chat import Answer
-from gateway.routing import describe, find_model
+from gateway.keys import KeyRecord
+from gateway.routing import describe, find_model, unknown_model
 from handler.requests import bearer_key, house_of, parse_chat, read_body, trace_of
 from handler.responses import StreamedAnswer, WholeAnswer, json_response, while_connected
 
@@ -26,17 +28,26 @@ async def create_chat_completion(request: Request) -> Response:
 
 @router.get("/models")
 async def list_models(request: Request) -> Response:
-    """OpenAI's "List models": those that the key may use."""
+    """OpenAI's "List models": those that the key may use, each under the first name it may use it by."""
     gateway = house_of(request).gateway
     record = (await gateway.authenticate(bearer_key(request), trace_of(request))).record
-    models = [describe(model) for model in gateway.catalog.models.values() if keys.may_use(record, model.id)]
-    return json_response({"object": "list", "data": models})
+    allowed = ((model, _allowed_name(record, model)) for model in gateway.catalog.models.values())
+    return json_response({"object": "list", "data": [describe(model, name) for model, name in allowed if name]})
 
 
 @router.get("/models/{model_id:path}")
 async def retrieve_model(request: Request) -> Response:
-    """OpenAI's "Retrieve model"; ids may contain slashes."""
+    """OpenAI's "Retrieve model"; ids may contain slashes. To a key, models it may not use do not exist."""
     gateway = house_of(request).gateway
-    await gateway.authenticate(bearer_key(request), trace_of(request))
+    record = (await gateway.authenticate(bearer_key(request), trace_of(request))).record
     # Not a declared parameter: building a validator for it would cost every cold start 17 ms.
-    return json_response(describe(find_model(gateway.catalog, request.path_params["model_id"])))
+    asked: str = request.path_params["model_id"]
+    model = find_model(gateway.catalog, asked)
+    if not keys.may_use(record, asked):
+        raise unknown_model(asked)
+    return json_response(describe(model, model.id if keys.may_use(record, model.id) else asked))
+
+
+def _allowed_name(record: KeyRecord, model: Model) -> str | None:
+    """The model's id, or else its first alias, that the key may ask by."""
+    return next((name for name in (model.id, *model.aliases) if keys.may_use(record, name)), None)

@@ -1,5 +1,6 @@
 """What both stores hold to when a key is changed: what may change at all, and what the audit says of it."""
 
+from gateway import limits
 from gateway.errors import BadRequestError, KeyExistsError, KeyNotFoundError
 from gateway.keys import AuditEntry, KeyRecord, differences
 
@@ -12,6 +13,8 @@ def checked(old: KeyRecord | None, new: KeyRecord) -> KeyRecord:
         raise BadRequestError(f"A key has between 1 and {MOST_SHARDS} shards.", param="shards")
     if old is not None and (old.key_id, old.shards) != (new.key_id, new.shards):
         raise BadRequestError("A key keeps its id and its shards for life; make a new key.", param="shards")
+    if old is None or old.limits != new.limits:  # a key that has others already can still be revoked
+        limits.check(new.limits, new.shards)
     return new
 
 

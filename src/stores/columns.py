@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -80,6 +81,7 @@ def of_usage(record: UsageRecord) -> dict[str, Plain]:
         "upstream_ms": record.upstream_ms,
         "cost_usd": record.cost.usd,
         "cost_source": record.cost.source,
+        "priced_on": record.cost.priced_on and record.cost.priced_on.isoformat(),
         "estimated": record.estimated,
     }
     return row | (record.usage.counts() if record.usage else dict.fromkeys(COUNTS))
@@ -87,8 +89,8 @@ def of_usage(record: UsageRecord) -> dict[str, Plain]:
 
 def usage_of(row: Row) -> UsageRecord:
     """The usage record of a row."""
-    usd = row.get("cost_usd")
-    cost = Cost(None if usd is None else Decimal(usd), row["cost_source"])
+    usd, priced_on = row.get("cost_usd"), row.get("priced_on")
+    cost = Cost(None if usd is None else Decimal(usd), row["cost_source"], priced_on and date.fromisoformat(priced_on))
     usage = None
     if row.get("input_tokens") is not None:
         counts = {name: int(row[name]) for name in COUNTS}

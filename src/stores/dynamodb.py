@@ -1,15 +1,24 @@
 """The stores in AWS: keys, their limits and open holds, usage records and audit in one DynamoDB table."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence, Set
 from itertools import islice
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    NoRegionError,
+    SSOError,
+    TokenRetrievalError,
+)
 
 from gateway.admission import Account, Hold
+from gateway.errors import ConfigurationError, StoreUnavailableError
 from gateway.keys import AuditEntry, Change, KeyRecord
 from gateway.metering import UsageRecord
 from stores.blocking import BlockingCalls
@@ -22,14 +31,30 @@ from stores.table_ledger import TableLedger
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 CONCURRENT_CALLS = 32  # threads and pooled connections: many streams of one process settle at the same time
+NO_CREDENTIALS = (NoCredentialsError, CredentialRetrievalError, SSOError, TokenRetrievalError)
+# What AWS says of credentials ("Common Error Types" of the DynamoDB API reference).
+REFUSED = frozenset(
+    {
+        "AccessDeniedException",
+        "ExpiredTokenException",
+        "IncompleteSignatureException",
+        "InvalidSignatureException",
+        "MissingAuthenticationTokenException",
+        "UnrecognizedClientException",
+    }
+)
 READ_AT_ONCE = 500  # usage records that one blocking call brings
 
 
 def connect() -> "DynamoDBClient":
     """A client for the region, credentials and endpoint that the environment names, as botocore reads them.
 
-    The timeouts are those of a call within a region: a client waits behind each of these calls.
+    The timeouts are those of a call within a region: a client waits behind each of these calls. Raises
+    ConfigurationError where the environment names no region, or what it names does not exist.
     """
     config = Config(
         connect_timeout=0.3,
@@ -39,7 +64,39 @@ def connect() -> "DynamoDBClient":
         tcp_keepalive=True,
         parameter_validation=False,  # it would find what the type checker has found already
     )
-    return cast("DynamoDBClient", botocore.session.get_session().create_client("dynamodb", config=config))
+    try:
+        return cast("DynamoDBClient", botocore.session.get_session().create_client("dynamodb", config=config))
+    except NoRegionError:
+        raise ConfigurationError("There is no AWS region: set AWS_DEFAULT_REGION, or one in your profile.") from None
+    except BotoCoreError as error:
+        raise ConfigurationError(f"The AWS settings of this environment cannot be used: {error}") from error
+
+
+class _TableCalls(BlockingCalls):
+    """Calls of one table. Where the owner can do something about a failure, a note on the error says what."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        super().__init__("dynamodb", CONCURRENT_CALLS, (ClientError, BotoCoreError, ContentionError))
+        self._place = f"{table} in the region {client.meta.region_name}"
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await super().run(work, *args, **kwargs)
+        except StoreUnavailableError as error:
+            if fault := self._fault(error.__cause__):
+                error.add_note(fault)
+            raise
+
+    def _fault(self, cause: BaseException | None) -> str | None:
+        """What is wrong with the owner's settings; never AWS's own words, which name accounts."""
+        if isinstance(cause, NO_CREDENTIALS):
+            return "There are no AWS credentials here that can be used."
+        code = cause.response.get("Error", {}).get("Code") if isinstance(cause, ClientError) else None
+        if code == "ResourceNotFoundException":
+            return f"There is no table {self._place}."
+        if code in REFUSED:
+            return f"AWS refuses these credentials for the table {self._place} ({code})."
+        return None
 
 
 class DynamoDBStore:
@@ -57,7 +114,7 @@ class DynamoDBStore:
         self._table = Table(self._client, table)
         self._keys = TableKeys(self._table, now)
         self._ledger = TableLedger(self._table)
-        self._calls = BlockingCalls("dynamodb", CONCURRENT_CALLS, (ClientError, BotoCoreError, ContentionError))
+        self._calls = _TableCalls(self._client, table)
 
     async def admit(self, hold: Hold) -> Account:
         """See `Ledger.admit`. One UpdateItem; more only where a window turns or ended holds are closed."""
@@ -78,6 +135,10 @@ class DynamoDBStore:
     async def list(self) -> Sequence[KeyRecord]:
         """See `KeyStore.list`. A key made a moment ago may be missing: an index follows its table."""
         return await self._calls.run(self._keys.list)
+
+    async def key_ids(self) -> Set[str]:
+        """See `KeyStore.key_ids`, and `list`."""
+        return await self._calls.run(self._keys.key_ids)
 
     async def update(self, key_id: str, change: Change, by: str) -> KeyRecord:
         """See `KeyStore.update`. `change` may be called more than once."""

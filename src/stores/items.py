@@ -14,7 +14,7 @@ from gateway.metering import UsageRecord
 from stores import columns
 from stores.books import Books, share
 from stores.columns import Plain
-from stores.ranges import USAGE_KEPT
+from stores.ranges import DELETED_KEPT, USAGE_KEPT
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 Item = dict[str, "AttributeValueTypeDef"]
 Answer = Mapping[str, "AttributeValueTypeDef"]
 
-LISTED: Literal["key"] = "key"  # only keys have the attribute, so only keys are in the index
+# What the index `listed` lists: keys by their first items, and keys that are no more by what is remembered of them.
+LISTED: Literal["key"] = "key"
+DELETED: Literal["deleted"] = "deleted"
 NOTHING: "AttributeValueTypeDef" = {"M": {}}
 
 
@@ -54,6 +56,22 @@ class KeyItem:
 def key_place(key_id: str, shard: int = 0) -> Item:
     """The primary key of a key's item, or of another of its shards."""
     return {"pk": {"S": f"KEY#{key_id}"}, "sk": {"S": f"SHARD#{shard:02d}" if shard else "META"}}
+
+
+def deleted_item(key_id: str, at: float) -> Item:
+    """What is remembered of a deleted key, so that its usage is still found: beside where the key was, for a while."""
+    return {
+        "pk": {"S": f"KEY#{key_id}"},
+        "sk": {"S": "DELETED"},
+        "listed": attribute(DELETED),
+        "created_at": attribute(at),  # the index is sorted by it
+        "ttl": attribute(int(at) + DELETED_KEPT),
+    }
+
+
+def key_id_at(place: Answer) -> str:
+    """The key whose item has this primary key."""
+    return plain(place["pk"]).removeprefix("KEY#")
 
 
 def usage_place(key_id: str, request_id: str) -> Item:
@@ -96,7 +114,7 @@ def key_attributes(record: KeyRecord, shard: int) -> Item:
 def read_key(item: Answer) -> KeyItem:
     """What an item says of its key and its balance."""
     row = {name: plain(value) for name, value in item.items()}
-    row["key_id"] = row["pk"].removeprefix("KEY#")
+    row["key_id"] = key_id_at(item)
     record = columns.key_of(row)
     shard = 0 if row["sk"] == "META" else int(row["sk"].removeprefix("SHARD#"))
     balance = Balance(

@@ -5,6 +5,10 @@ from gateway.metering import UsageRecord
 USAGE_KEPT = 30 * 24 * 3600
 """Seconds from a request's beginning until its usage record is gone."""
 
+DELETED_KEPT = USAGE_KEPT + 24 * 3600
+"""Seconds from a key's deletion in which its id is remembered: to the end of the last record it can have left, and a
+day more, for requests that were let through after it."""
+
 CLOCK_MARGIN = 60.0
 """Seconds. An id is made a little before its request's time is noted."""
 

@@ -4,7 +4,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from stores import books, changes, rows
 from stores.blocking import BlockingCalls
 from stores.books import Books
 from stores.columns import Plain
-from stores.ranges import is_kept, no_longer_kept, request_ids
+from stores.ranges import DELETED_KEPT, is_kept, no_longer_kept, request_ids
 from stores.sqlite_file import open_file
 
 READ_AT_ONCE = 500  # usage records that one call brings; other calls come between two of them
@@ -62,6 +62,10 @@ class SQLiteStore:
     async def list(self) -> Sequence[KeyRecord]:
         """See `KeyStore.list`."""
         return await self._calls.run(self._list)
+
+    async def key_ids(self) -> Set[str]:
+        """See `KeyStore.key_ids`."""
+        return await self._calls.run(self._key_ids)
 
     async def update(self, key_id: str, change: Change, by: str) -> KeyRecord:
         """See `KeyStore.update`."""
@@ -129,6 +133,13 @@ class SQLiteStore:
 
     def _list(self) -> Sequence[KeyRecord]:
         return [rows.read_key(row) for row in self._execute("SELECT * FROM keys ORDER BY created_at, key_id")]
+
+    def _key_ids(self) -> Set[str]:
+        found = self._execute(
+            "SELECT key_id FROM keys UNION SELECT key_id FROM audit WHERE action = 'delete' AND at >= :since",
+            {"since": self._now() - DELETED_KEPT},
+        )
+        return {row["key_id"] for row in found}
 
     def _update(self, key_id: str, change: Change, by: str) -> KeyRecord:
         with self._writing():

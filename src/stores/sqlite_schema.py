@@ -54,4 +54,8 @@ MIGRATIONS = (
     );
     CREATE INDEX audit_of_key ON audit (key_id, at);
     """,
+    # The day the catalog's price was read that a bill was made by.
+    """
+    ALTER TABLE usage ADD COLUMN priced_on TEXT;
+    """,
 )

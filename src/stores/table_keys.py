@@ -1,7 +1,7 @@
 """Keys on the table: every change is one transaction of the key's items and a line of its audit."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from gateway import limits
@@ -11,18 +11,22 @@ from stores import changes
 from stores.books import share, together
 from stores.expressions import Update
 from stores.items import (
+    DELETED,
     LISTED,
     Answer,
     KeyItem,
     attribute,
     audit_item,
+    deleted_item,
     key_attributes,
+    key_id_at,
     key_item,
     key_place,
     leases,
     read_audit,
     read_key,
 )
+from stores.ranges import DELETED_KEPT
 from stores.table import PAUSES, ContentionError, Table, UnmetError, attempts
 from stores.writes import adoption, rebalance, unchanged
 
@@ -53,10 +57,14 @@ class TableKeys:
         return Account(record, together([item.account for item in items], record.limits, self._now()))
 
     def list(self) -> Sequence[KeyRecord]:
-        places = list(self._listed())
+        places = list(self._listed(LISTED))
         batches = (places[start : start + BATCH] for start in range(0, len(places), BATCH))
         records = [read_key(item).record for batch in batches for item in self._items(batch)]
         return sorted(records, key=lambda record: (record.created_at, record.key_id))
+
+    def key_ids(self) -> Set[str]:
+        deleted = self._listed(DELETED, since=self._now() - DELETED_KEPT)
+        return {key_id_at(place) for place in (*self._listed(LISTED), *deleted)}
 
     def update(self, key_id: str, change: Change, by: str) -> KeyRecord:
         tries = attempts()
@@ -76,7 +84,8 @@ class TableKeys:
         while True:
             next(tries)
             items = self._seen(key_id)
-            if self._table.transact(*map(self._deleted, items), self._audited(items[0], None, key_id, by)):
+            writes = [*map(self._deleted, items), self._remembered(key_id)]
+            if self._table.transact(*writes, self._audited(items[0], None, key_id, by)):
                 return
 
     def audit(self, key_id: str) -> Sequence[AuditEntry]:
@@ -127,6 +136,9 @@ class TableKeys:
             }
         }
 
+    def _remembered(self, key_id: str) -> "TransactWriteItemTypeDef":
+        return {"Put": {"TableName": self._table.name, "Item": deleted_item(key_id, self._now())}}
+
     def _audited(self, old: KeyItem | None, new: KeyRecord | None, key_id: str, by: str) -> "TransactWriteItemTypeDef":
         entry = changes.entry(old and old.record, new, by, self._now())
         return self._put(audit_item(key_id, entry, _next(old)))
@@ -134,13 +146,13 @@ class TableKeys:
     def _put(self, item: Any) -> "TransactWriteItemTypeDef":
         return {"Put": {"TableName": self._table.name, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}}
 
-    def _listed(self) -> Iterator[Answer]:
-        """The primary key of every key's first item, read from the index page by page."""
+    def _listed(self, what: str, since: float = 0) -> Iterator[Answer]:
+        """The primary keys of what the index lists as that, of those made since then, read page by page."""
         pages = self._table.client.get_paginator("query").paginate(
             TableName=self._table.name,
             IndexName="listed",
-            KeyConditionExpression="listed = :listed",
-            ExpressionAttributeValues={":listed": attribute(LISTED)},
+            KeyConditionExpression="listed = :listed AND created_at >= :since",
+            ExpressionAttributeValues={":listed": attribute(what), ":since": attribute(since)},
             ProjectionExpression="pk, sk",
         )
         return (place for page in pages for place in page["Items"])

@@ -1,5 +1,6 @@
 """Keys, holds and records to store: ordinary ones, of which a test changes what it is about."""
 
+import datetime
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -62,6 +63,6 @@ def usage(hold_id: str = REQUEST, *, tokens: int | None = None, usd: str | None 
         time_to_first_token_ms=56,
         upstream_ms=1200,
         usage=Usage(9, 8, 7, 1, 5, 4, 3, 2, 6) if tokens is None else Usage(tokens, 0),
-        cost=Cost(Decimal("0.000123" if usd is None else usd), "catalog"),
+        cost=Cost(Decimal("0.000123" if usd is None else usd), "catalog", datetime.date(2026, 1, 1)),
     )
     return replace(record, **changes)

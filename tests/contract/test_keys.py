@@ -2,15 +2,17 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from contract.bench import Time, balance, held
+from contract.bench import Time, admitted, balance, held
 from contract.examples import BY, KEY_ID, NOW, REQUEST, budget, hold, key, request_id
 from gateway.errors import BadRequestError, KeyExistsError, KeyNotFoundError
 from gateway.keys import AuditEntry, KeyRecord
-from gateway.limits import Limits, full
+from gateway.limits import MOST, MOST_USD, Limits, full
 from gateway.ports import Store
+from stores.ranges import DELETED_KEPT, USAGE_KEPT
 
 EVERYTHING = key(
     expires_at=1_800_000_000,
@@ -153,6 +155,40 @@ async def test_a_deleted_key_is_gone_with_its_holds(store: Store) -> None:
     assert list(await store.list()) == []
     await store.create(key(name="again"), BY)
     assert await held(store) == set()
+
+
+async def test_a_deleted_keys_id_is_remembered_while_records_of_it_may_be_left(store: Store, time: Time) -> None:
+    other = key("ffffffffffff")
+    await store.create(key(), BY)
+    await store.create(other, BY)
+    assert await store.key_ids() == {KEY_ID, other.key_id}
+    await store.delete(KEY_ID, BY)
+    assert await store.key_ids() == {KEY_ID, other.key_id}
+    assert await admitted(store, hold()) == "unauthorized"
+    assert await store.get(KEY_ID) is None
+    assert list(await store.list()) == [other]
+    time.now += USAGE_KEPT
+    assert await store.key_ids() == {KEY_ID, other.key_id}
+    await store.create(key(name="again"), BY)
+    await store.delete(KEY_ID, BY)
+    time.now += DELETED_KEPT
+    assert await store.key_ids() == {KEY_ID, other.key_id}
+    time.now += 1
+    assert await store.key_ids() == {other.key_id}
+
+
+@pytest.mark.parametrize("name", ["rpm", "tpm", "concurrency", "budget"])
+async def test_limits_that_cannot_be_counted_are_refused(store: Store, name: str) -> None:
+    most: Any = budget(str(MOST_USD)) if name == "budget" else MOST
+    more: Any = budget(f"{MOST_USD}.000001") if name == "budget" else MOST + 1
+    await store.create(key(limits={name: most}), BY)
+    assert await admitted(store, hold(tokens=10, micro_usd=10)) == "admitted"
+    with pytest.raises(BadRequestError) as refused:
+        await store.create(key("ffffffffffff", limits={name: more}), BY)
+    assert refused.value.param == name
+    with pytest.raises(BadRequestError):
+        await store.update(KEY_ID, lambda record: replace(record, limits=Limits(**{name: more})), BY)
+    assert list(await store.list()) == [key(limits={name: most})]
 
 
 async def test_every_change_is_audited(store: Store, time: Time) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,10 +11,12 @@ from contract.bench import Time, admitted, balance, held, records
 from contract.examples import BY, KEY_ID, MINUTE, NOW, REQUEST, budget, hold, key, request_id, usage
 from contract.wire import Wire
 from gateway.admission import RefusedError
-from gateway.errors import AuthenticationError
+from gateway.errors import AuthenticationError, BadRequestError
+from gateway.keys import revoked
 from gateway.limits import Limits
 from gateway.ports import Store
 from stores.books import share
+from stores.changes import checked
 from stores.dynamodb import DynamoDBStore
 
 if TYPE_CHECKING:
@@ -74,10 +76,10 @@ async def test_it_is_changed_and_deleted_as_a_whole(store: Store, time: Time) ->
     await store.create(RECORD, BY)
     for i in range(10):
         await store.admit(hold(request_id(i), tokens=10, micro_usd=100))
-    new = replace(RECORD, name="new", limits=Limits(rpm=30, tpm=1000, budget=budget("2", "day")), models=("f*",))
+    new = replace(RECORD, name="new", limits=Limits(rpm=30, tpm=4000, budget=budget("2", "day")), models=("f*",))
     assert await store.update(KEY_ID, lambda _: new, BY) == new
     now = await balance(store)
-    assert (now.requests_left, now.tokens_left, now.budget_left) == (20, 900, 1_999_000)
+    assert (now.requests_left, now.tokens_left, now.budget_left) == (20, 3900, 1_999_000)
     assert len(now.leases) == 10
     await store.update(KEY_ID, lambda record: replace(record, status="revoked"), BY)
     for i in range(20, 30):
@@ -88,6 +90,25 @@ async def test_it_is_changed_and_deleted_as_a_whole(store: Store, time: Time) ->
     await store.create(key(name="again"), BY)
     assert await admitted(store, hold("again")) == "admitted"
     assert [entry.action for entry in await store.audit(KEY_ID)] == ["create", "update", "revoke", "delete", "create"]
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "less"),
+    [("rpm", 4, 3), ("tpm", 4000, 3999), ("concurrency", 4, 3), ("budget", budget("0.4"), budget("0.399999"))],
+)
+async def test_a_share_has_room_for_a_usual_request(store: Store, name: str, least: Any, less: Any) -> None:
+    await store.create(replace(RECORD, limits=Limits(**{name: least})), BY)
+    with pytest.raises(BadRequestError) as refused:
+        await store.create(key("ffffffffffff", limits={name: less}, shards=SHARDS), BY)
+    assert refused.value.param == name
+    with pytest.raises(BadRequestError):
+        await store.update(KEY_ID, lambda record: replace(record, limits=Limits(**{name: less})), BY)
+    await store.create(key("ffffffffffff", limits={name: less}), BY)
+
+
+def test_a_key_with_too_small_shares_from_of_old_is_revoked_all_the_same() -> None:
+    old = replace(RECORD, limits=Limits(rpm=1))
+    assert checked(old, revoked(old)).status == "revoked"
 
 
 async def test_usually_it_takes_one_write_and_two(dynamodb_store: DynamoDBStore, wire: Wire) -> None:

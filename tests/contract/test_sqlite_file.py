@@ -14,6 +14,7 @@ from contract.bench import Time, balance, held, records
 from contract.examples import BY, KEY_ID, NOW, REQUEST, hold, key, usage
 from gateway.keys import KeyRecord
 from gateway.limits import NEVER, UNLIMITED
+from gateway.metering import Cost
 from stores.sqlite import SQLiteStore
 from stores.sqlite_file import StoreFileError
 from stores.sqlite_schema import MIGRATIONS
@@ -80,7 +81,7 @@ async def test_a_file_of_the_first_version_is_brought_up_to_date(database: Path)
         assert account.balance.tokens_left == UNLIMITED - 10**9
         assert await held(store) == {"req-1"}
         (left,) = await records(store)
-        assert (left.provider, left.usage, left.cost.usd) == ("", None, None)
+        assert (left.provider, left.usage, left.cost) == ("", None, Cost(None, "unknown"))
     with closing(SQLiteStore(database, now=Time())) as store:
         assert await held(store) == {"req-1"}
 

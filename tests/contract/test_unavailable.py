@@ -1,6 +1,7 @@
 """A store that does not answer says so, soon, and in one way."""
 
 import asyncio
+import os
 import socket
 import sqlite3
 from collections.abc import Coroutine, Generator
@@ -12,7 +13,8 @@ import pytest
 
 from contract.bench import records
 from contract.examples import BY, KEY_ID, REQUEST, hold, key, usage
-from gateway.errors import StoreUnavailableError
+from contract.wire import Wire, fails
+from gateway.errors import ConfigurationError, StoreUnavailableError
 from gateway.ports import Store
 from stores.dynamodb import DynamoDBStore
 from stores.sqlite import SQLiteStore
@@ -20,7 +22,7 @@ from support.dynamodb_local import DynamoDB
 
 PATIENCE = 4.0  # seconds in which a client must hear of it
 WRITES = ["admit", "settle", "create", "update", "delete"]
-READS = ["get", "list", "audit", "usage", "usage_of"]
+READS = ["get", "list", "key_ids", "audit", "usage", "usage_of"]
 
 
 @pytest.fixture
@@ -66,7 +68,29 @@ async def test_a_locked_file_is_an_unavailable_store(locked_sqlite: SQLiteStore,
 
 async def test_a_table_that_is_not_there_is_an_unavailable_store(client: Any) -> None:
     with closing(DynamoDBStore("no-such-table", client=client)) as store:
-        await _is_told(store, "admit")
+        error = await _is_told(store, "admit")
+    assert error.__notes__ == ["There is no table no-such-table in the region us-east-1."]
+    assert "no-such-table" not in error.message
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "UnrecognizedClientException"])
+async def test_refused_credentials_are_an_unavailable_store(
+    dynamodb_store: DynamoDBStore, wire: Wire, table: str, code: str
+) -> None:
+    wire.answers.append(fails(code))
+    error = await _is_told(dynamodb_store, "admit")
+    assert error.__notes__ == [f"AWS refuses these credentials for the table {table} in the region us-east-1 ({code})."]
+
+
+def test_without_a_region_there_is_no_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    with pytest.raises(ConfigurationError, match="There is no AWS region"):
+        DynamoDBStore("table")
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(ConfigurationError, match="nobody"):
+        DynamoDBStore("table")
 
 
 @pytest.mark.parametrize("call", [*WRITES, *READS])
@@ -86,7 +110,7 @@ async def test_the_loop_runs_on_while_a_store_is_waited_for(database: Path) -> N
         assert await waiting is True
 
 
-async def _is_told(store: Store, call: str) -> None:
+async def _is_told(store: Store, call: str) -> StoreUnavailableError:
     calls: dict[str, Coroutine[Any, Any, object]] = {
         "admit": store.admit(hold()),
         "settle": store.settle(usage(), hold()),
@@ -95,6 +119,7 @@ async def _is_told(store: Store, call: str) -> None:
         "delete": store.delete(KEY_ID, BY),
         "get": store.get(KEY_ID),
         "list": store.list(),
+        "key_ids": store.key_ids(),
         "audit": store.audit(KEY_ID),
         "usage": records(store),
         "usage_of": store.usage_of(KEY_ID, REQUEST),
@@ -108,3 +133,4 @@ async def _is_told(store: Store, call: str) -> None:
     assert raised.value.retry_after == 1
     assert raised.value.__cause__ is not None
     assert "127.0.0.1" not in raised.value.message
+    return raised.value

@@ -125,12 +125,100 @@ def test_a_key_is_given_limits_changed_rotated_and_deleted(where: Where) -> None
         (["--rpm", "0"], "rpm"),
         (["--role", "king"], "role"),
         (["--metadata", "team"], "NAME=VALUE"),
+        (["--metadata", "team=\x1b[2J"], "NAME=VALUE"),
+        (["--models", ""], "name at least one model"),
+        (["--models", "gpt-*,,"], "name at least one model"),
+        (["--budget", "1e30/day"], "10000000 at most"),
+        (["--budget", "10000000.01/day"], "10000000 at most"),
+        (["--rpm", "99999999999999999999"], "1000000000"),
+        (["--tpm", "1000000001"], "1000000000"),
+        (["--concurrency", "1000000001"], "1000000000"),
+        (["--expires", "99999999999d"], "after the year 9999"),
+        (["--expires", "9" * 5000 + "d"], "2026-12-31"),
+        (["--expires", "9999-12-31T23:59:59-12:00"], "after the year 9999"),
+        (["--expires", "2020-01-01"], "in the past"),
+        (["--shards", "11"], "limit concurrency is too small for 11 shards: it must be 11 at least"),
     ],
 )
 def test_a_wrong_flag_is_told_and_makes_no_key(tmp_path: Path, flags: list[str], told: str) -> None:
     where = (["--db", str(tmp_path / "x.db")], os.environ)
     assert told in run(where, "keys", "create", "--name", "x", *flags, fails=True).stderr
     assert json.loads(run(where, "keys", "list", "--json").stdout) == []
+
+
+def test_names_and_globs_are_printed_as_they_are(where: Where) -> None:
+    name, glob = "a[/b] [red]x[/red] :x:", "claude-[a-z]*"
+    key_id = run(where, "keys", "create", "--name", name, "--models", glob).stdout.split("-")[2]
+    for command in (("keys", "list"), ("keys", "show", key_id)):
+        shown = run(where, *command).stdout
+        assert name in shown
+        assert glob in shown
+
+
+def test_a_star_means_all_models(where: Where) -> None:
+    key_id = run(where, "keys", "create", "--name", "x", "--models", "gpt-*").stdout.split("-")[2]
+    run(where, "keys", "update", key_id, "--models", "*")
+    assert shown(where, key_id)["models"] == []
+
+
+def test_budgets_are_written_out(where: Where) -> None:
+    key_id = run(where, "keys", "create", "--name", "x", "--budget", "1e3/day").stdout.split("-")[2]
+    assert shown(where, key_id)["budget"] == "1000/day"
+    assert "$1000/day" in run(where, "keys", "list").stdout
+
+
+def test_an_overlap_is_not_over_before_it_begins(where: Where) -> None:
+    key_id = run(where, "keys", "create", "--name", "x").stdout.split("-")[2]
+    assert "in the past" in run(where, "keys", "rotate", key_id, "--overlap", "2020-01-01", fails=True).stderr
+    assert [entry["action"] for entry in shown(where, key_id)["history"]] == ["create"]
+
+
+def test_shares_are_checked_when_limits_change(where: Where) -> None:
+    words = ["--tier", "unlimited", "--shards", "4", "--tpm", "4000"]
+    key_id = run(where, "keys", "create", "--name", "x", *words).stdout.split("-")[2]
+    message = run(where, "keys", "update", key_id, "--tpm", "3999", fails=True).stderr
+    assert "limit tpm is too small for 4 shards: it must be 4000 at least" in message
+    assert shown(where, key_id)["tpm"] == 4000
+
+
+def test_usage_is_of_a_key_that_is_or_was(where: Where) -> None:
+    key_id = run(where, "keys", "create", "--name", "x").stdout.split("-")[2]
+    assert "total" in run(where, "usage", "--key", key_id, "--to", "9999-12-31").stdout
+    run(where, "keys", "delete", key_id)
+    assert "total" in run(where, "usage", "--key", key_id).stdout
+    for nobody in ("nokey", "ffffffffffff"):
+        assert f"There is no key {nobody}" in run(where, "usage", "--key", nobody, fails=True).stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"AWS_DEFAULT_REGION": ""}, "There is no AWS region"),
+        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "There are no AWS credentials here"),
+        ({}, "There is no table nowhere in the region us-east-1"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_told_why(dynamodb: DynamoDB, changes: dict[str, str], told: str) -> None:
+    env = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        **dynamodb.environment,
+        **changes,
+    }
+    where = (["--table", "nowhere"], {name: value for name, value in env.items() if value})
+    for command in (("keys", "list"), ("usage",)):
+        message = run(where, *command, fails=True).stderr
+        assert message.startswith(told)
+        assert len(message.splitlines()) == 1
+
+
+def test_serve_says_what_its_key_is_good_for(tmp_path: Path) -> None:
+    words = [str(TOLLGATE), "serve", "--port", "0", "--db", str(tmp_path / "x.db")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(4)]
+        process.terminate()
+    assert lines[3].strip().endswith("(no limits; good for seven days)")
 
 
 def test_usage_of_nobody_is_an_empty_table_with_a_total(where: Where) -> None:

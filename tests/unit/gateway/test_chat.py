@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -112,6 +112,9 @@ class Cellar:
 
     async def list(self) -> Sequence[KeyRecord]:
         return [*self.records.values()]
+
+    async def key_ids(self) -> Set[str]:
+        raise NotImplementedError
 
     async def update(self, key_id: str, change: Change, by: str) -> KeyRecord:
         raise NotImplementedError
@@ -291,7 +294,7 @@ async def test_whole_answer_is_settled_when_it_is_told_to_be() -> None:
     assert set(stage.cellar.holds) == {"req_1"}
     await answer.settle()
     await answer.settle()
-    assert stage.record().cost == Cost(Decimal("22.000000"), "catalog")
+    assert stage.record().cost == Cost(Decimal("22.000000"), "catalog", DAY)
     assert stage.record().status == 200
 
 
@@ -567,7 +570,7 @@ async def test_stand_in_answers_a_model_without_a_credential_and_its_own_price_c
     await answer.settle()
     record = stage.record()
     assert (record.model, record.provider, record.upstream_model) == ("m", "e", "up-echo")
-    assert record.cost == Cost(Decimal("0.000000"), "catalog")
+    assert record.cost == Cost(Decimal("0.000000"), "catalog", DAY)
 
 
 async def test_requests_do_not_share_anything() -> None:

@@ -120,7 +120,7 @@ async def test_whole_stream_leaves_a_whole_record() -> None:
         time_to_first_token_ms=500,
         upstream_ms=500,
         usage=Usage(10, 5),
-        cost=Cost(Decimal("0.000060"), "catalog"),
+        cost=Cost(Decimal("0.000060"), "catalog", DAY),
     )
 
 
@@ -187,7 +187,7 @@ async def test_usage_seen_before_a_failure_is_billed() -> None:
     one = exchange()
     one.saw(Chunk(usage=Usage(1_000_000, 0)), 99.5)
     one.failed(OverloadedError("x"), 99.6)
-    assert (await settled(one)).cost == Cost(Decimal("2.000000"), "catalog")
+    assert (await settled(one)).cost == Cost(Decimal("2.000000"), "catalog", DAY)
 
 
 async def test_last_usage_counts() -> None:

@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.errors import BadRequestError
 from gateway.limits import (
+    MOST,
+    MOST_USD,
     NEVER,
     UNLIMITED,
     Balance,
@@ -19,6 +22,7 @@ from gateway.limits import (
     Period,
     brought_up,
     changed,
+    check,
     ended,
     full,
     give_back,
@@ -169,6 +173,38 @@ def test_no_order_of_events_gives_away_more_than_there_was(events: list[tuple[in
     assert balance.budget_left >= 0
     assert balance.tokens_left >= 0
     assert len(balance.leases) <= 2
+
+
+@pytest.mark.parametrize(
+    ("limits", "shards"),
+    [
+        (Limits(), 20),
+        (Limits(MOST, MOST, MOST, Budget(Decimal(MOST_USD), "total")), 20),
+        (Limits(rpm=1, tpm=1, concurrency=1, budget=Budget(Decimal(0), "day")), 1),
+        (Limits(rpm=20, tpm=20_000, concurrency=20, budget=Budget(Decimal(2), "day")), 20),
+    ],
+)
+def test_limits_that_can_be_counted_and_shared_are_good(limits: Limits, shards: int) -> None:
+    check(limits, shards)
+
+
+@pytest.mark.parametrize(
+    ("limits", "shards", "param"),
+    [
+        (Limits(rpm=MOST + 1), 1, "rpm"),
+        (Limits(tpm=MOST + 1), 1, "tpm"),
+        (Limits(concurrency=MOST + 1), 1, "concurrency"),
+        (Limits(budget=Budget(Decimal("1e30"), "day")), 1, "budget"),
+        (Limits(rpm=19), 20, "rpm"),
+        (Limits(tpm=19_999), 20, "tpm"),
+        (Limits(concurrency=19), 20, "concurrency"),
+        (Limits(budget=Budget(Decimal("1.99"), "day")), 20, "budget"),
+    ],
+)
+def test_limits_beyond_counting_or_sharing_are_refused_by_name(limits: Limits, shards: int, param: str) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        check(limits, shards)
+    assert refused.value.param == param
 
 
 def test_windows_meet_without_a_gap() -> None:

@@ -91,7 +91,14 @@ def test_unknown_price_is_no_bill_of_zero() -> None:
 
 
 def test_price_of_zero_is_known() -> None:
-    assert cost_of(Usage(5, 5), prices("0", "0")) == Cost(Decimal("0.000000"), "catalog")
+    assert cost_of(Usage(5, 5), prices("0", "0")) == Cost(Decimal("0.000000"), "catalog", DAY)
+
+
+def test_bill_keeps_the_day_its_price_was_read() -> None:
+    assert cost_of(Usage(5, 5), prices("1", "1")).priced_on == DAY
+    assert cost_of(Usage(5, 5), prices("1", "1"), estimated=True).priced_on == DAY
+    for usage, price in ((Usage(5, 5, cost_usd=Decimal(1)), prices("1", "1")), (None, prices("1", "1"))):
+        assert cost_of(usage, price).priced_on is None
 
 
 @pytest.mark.parametrize("price", [None, prices("1000", "1000")])

@@ -69,7 +69,8 @@ def test_stand_in_answers_in_the_models_name_at_its_own_price() -> None:
 
 
 def test_model_is_described_with_prices_per_token_as_text() -> None:
-    told = describe(M)
+    told = describe(M, "n")
+    assert told["id"] == "n"
     assert told["created"] == int(datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC).timestamp())
     assert told["pricing"] == {
         "prompt": "0.0000025",
@@ -80,5 +81,5 @@ def test_model_is_described_with_prices_per_token_as_text() -> None:
 
 
 def test_price_of_zero_is_told_and_an_unknown_one_is_not() -> None:
-    assert describe(ECHO)["pricing"] == {"prompt": "0", "completion": "0", "request": "0"}
-    assert describe(model("x", "a", prices=None))["pricing"] == {}
+    assert describe(ECHO, "echo")["pricing"] == {"prompt": "0", "completion": "0", "request": "0"}
+    assert describe(model("x", "a", prices=None), "x")["pricing"] == {}
