@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from gateway.errors import AuthenticationError
+from gateway.errors import AuthenticationError, BadRequestError
 from gateway.limits import Limits
 
 KEY_ID_BYTES = 6
@@ -86,8 +86,15 @@ def mint(random_bytes: Callable[[int], bytes], key_id: str | None = None) -> tup
     return text, read(text)
 
 
-def rotated(record: KeyRecord, key: ApiKey, until: int) -> KeyRecord:
-    """The record with a new secret; the one it had works until then, in Unix seconds."""
+def rotated(record: KeyRecord, key: ApiKey, until: int, now: int) -> KeyRecord:
+    """The record with a new secret; the one it had works until then, in Unix seconds.
+
+    Raises BadRequestError where the secret before that was promised a longer life: a key keeps two. With nothing
+    promised to the last one (`until` is `now`), both end.
+    """
+    if until > now and (record.previous_until or 0) > now:
+        text = "The secret before the last rotation still works. Wait for its end, or end both now with --overlap 0m."
+        raise BadRequestError(text, param="overlap")
     return replace(record, key_hash=key.key_hash, previous_hash=record.key_hash, previous_until=until)
 
 

@@ -32,7 +32,9 @@ BudgetText = Annotated[str | None, typer.Option("--budget", help="USD per day, m
 Models = Annotated[str | None, typer.Option(help="Models it may use, as globs: gpt-*,claude-*; * is all.")]
 Expires = Annotated[str | None, typer.Option(help="A day, a time (ISO 8601), a while from now (30d, 12h), or never.")]
 RoleName = Annotated[Literal["user", "admin"] | None, typer.Option("--role", help="An admin reads every key's usage.")]
-Shards = Annotated[int, typer.Option(min=1, max=20, help="Items that share its limits: one per 500 requests a second.")]
+Shards = Annotated[
+    int, typer.Option(min=1, max=20, help="Items that share its limits, for keys with hundreds of requests a second.")
+]
 AllowUnpriced = Annotated[
     bool | None, typer.Option("--allow-unpriced/--refuse-unpriced", help="With a budget: models without a price.")
 ]
@@ -118,9 +120,11 @@ def rotate_key(
     as_json: AsJson = False,
 ) -> None:
     """Give a key a new secret and print it; the old one works until the overlap is over."""
-    until = moment(overlap)
+    until, now = moment(overlap), int(time.time())
     text, key = keys.mint(secrets.token_bytes, key_id)
-    record = run(place(db, table), lambda store: store.update(key_id, lambda old: keys.rotated(old, key, until), who()))
+    record = run(
+        place(db, table), lambda store: store.update(key_id, lambda old: keys.rotated(old, key, until, now), who())
+    )
     _print_secret(text, record, as_json)
 
 

@@ -106,9 +106,11 @@ def test_a_key_is_given_limits_changed_rotated_and_deleted(where: Where) -> None
     assert new.split("-")[2] == key_id
     assert new != made
     assert shown(where, key_id)["previous_secret_until"] is not None
+    assert "still works" in run(where, "keys", "rotate", key_id, fails=True).stderr
+    assert run(where, "keys", "rotate", key_id, "--overlap", "0m").stdout.strip() != new
 
     history = shown(where, key_id)["history"]
-    assert [entry["action"] for entry in history] == ["create", "update", "update", "rotate"]
+    assert [entry["action"] for entry in history] == ["create", "update", "update", "rotate", "rotate"]
     assert all(entry["by"].startswith("cli:") for entry in history)
     assert made not in json.dumps(history)
     run(where, "keys", "delete", key_id)
