@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters import FAMILIES
-from adapters.bedrock_request import NO_CALLS
+from adapters.bedrock.request import NO_CALLS
 from adapters.formats import JSON_TOOL, ONLY_JSON
 from gateway.catalog import Catalog, Model
 from gateway.errors import BadRequestError

@@ -1,4 +1,4 @@
-"""The interpreters: one module per wire family, pure functions between OpenAI's shapes and a provider's."""
+"""The interpreters: a package for each wire family, pure functions between OpenAI's shapes and a provider's."""
 
 from collections.abc import Mapping
 

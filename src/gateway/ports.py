@@ -33,7 +33,7 @@ class StreamParser(Protocol):
 
 
 class Adapter(Protocol):
-    """A wire family: a module of five pure functions."""
+    """A wire family: five pure functions."""
 
     def fetches_url(self, url: str) -> bool:
         """Whether the provider itself fetches an image from there; if not, the gateway puts the image in its place."""

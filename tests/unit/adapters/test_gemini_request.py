@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters import carried, gemini
-from adapters.gemini_turns import UNSIGNED
+from adapters.gemini.turns import UNSIGNED
 from gateway.errors import BadRequestError
 from gateway.types import ChatRequest, Json, UpstreamRequest
 from support.families import route

@@ -8,15 +8,16 @@ an inference profile of one's own has a name that tells nothing.
 import hashlib
 import re
 from collections.abc import Iterable
+from urllib.parse import quote
 
 from adapters import asking, tools
 from adapters.asking import Ask, Reasoning
-from adapters.bedrock_turns import Conversation, begins_signed, cache_point, tool_name
+from adapters.bedrock.turns import Conversation, begins_signed, cache_point, tool_name
 from adapters.formats import JSON_TOOL, ONLY_JSON, FormatPlan, format_plan
-from adapters.shapes import child, count, encode, text
+from adapters.shapes import child, count, encode, text, too_deep
 from adapters.strict_schema import is_open, strict_schema
 from gateway.routing import Route
-from gateway.types import ChatRequest, Json
+from gateway.types import ChatRequest, Json, UpstreamRequest
 
 USUAL_MAX_TOKENS = 8192
 """`maxTokens`, which thinking within a budget needs, for a model whose most is not in the catalog."""
@@ -34,6 +35,23 @@ _NOT_FOR_NOVA = frozenset({"$schema", "title", "description", "additionalPropert
 """With these around a tool's schema Nova passes the tool over (AWS, Amazon Nova User Guide, "Troubleshooting tool
 calls").
 """
+
+
+def fetches_url(url: str) -> bool:
+    """None."""
+    return False
+
+
+def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:
+    """A call of Converse. Raises BadRequestError for what it cannot say and what JSON cannot."""
+    try:
+        body, dropped = build_body(request, route)
+    except RecursionError:
+        raise too_deep() from None
+    # The model's name is one segment of the path, also where it is an ARN: with a bare slash it names no operation.
+    operation = "converse-stream" if request.stream else "converse"
+    path = f"model/{quote(route.upstream_model, safe='')}/{operation}"
+    return UpstreamRequest(f"{route.provider.base_url.rstrip('/')}/{path}", encode(body), dropped=dropped)
 
 
 def build_body(request: ChatRequest, route: Route) -> tuple[Json, tuple[str, ...]]:

@@ -1,6 +1,4 @@
-"""The OpenAI family: Chat Completions, as OpenAI and every compatible server speak it.
-
-Unknown request fields pass through. Answers are normalised, because compatible servers differ: see OpenAI's API
+"""What OpenAI and compatible servers answer, whole and as a stream, normalised because they differ: see OpenAI's API
 reference, "The chat completion object" and "The chat completion chunk object", for the shape aimed at.
 """
 
@@ -12,11 +10,11 @@ from typing import Any
 
 from adapters.events import EventStream
 from adapters.failures import failure, retry_after
-from adapters.openai_request import build_body, by_tool
-from adapters.shapes import child, children, count, encode, parse_object, text
+from adapters.openai.request import by_tool
+from adapters.shapes import child, children, count, parse_object, text
 from gateway.errors import GatewayError, UpstreamError
 from gateway.routing import Route
-from gateway.types import ChatRequest, Chunk, Completion, Json, UpstreamRequest, Usage
+from gateway.types import ChatRequest, Chunk, Completion, Json, Usage
 
 _FINISH_REASONS = {
     "stop": "stop",
@@ -36,18 +34,6 @@ _ENVELOPE = frozenset({
 """Top-level fields of an answer that are the gateway's to say, or of no use to a client; the others are relayed."""
 
 MAX_COST_USD = 1_000_000
-
-
-def fetches_url(url: str) -> bool:
-    """Whatever it is: a server that fetches none says so better than we could."""
-    return True
-
-
-def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:
-    """The client's body in the provider's dialect. Raises BadRequestError for what the provider or JSON cannot say."""
-    body, dropped = build_body(request, route)
-    url = f"{route.provider.base_url.rstrip('/')}/chat/completions"
-    return UpstreamRequest(url, encode(body), dropped=dropped)
 
 
 def parse_response(body: bytes, request: ChatRequest, route: Route) -> Completion:

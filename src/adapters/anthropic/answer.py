@@ -1,4 +1,4 @@
-"""The Anthropic family: the Messages API, buffered and streamed (Anthropic's API reference, "Create a Message").
+"""What the Messages API answers, whole and as a stream (Anthropic's API reference, "Create a Message").
 
 Thinking comes to the client as `reasoning_content`, and signed in OpenRouter's `reasoning_details`. A loop of tools
 must go on with the thinking it began with, and a client of OpenAI's gives back standard fields alone: so the signed
@@ -11,19 +11,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adapters import carried
-from adapters.anthropic_request import build_body, tool_names
-from adapters.anthropic_turns import THINKING_FORMAT, THINKING_TYPES
+from adapters.anthropic.request import tool_names
+from adapters.anthropic.turns import THINKING_FORMAT, THINKING_TYPES
 from adapters.events import EventStream, truncated
 from adapters.failures import failure, retry_after
 from adapters.formats import format_plan
-from adapters.shapes import child, children, count, encode, parse_object, text, too_deep
+from adapters.shapes import child, children, count, parse_object, text
 from gateway.errors import GatewayError, UpstreamError
 from gateway.routing import Route
-from gateway.types import ChatRequest, Chunk, Completion, Json, UpstreamRequest, Usage
-
-VERSION = "2023-06-01"
-"""The version of the API; later ones refuse `temperature` even where it says nothing."""
-BINDING_BETA = "thinking-binding-controls-2026-08-01"
+from gateway.types import ChatRequest, Chunk, Completion, Json, Usage
 
 _FINISH_REASONS = {
     "end_turn": "stop",
@@ -50,23 +46,6 @@ _STATUSES = {
 """The HTTP status of an error that comes under 200 (Anthropic's API reference, "Errors")."""
 
 _TIERS = {"standard": "default", "priority": "priority"}
-
-
-def fetches_url(url: str) -> bool:
-    """Any that is https."""
-    return True
-
-
-def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:
-    """A Message to create. Raises BadRequestError for what Anthropic cannot say and what JSON cannot."""
-    try:
-        body, dropped = build_body(request, route)
-    except RecursionError:
-        raise too_deep() from None
-    headers = {"content-type": "application/json", "anthropic-version": VERSION}
-    if "block_binding" in child(body, "thinking"):
-        headers["anthropic-beta"] = BINDING_BETA
-    return UpstreamRequest(f"{route.provider.base_url.rstrip('/')}/messages", encode(body), headers, dropped=dropped)
 
 
 def parse_response(body: bytes, request: ChatRequest, route: Route) -> Completion:

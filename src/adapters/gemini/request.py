@@ -6,16 +6,17 @@ the catalog.
 """
 
 from typing import Any, cast
+from urllib.parse import quote
 
 from adapters import asking, tools
 from adapters.asking import Ask, Reasoning
 from adapters.fidelity import unsupported
 from adapters.formats import ONLY_JSON
-from adapters.gemini_turns import Conversation, thinks_by_level, tool_name
-from adapters.shapes import child, count, text
+from adapters.gemini.turns import FILES, Conversation, thinks_by_level, tool_name
+from adapters.shapes import child, count, encode, text, too_deep
 from gateway.errors import BadRequestError
 from gateway.routing import Route
-from gateway.types import ChatRequest, Json
+from gateway.types import ChatRequest, Json, UpstreamRequest
 
 MAX_STOPS = 5
 MAX_CHOICES = 8
@@ -31,6 +32,23 @@ _MOST_BUDGET = 24576
 """Between these every model that has a budget takes it (guide "Thinking")."""
 _AUTOMATIC = -1
 _SEEDS = range(-(2**31), 2**31)
+
+
+def fetches_url(url: str) -> bool:
+    """Only files that Google itself keeps."""
+    return url.startswith(FILES)
+
+
+def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:
+    """Content to generate. Raises BadRequestError for what Gemini cannot say and what JSON cannot."""
+    try:
+        body, dropped = build_body(request, route)
+    except RecursionError:
+        raise too_deep() from None
+    method = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
+    model = quote(route.upstream_model, safe="")
+    url = f"{route.provider.base_url.rstrip('/')}/models/{model}:{method}"
+    return UpstreamRequest(url, encode(body), dropped=dropped)
 
 
 def build_body(request: ChatRequest, route: Route) -> tuple[Json, tuple[str, ...]]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from adapters import carried
-from adapters.anthropic_turns import THINKING_FORMAT
+from adapters.anthropic.turns import THINKING_FORMAT
 from adapters.attachments import Attachment, read_attachment
 from adapters.fidelity import unsupported
 from adapters.naming import spell

@@ -1,4 +1,4 @@
-"""The Gemini family: generateContent, buffered and streamed (Google's "Gemini API reference", GenerateContentResponse).
+"""What Gemini answers, whole and as a stream (Google's "Gemini API reference", GenerateContentResponse).
 
 Models from Gemini 3 on sign their calls of tools, and refuse to go on with one that comes back unsigned. The signature
 rides in the id of the call, so that it survives a client that gives back OpenAI's standard fields alone; Google's own
@@ -9,17 +9,16 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
-from urllib.parse import quote
 
 from adapters import carried
 from adapters.events import EventStream
 from adapters.failures import failure, redact, retry_after
-from adapters.gemini_request import build_body, tool_names
-from adapters.gemini_turns import FILES, THINKING_FORMAT
-from adapters.shapes import child, children, count, encode, parse_object, text, too_deep
+from adapters.gemini.request import tool_names
+from adapters.gemini.turns import THINKING_FORMAT
+from adapters.shapes import child, children, count, parse_object, text
 from gateway.errors import GatewayError, UpstreamError
 from gateway.routing import Route
-from gateway.types import ChatRequest, Chunk, Completion, Json, UpstreamRequest, Usage
+from gateway.types import ChatRequest, Chunk, Completion, Json, Usage
 
 _FILTERS = (
     "SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR",
@@ -38,23 +37,6 @@ _TOLD_LAST = ("finishReason", "finishMessage", "citationMetadata", "groundingMet
 _RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
 _NO_CHANCE = -9999.0
 """What OpenAI gives as the log probability of a token too unlikely for a number."""
-
-
-def fetches_url(url: str) -> bool:
-    """Only files that Google itself keeps."""
-    return url.startswith(FILES)
-
-
-def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:
-    """Content to generate. Raises BadRequestError for what Gemini cannot say and what JSON cannot."""
-    try:
-        body, dropped = build_body(request, route)
-    except RecursionError:
-        raise too_deep() from None
-    method = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
-    model = quote(route.upstream_model, safe="")
-    url = f"{route.provider.base_url.rstrip('/')}/models/{model}:{method}"
-    return UpstreamRequest(url, encode(body), dropped=dropped)
 
 
 def parse_response(body: bytes, request: ChatRequest, route: Route) -> Completion:

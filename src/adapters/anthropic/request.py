@@ -9,13 +9,17 @@ import re
 from itertools import chain
 
 from adapters import asking, tools
-from adapters.anthropic_turns import THINKING_TYPES, Conversation, begins_signed, cache_mark, tool_name
+from adapters.anthropic.turns import THINKING_TYPES, Conversation, begins_signed, cache_mark, tool_name
 from adapters.asking import Ask, Reasoning
 from adapters.formats import JSON_TOOL, ONLY_JSON, FormatPlan, format_plan
-from adapters.shapes import child, count, text
+from adapters.shapes import child, count, encode, text, too_deep
 from adapters.strict_schema import is_open, strict_schema
 from gateway.routing import Route
-from gateway.types import ChatRequest, Json
+from gateway.types import ChatRequest, Json, UpstreamRequest
+
+VERSION = "2023-06-01"
+"""The version of the API; later ones refuse `temperature` even where it says nothing."""
+BINDING_BETA = "thinking-binding-controls-2026-08-01"
 
 USUAL_MAX_TOKENS = 8192
 """`max_tokens`, which must be given, for a model whose most is not in the catalog."""
@@ -26,6 +30,23 @@ _LEAST_BUDGET = 1024
 _TIERS = {"auto": "auto", "priority": "auto", "default": "standard_only", "standard_only": "standard_only"}
 _PERSONAL = re.compile(r"@|^\+?[\d\s().-]{7,}$")
 """Mail addresses and telephone numbers, which the API refuses in `metadata.user_id`."""
+
+
+def fetches_url(url: str) -> bool:
+    """Any that is https."""
+    return True
+
+
+def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:
+    """A Message to create. Raises BadRequestError for what Anthropic cannot say and what JSON cannot."""
+    try:
+        body, dropped = build_body(request, route)
+    except RecursionError:
+        raise too_deep() from None
+    headers = {"content-type": "application/json", "anthropic-version": VERSION}
+    if "block_binding" in child(body, "thinking"):
+        headers["anthropic-beta"] = BINDING_BETA
+    return UpstreamRequest(f"{route.provider.base_url.rstrip('/')}/messages", encode(body), headers, dropped=dropped)
 
 
 def build_body(request: ChatRequest, route: Route) -> tuple[Json, tuple[str, ...]]:

@@ -1,93 +1,34 @@
-"""The Bedrock family: Converse and ConverseStream, one API for the models of many makers (AWS, Amazon Bedrock API
-Reference, "Converse" and "ConverseStream").
-
-Claude's thinking comes and goes as in the Anthropic family; its signatures hold at both.
-"""
+"""ConverseStream's events as chunks (AWS, Amazon Bedrock API Reference, "ConverseStream")."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import quote
 
 from adapters import carried
-from adapters.bedrock_answer import (
+from adapters.bedrock.answer import (
     MALFORMED,
+    by_tool,
     finish_reason,
+    in_band,
     is_call,
     malformed,
+    object_or_empty,
     read_extra,
-    read_message,
     read_usage,
     reasoning_details,
     tool_call,
 )
-from adapters.bedrock_request import build_body, tool_names
-from adapters.event_stream import Frame, FrameReader
+from adapters.bedrock.frames import Frame, FrameReader
+from adapters.bedrock.request import tool_names
 from adapters.events import truncated
-from adapters.failures import failure, retry_after
-from adapters.formats import format_plan
-from adapters.shapes import child, children, count, encode, parse_object, text, too_deep
-from gateway.errors import GatewayError, UpstreamError
+from adapters.shapes import child, count, parse_object, text
+from gateway.errors import UpstreamError
 from gateway.routing import Route
-from gateway.types import ChatRequest, Chunk, Completion, Json, UpstreamRequest
-
-_STATUSES = {
-    "validationexception": 400,
-    "accessdeniedexception": 403,
-    "unrecognizedclientexception": 403,
-    "resourcenotfoundexception": 404,
-    "modeltimeoutexception": 408,
-    "modelnotreadyexception": 429,
-    "servicequotaexceededexception": 429,
-    "throttlingexception": 429,
-    "internalserverexception": 500,
-    "unknownoperationexception": 502,
-    "serviceunavailableexception": 503,
-}
-"""The HTTP status that an exception stands for, wherever it comes; ServiceQuotaExceededException comes under 400."""
-
-
-def fetches_url(url: str) -> bool:
-    """None."""
-    return False
-
-
-def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:
-    """A call of Converse. Raises BadRequestError for what it cannot say and what JSON cannot."""
-    try:
-        body, dropped = build_body(request, route)
-    except RecursionError:
-        raise too_deep() from None
-    # The model's name is one segment of the path, also where it is an ARN: with a bare slash it names no operation.
-    operation = "converse-stream" if request.stream else "converse"
-    path = f"model/{quote(route.upstream_model, safe='')}/{operation}"
-    return UpstreamRequest(f"{route.provider.base_url.rstrip('/')}/{path}", encode(body), dropped=dropped)
-
-
-def parse_response(body: bytes, request: ChatRequest, route: Route) -> Completion:
-    """What Converse answers. Raises GatewayError for HTML, and for an error or no message under status 200."""
-    answer = parse_object(body)
-    message = child(child(answer, "output"), "message")
-    if not isinstance(message.get("content"), list):
-        raise _in_band(text(child(answer, "Output"), "__type") or "", answer)
-    blocks, native = children(message, "content"), text(answer, "stopReason")
-    said = read_message(blocks, tool_names(request), _by_tool(request, route))
-    if native in MALFORMED and not said["content"]:
-        raise malformed()
-    finish = finish_reason(native, "tool_calls" in said)
-    choice = {"index": 0, "message": said, "finish_reason": finish, "logprobs": None}
-    return Completion([choice], read_usage(child(answer, "usage")), read_extra(answer))
-
-
-def parse_error(status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
-    """`{"message"}` under an exception named by `x-amzn-errortype`, or what stands in the way and speaks no JSON."""
-    answer = _object_or_empty(body)
-    kind = _kind(headers.get("x-amzn-errortype") or text(answer, "__type") or "")
-    return failure(_STATUSES.get(kind, status), _words(answer), retry_after=retry_after(headers))
+from gateway.types import ChatRequest, Chunk, Json
 
 
 def open_stream(request: ChatRequest, route: Route) -> "BedrockStream":
     """A parser for one stream of ConverseStream's events."""
-    return BedrockStream(tool_names(request), _by_tool(request, route))
+    return BedrockStream(tool_names(request), by_tool(request, route))
 
 
 @dataclass(slots=True)
@@ -143,9 +84,9 @@ class BedrockStream:
         kind = frame.headers.get(":message-type")
         if kind == "error":
             words = frame.headers.get(":error-message")
-            raise _in_band(frame.headers.get(":error-code", ""), {"message": words})
+            raise in_band(frame.headers.get(":error-code", ""), {"message": words})
         if kind == "exception":
-            raise _in_band(frame.headers.get(":exception-type", ""), _object_or_empty(frame.payload))
+            raise in_band(frame.headers.get(":exception-type", ""), object_or_empty(frame.payload))
         event = frame.headers.get(":event-type", "")
         if event == "metadata" and self._end is not None:
             yield self._finish(parse_object(frame.payload))
@@ -229,30 +170,3 @@ class BedrockStream:
         self.done = True
         finish = finish_reason(text(self._end or {}, "stopReason"), self._called > 0)
         return Chunk([self._step({}, finish)], read_usage(child(metadata, "usage")), read_extra(metadata))
-
-
-def _by_tool(request: ChatRequest, route: Route) -> bool:
-    """Whether the answer comes as the call of a tool that the client knows nothing of."""
-    return format_plan(request, route.model.capabilities) == "tool"
-
-
-def _in_band(kind: str, answer: Json) -> GatewayError:
-    """The error of an exception that comes under status 200."""
-    return failure(_STATUSES.get(_kind(kind), 502), _words(answer) or "The provider failed.")
-
-
-def _object_or_empty(body: bytes) -> Json:
-    """The JSON object of an error, or an empty one: an error without words is still one."""
-    try:
-        return parse_object(body)
-    except UpstreamError:
-        return {}
-
-
-def _kind(named: str) -> str:
-    """`namespace#ThrottlingException:http://...` and `throttlingException` are the same."""
-    return named.partition(":")[0].rpartition("#")[2].strip().lower()
-
-
-def _words(answer: Json) -> str:
-    return text(answer, "message") or text(answer, "Message") or ""

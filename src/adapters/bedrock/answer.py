@@ -8,10 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapters import carried
-from adapters.anthropic_turns import THINKING_FORMAT
-from adapters.shapes import child, children, count, text
-from gateway.errors import UpstreamError
-from gateway.types import Json, Usage
+from adapters.anthropic.turns import THINKING_FORMAT
+from adapters.bedrock.request import tool_names
+from adapters.failures import failure, retry_after
+from adapters.formats import format_plan
+from adapters.shapes import child, children, count, parse_object, text
+from gateway.errors import GatewayError, UpstreamError
+from gateway.routing import Route
+from gateway.types import ChatRequest, Completion, Json, Usage
 
 _FINISH_REASONS = {
     "end_turn": "stop",
@@ -29,6 +33,44 @@ MALFORMED = frozenset({"malformed_model_output", "malformed_tool_use"})
 
 _TIERS = ("default", "flex", "priority")
 """The tiers of service that OpenAI has a name for, the same one."""
+
+
+_STATUSES = {
+    "validationexception": 400,
+    "accessdeniedexception": 403,
+    "unrecognizedclientexception": 403,
+    "resourcenotfoundexception": 404,
+    "modeltimeoutexception": 408,
+    "modelnotreadyexception": 429,
+    "servicequotaexceededexception": 429,
+    "throttlingexception": 429,
+    "internalserverexception": 500,
+    "unknownoperationexception": 502,
+    "serviceunavailableexception": 503,
+}
+"""The HTTP status that an exception stands for, wherever it comes; ServiceQuotaExceededException comes under 400."""
+
+
+def parse_response(body: bytes, request: ChatRequest, route: Route) -> Completion:
+    """What Converse answers. Raises GatewayError for HTML, and for an error or no message under status 200."""
+    answer = parse_object(body)
+    message = child(child(answer, "output"), "message")
+    if not isinstance(message.get("content"), list):
+        raise in_band(text(child(answer, "Output"), "__type") or "", answer)
+    blocks, native = children(message, "content"), text(answer, "stopReason")
+    said = read_message(blocks, tool_names(request), by_tool(request, route))
+    if native in MALFORMED and not said["content"]:
+        raise malformed()
+    finish = finish_reason(native, "tool_calls" in said)
+    choice = {"index": 0, "message": said, "finish_reason": finish, "logprobs": None}
+    return Completion([choice], read_usage(child(answer, "usage")), read_extra(answer))
+
+
+def parse_error(status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
+    """`{"message"}` under an exception named by `x-amzn-errortype`, or what stands in the way and speaks no JSON."""
+    answer = object_or_empty(body)
+    kind = _kind(headers.get("x-amzn-errortype") or text(answer, "__type") or "")
+    return failure(_STATUSES.get(kind, status), _words(answer), retry_after=retry_after(headers))
 
 
 def read_message(blocks: list[Json], names: Mapping[str, str], by_tool: bool) -> Json:
@@ -121,3 +163,30 @@ def read_extra(answer: Json) -> Mapping[str, Any]:
 def malformed() -> UpstreamError:
     """The error of an answer that is malformed and says nothing."""
     return UpstreamError("The model's answer was malformed.")
+
+
+def by_tool(request: ChatRequest, route: Route) -> bool:
+    """Whether the answer comes as the call of a tool that the client knows nothing of."""
+    return format_plan(request, route.model.capabilities) == "tool"
+
+
+def in_band(kind: str, answer: Json) -> GatewayError:
+    """The error of an exception that comes under status 200."""
+    return failure(_STATUSES.get(_kind(kind), 502), _words(answer) or "The provider failed.")
+
+
+def object_or_empty(body: bytes) -> Json:
+    """The JSON object of an error, or an empty one: an error without words is still one."""
+    try:
+        return parse_object(body)
+    except UpstreamError:
+        return {}
+
+
+def _kind(named: str) -> str:
+    """`namespace#ThrottlingException:http://...` and `throttlingException` are the same."""
+    return named.partition(":")[0].rpartition("#")[2].strip().lower()
+
+
+def _words(answer: Json) -> str:
+    return text(answer, "message") or text(answer, "Message") or ""

@@ -13,10 +13,10 @@ from adapters import asking, carried
 from adapters.fidelity import Losses, unsupported
 from adapters.formats import JSON_TOOL, format_plan
 from adapters.naming import spell
-from adapters.shapes import child, children, text
+from adapters.shapes import child, children, encode, text
 from gateway.catalog import Capabilities, Quirks
 from gateway.routing import Route
-from gateway.types import ChatRequest, Json
+from gateway.types import ChatRequest, Json, UpstreamRequest
 
 ROUTER_FIELDS = (
     "provider", "models", "route", "transforms", "plugins", "usage", "include_reasoning", "reasoning",
@@ -33,6 +33,18 @@ MAX_ID = 40
 """Characters of the id of a call; OpenAI refuses longer ones, and no other server makes them."""
 _NOTHING = re.compile(r"(?!)")
 _ALPHANUMERIC = string.digits + string.ascii_letters
+
+
+def fetches_url(url: str) -> bool:
+    """Whatever it is: a server that fetches none says so better than we could."""
+    return True
+
+
+def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:
+    """The client's body in the provider's dialect. Raises BadRequestError for what the provider or JSON cannot say."""
+    body, dropped = build_body(request, route)
+    url = f"{route.provider.base_url.rstrip('/')}/chat/completions"
+    return UpstreamRequest(url, encode(body), dropped=dropped)
 
 
 def build_body(request: ChatRequest, route: Route) -> tuple[Json, tuple[str, ...]]:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from botocore.eventstream import EventStreamBuffer
 
-from adapters import event_stream
-from adapters.event_stream import Frame, FrameReader
+from adapters.bedrock import frames
+from adapters.bedrock.frames import Frame, FrameReader
 from gateway.errors import UpstreamError
 from support.aws_event_stream import checksum, encode, frame, raw_frame, string_header
 
@@ -74,7 +74,7 @@ def test_headers_that_are_none_are_damage(headers: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("total", "headers"),
-    [(0, 0), (15, 0), (20, 5), (2**31, 0), (event_stream.MAX_FRAME + 1, 0), (2**32 - 1, 2**32 - 1)],
+    [(0, 0), (15, 0), (20, 5), (2**31, 0), (frames.MAX_FRAME + 1, 0), (2**32 - 1, 2**32 - 1)],
 )
 def test_length_that_cannot_be_is_not_waited_for(total: int, headers: int) -> None:
     head = total.to_bytes(4, "big") + headers.to_bytes(4, "big")
