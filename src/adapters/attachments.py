@@ -54,7 +54,7 @@ def _read_data_url(given: str, param: str) -> Attachment:
     if not comma:
         raise BadRequestError(f"'{param}' is not a whole data URL.", param=param, code="invalid_value")
     if "base64" not in options:
-        data = base64.b64encode(unquote_to_bytes(data)).decode("ascii")
+        data = base64.b64encode(unquote_to_bytes(data.encode("utf-8", "surrogatepass"))).decode("ascii")
     return _inline(media_type, data, param)
 
 

@@ -1,7 +1,9 @@
 """What must come back with a call of a tool, carried in the call's id: that is what every client gives back.
 
 OpenAI's clients echo the id of a call whatever it looks like, and drop every field that OpenAI does not know. The
-gateway keeps no conversations, so what a provider wants to see again travels with the client.
+gateway keeps no conversations, so what a provider wants to see again travels with the client. An id that carries is
+`ID.MARK.DATA.CHECKSUM`; the mark tells whose it is, for a conversation may go on with another family. Nothing is
+compressed: a client could send little that becomes much.
 """
 
 import base64
@@ -12,27 +14,32 @@ from typing import Any, cast
 from adapters.shapes import children, text
 from gateway.types import Json
 
+CLAUDES, GEMINIS = "claude", "gemini"
+"""Marks: signed thinking as `reasoning_details`, and a thought signature."""
+
+_MARKS = (CLAUDES, GEMINIS)
 _TO_URL = str.maketrans("+/", "-_")
 _FROM_URL = str.maketrans("-_", "+/")
-_MARK = "sig"
-_MOST_BYTES = 1_000_000
 
 
-def carry(call_id: str, data: str) -> str:
+def carry(call_id: str, mark: str, data: str) -> str:
     """The id with this base64 text in it.
 
     It ends in a checksum, so that no other id is taken for one that carries, and one that was cut is not either.
     """
-    carrying = f"{call_id}.{_MARK}.{data.translate(_TO_URL).rstrip('=')}"
+    carrying = f"{call_id}.{mark}.{data.translate(_TO_URL).rstrip('=')}"
     return f"{carrying}.{_checksum(carrying)}"
 
 
-def read(given: str) -> tuple[str, str]:
-    """The id and the base64 text in it; an id that carries none is as it was, and the text empty."""
-    call_id, *rest = given.rsplit(".", 3)
-    if len(rest) != 3 or rest[0] != _MARK or rest[2] != _checksum(given.rpartition(".")[0]):
-        return given, ""
-    return call_id, rest[1].translate(_FROM_URL) + "=" * (-len(rest[1]) % 4)
+def bare(given: str) -> str:
+    """The id without what it carries."""
+    return _read(given)[0]
+
+
+def data_of(given: str, mark: str) -> str:
+    """The base64 text that the id carries under this mark; empty where it carries none, or another family's."""
+    _, found, data = _read(given)
+    return data if found == mark else ""
 
 
 class Trail:
@@ -45,29 +52,37 @@ class Trail:
     def call(self, call: Json) -> Json:
         """The call with what led to it in its id, as far as that is signed or encrypted."""
         led_here, self._led_to_calls = self.details[self._led_to_calls :], len(self.details)
-        kept = [detail for detail in led_here if detail.get("signature") or detail.get("data")]
+        kept = [detail for detail in led_here if _is_kept(detail)]
         if not kept:
             return call
-        packed = zlib.compress(json.dumps(kept, separators=(",", ":")).encode())
-        return {**call, "id": carry(call["id"], base64.b64encode(packed).decode("ascii"))}
+        packed = base64.b64encode(json.dumps(kept, separators=(",", ":")).encode()).decode("ascii")
+        return {**call, "id": carry(call["id"], CLAUDES, packed)}
 
 
-def details_of(message: Json) -> list[Json]:
-    """The `reasoning_details` that a client gave back with an assistant's message, or else in the ids of its calls."""
-    if given := children(message, "reasoning_details"):
-        return given
-    calls = children(message, "tool_calls")
-    return [detail for call in calls for detail in _unpack(read(text(call, "id") or "")[1])]
+def given_details(message: Json) -> list[Json]:
+    """The signed or encrypted `reasoning_details` that a client gave back with an assistant's message."""
+    return [detail for detail in children(message, "reasoning_details") if _is_kept(detail)]
 
 
-def _unpack(data: str) -> list[Json]:
+def details_of(call: Json) -> list[Json]:
+    """The `reasoning_details` that led to this call, from its id."""
     try:
-        plain = zlib.decompressobj().decompress(base64.b64decode(data), _MOST_BYTES)
-        blocks: Any = json.loads(plain)
-    except (ValueError, zlib.error):
+        details: Any = json.loads(base64.b64decode(data_of(text(call, "id") or "", CLAUDES)))
+    except (ValueError, RecursionError):
         return []
-    items = cast("list[Any]", blocks) if isinstance(blocks, list) else []
+    items = cast("list[Any]", details) if isinstance(details, list) else []
     return [cast(Json, item) for item in items if isinstance(item, dict)]
+
+
+def _is_kept(detail: Json) -> bool:
+    return bool(detail.get("signature") or detail.get("data"))
+
+
+def _read(given: str) -> tuple[str, str, str]:
+    call_id, *rest = given.rsplit(".", 3)
+    if len(rest) != 3 or rest[0] not in _MARKS or rest[2] != _checksum(given.rpartition(".")[0]):
+        return given, "", ""
+    return call_id, rest[0], rest[1].translate(_FROM_URL) + "=" * (-len(rest[1]) % 4)
 
 
 def _checksum(carrying: str) -> str:

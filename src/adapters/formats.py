@@ -30,4 +30,5 @@ def format_plan(request: ChatRequest, model: Capabilities) -> FormatPlan:
     has_tools = bool(request.tools) or bool(called_names(request.messages))
     if model.forced_tool and not has_tools and cast(Json, schema).get("type") == "object":
         return "tool"
-    raise unsupported("response_format", "The model cannot be held to this JSON schema; close its objects.")
+    why = "not beside tools" if has_tools else "close its objects"
+    raise unsupported("response_format", f"The model cannot be held to this JSON schema; {why}.")

@@ -4,8 +4,10 @@ The subset is Anthropic's: API documentation, "Structured outputs", section "JSO
 """
 
 import json
+from collections import Counter
 from typing import Any, cast
 
+from adapters.shapes import child
 from gateway.types import Json
 
 _KEPT = frozenset({"$ref", "title", "description", "enum", "const", "default", "required", "type"})
@@ -30,6 +32,31 @@ def is_open(schema: Any) -> bool:
     named = [cast(Json, node[name]) for name in _NAMED if isinstance(node.get(name), dict)]
     inner = [child for children in named for child in children.values()]
     return is_open([*inner, *(node.get(name) for name in ("items", "anyOf", "oneOf", "allOf"))])
+
+
+def without_branches(schema: Json) -> Json:
+    """The schema of an object whose root has no `anyOf`, `oneOf` or `allOf`, which tools may not have everywhere.
+
+    What any branch allows, it allows; it requires only what all alternatives do. The model is told the rest in words.
+    """
+    branches = {name: schema[name] for name in ("anyOf", "oneOf", "allOf") if isinstance(schema.get(name), list)}
+    if not branches:
+        return schema
+    plain = {name: value for name, value in schema.items() if name not in branches}
+    properties, required = {**child(plain, "properties")}, _required(plain)
+    for name, listed in branches.items():
+        objects = [cast(Json, branch) for branch in cast("list[Any]", listed) if isinstance(branch, dict)]
+        for branch in objects:
+            properties = {**child(branch, "properties"), **properties}
+        needed = Counter(field for branch in objects for field in _required(branch))
+        required += [field for field, times in needed.items() if name == "allOf" or times == len(objects)]
+    told = f"{plain.get('description') or ''} It must match: {json.dumps(branches)}".strip()
+    return {**plain, "properties": properties, "required": list(dict.fromkeys(required)), "description": told}
+
+
+def _required(schema: Json) -> list[str]:
+    names = cast("list[Any]", schema["required"]) if isinstance(schema.get("required"), list) else []
+    return list(dict.fromkeys(name for name in names if isinstance(name, str)))
 
 
 def strict_schema(schema: Any) -> Any:

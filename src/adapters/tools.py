@@ -129,6 +129,9 @@ def _function(tool: Json, place: str) -> Function:
         raise BadRequestError(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
     parameters = child(function, "parameters")
     schema: Json = {"type": "object", **parameters} if parameters else {"type": "object", "properties": {}}
+    if schema["type"] != "object":
+        param = f"{place}.function.parameters"
+        raise BadRequestError(f"'{param}' must be the JSON schema of an object.", param=param, code="invalid_value")
     return Function(name, text(function, "description"), schema, function.get("strict") is True, tool)
 
 

@@ -41,6 +41,7 @@ class Turns:
         self._replay = replay
         self._uses: Counter[str] = Counter()
         self._awaited: dict[str, tuple[str, str]] = {}  # client's id of a call without a result -> the id here, name
+        self._results: dict[str, list[Json]] = {}  # id here of a call of this turn, in their order -> its result
 
     def read(self, messages: Sequence[Message]) -> None:
         """Translate the whole. Raises BadRequestError for what the family's blocks cannot say."""
@@ -73,8 +74,8 @@ class Turns:
         """What the tool `name` answered."""
         raise NotImplementedError
 
-    def thought_blocks(self, message: Json) -> list[Json]:
-        """The signed thinking that a client gave back."""
+    def thought_blocks(self, details: Sequence[Json]) -> list[Json]:
+        """Signed thinking that came back, in OpenRouter's `reasoning_details`."""
         raise NotImplementedError
 
     def mark(self, blocks: list[Json], message: Json) -> list[Json]:
@@ -90,14 +91,25 @@ class Turns:
         if _is_system(message):
             self._add_system(self.mark(self._blocks(message, place, ("text",)), message), next_role)
         elif role == "tool":
-            self._add("user", self._result(message, place))
+            self._read_result(message, place)
         elif role == "user":
             self._add("user", self.mark(self._blocks(message, place, self.user_parts), message))
         else:
-            said = self._blocks(message, place, ("text", "refusal")) or self._refusal(message)
-            thought = self.thought_blocks(message) if self._replay else []
-            calls = self._calls(message, place)
-            self._add(self.assistant, [*thought, *self.mark([*said, *calls], message)])
+            self._add(self.assistant, self._assistants(message, place))
+
+    def _assistants(self, message: Json, place: str) -> list[Json]:
+        """What the assistant thought, said and called; thinking stands before what it led to, as it did at first."""
+        if message.get("audio"):
+            raise unsupported(f"{place}.audio", "The model does not remember what it has said in sound.")
+        said = self._blocks(message, place, ("text", "refusal")) or self._refusal(message)
+        calls, details = self._calls(message, place), carried.given_details(message)
+        if not self._replay:
+            return self.mark([*said, *calls], message)
+        led = [carried.details_of(call) for call in children(message, "tool_calls")]
+        first = details or (led[0] if led else [])
+        rest = [self.thought_blocks([] if details else before) for before in led[1:]]
+        between = [block for thought, call in zip(rest, calls[1:], strict=True) for block in (*thought, call)]
+        return [*self.thought_blocks(first), *self.mark([*said, *calls[:1], *between], message)]
 
     def _add(self, role: str, blocks: list[Json]) -> None:
         if not blocks:
@@ -165,20 +177,26 @@ class Turns:
             if name is None:
                 raise unsupported(f"{place}.tool_calls[{index}]", "The model supports calls of functions only.")
             given = text(call, "id") or ""
-            bare, _ = carried.read(given)
+            bare = carried.bare(given)
             self._uses[bare] += 1
             times = self._uses[bare]  # some clients count anew in every turn, and ids must be told apart
             native = spell(bare if times == 1 else f"{bare}#{times}", self.foreign, self.longest_id)
             self._awaited[given] = (native, name)
+            self._results[native] = []
             blocks.append(self.call_block(call, name, native, arguments(function.get("arguments"))))
         return blocks
 
-    def _result(self, message: Json, place: str) -> list[Json]:
+    def _read_result(self, message: Json, place: str) -> None:
+        """Results go out together and in the order of their calls: some providers know them by their place alone."""
         awaited = self._awaited.pop(message.get("tool_call_id") or "", None)
         if awaited is None:
             raise uncalled(place)
         native, name = awaited
-        return self.result_blocks(name, native, self.mark(self._blocks(message, place, self.result_parts), message))
+        blocks = self.mark(self._blocks(message, place, self.result_parts), message)
+        self._results[native] = self.result_blocks(name, native, blocks)
+        if not self._awaited:
+            self._add("user", [block for result in self._results.values() for block in result])
+            self._results = {}
 
 
 def _with_next_roles(messages: Sequence[Json]) -> list[tuple[Json, str | None]]:

@@ -97,6 +97,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen()  # who is told the address may come at once
     except OSError as error:
         listener.close()
         raise ConfigurationError(f"{host}:{port} cannot be listened on: {error.strerror}") from error

@@ -13,7 +13,7 @@ from adapters.anthropic.turns import THINKING_TYPES, Conversation, begins_signed
 from adapters.asking import Ask, Reasoning
 from adapters.formats import JSON_TOOL, ONLY_JSON, FormatPlan, format_plan
 from adapters.shapes import child, count, encode, text, too_deep
-from adapters.strict_schema import is_open, strict_schema
+from adapters.strict_schema import is_open, strict_schema, without_branches
 from gateway.routing import Route
 from gateway.types import ChatRequest, Json, UpstreamRequest
 
@@ -102,12 +102,13 @@ def _write_tools(ask: Ask, body: Json, plan: FormatPlan) -> None:
 
 
 def _tool(ask: Ask, function: tools.Function) -> Json:
-    native: Json = {"name": tool_name(function.name), "input_schema": function.parameters}
+    schema = without_branches(function.parameters)
+    native: Json = {"name": tool_name(function.name), "input_schema": schema}
     if function.description:
         native["description"] = function.description
     if function.strict:
-        if ask.model.json_schema and not is_open(function.parameters):
-            native |= {"strict": True, "input_schema": strict_schema(function.parameters)}
+        if ask.model.json_schema and not is_open(schema):
+            native |= {"strict": True, "input_schema": strict_schema(schema)}
         else:
             ask.losses.drop("tools.function.strict")
     return {**native, **(cache_mark(function.tool) or cache_mark(child(function.tool, "function")))}
@@ -170,10 +171,11 @@ def _write_binding(ask: Ask, body: Json) -> None:
 
 def _write_budget(ask: Ask, body: Json, wanted: Reasoning) -> None:
     """Thinking within a budget; dropped where the API refuses it, which the client is told."""
-    budget = min(wanted.budget or asking.BUDGETS[wanted.effort or "medium"], body["max_tokens"] // 2)
+    half = max(body["max_tokens"] // 2, _LEAST_BUDGET)  # the rest is for the answer
+    budget = min(wanted.budget or asking.BUDGETS[wanted.effort or "medium"], half)
     forced = child(body, "tool_choice").get("type") in ("any", "tool")
     continues = body["messages"][-1]["role"] == "assistant"
-    if forced or continues or budget < _LEAST_BUDGET or not begins_signed(body["messages"]):
+    if forced or continues or not _LEAST_BUDGET <= budget < body["max_tokens"] or not begins_signed(body["messages"]):
         ask.losses.drop(wanted.field)
         return
     hidden = {"display": "omitted"} if wanted.hidden else {}

@@ -7,7 +7,6 @@ Facts of the Messages API are from Anthropic's API reference, "Create a Message"
 import re
 from collections.abc import Sequence
 
-from adapters import carried
 from adapters.attachments import decode, read_attachment
 from adapters.fidelity import unsupported
 from adapters.naming import spell
@@ -71,16 +70,16 @@ class Conversation(Turns):
             result["content"] = blocks
         return [{**result, "cache_control": marks[-1]} if marks else result]
 
-    def thought_blocks(self, message: Json) -> list[Json]:
-        """See Turns; they come back in `reasoning_details`, or in the ids of the calls they led to."""
+    def thought_blocks(self, details: Sequence[Json]) -> list[Json]:
+        """See Turns; encrypted thinking could be anybody's, if it does not say whose."""
         blocks: list[Json] = []
-        for detail in carried.details_of(message):
+        for detail in details:
             signature, data = text(detail, "signature"), text(detail, "data")
             if detail.get("format") not in (None, THINKING_FORMAT):
                 continue
             if signature:
                 blocks.append({"type": "thinking", "thinking": text(detail, "text") or "", "signature": signature})
-            elif data:
+            elif data and detail.get("format") == THINKING_FORMAT:
                 blocks.append({"type": "redacted_thinking", "data": data})
         return blocks
 

@@ -15,7 +15,7 @@ from adapters.asking import Ask, Reasoning
 from adapters.bedrock.turns import Conversation, begins_signed, cache_point, tool_name
 from adapters.formats import JSON_TOOL, ONLY_JSON, FormatPlan, format_plan
 from adapters.shapes import child, count, encode, text, too_deep
-from adapters.strict_schema import is_open, strict_schema
+from adapters.strict_schema import is_open, strict_schema, without_branches
 from gateway.routing import Route
 from gateway.types import ChatRequest, Json, UpstreamRequest
 
@@ -111,10 +111,11 @@ def _write_tools(ask: Ask, body: Json, plan: FormatPlan, maker: str) -> None:
 
 
 def _tool(ask: Ask, function: tools.Function, maker: str) -> list[Json]:
-    spec = _spec(tool_name(function.name), function.description, function.parameters, maker)
+    schema = without_branches(function.parameters)
+    spec = _spec(tool_name(function.name), function.description, schema, maker)
     if function.strict:
-        if ask.model.json_schema and not is_open(function.parameters):
-            spec["toolSpec"] |= {"strict": True, "inputSchema": {"json": strict_schema(function.parameters)}}
+        if ask.model.json_schema and not is_open(schema):
+            spec["toolSpec"] |= {"strict": True, "inputSchema": {"json": strict_schema(schema)}}
         else:
             ask.losses.drop("tools.function.strict")
     point = cache_point(function.tool) or cache_point(child(function.tool, "function"))
@@ -198,10 +199,11 @@ def _write_thinking(ask: Ask, body: Json, wanted: Reasoning, plan: FormatPlan) -
 def _write_budget(ask: Ask, body: Json, wanted: Reasoning, plan: FormatPlan) -> None:
     """Thinking within a budget; dropped where the model refuses it, which the client is told."""
     most = body["inferenceConfig"].get("maxTokens") or ask.model.max_output_tokens or USUAL_MAX_TOKENS
-    budget = min(wanted.budget or asking.BUDGETS[wanted.effort or "medium"], most // 2)
+    half = max(most // 2, _LEAST_BUDGET)  # the rest is for the answer
+    budget = min(wanted.budget or asking.BUDGETS[wanted.effort or "medium"], half)
     forced = plan == "tool" or tools.choice(ask).mode in ("any", "named")
     continues = body["messages"][-1]["role"] == "assistant"
-    if forced or continues or budget < _LEAST_BUDGET or not begins_signed(body["messages"]):
+    if forced or continues or not _LEAST_BUDGET <= budget < most or not begins_signed(body["messages"]):
         ask.losses.drop(wanted.field)
         return
     body["inferenceConfig"]["maxTokens"] = most

@@ -6,7 +6,6 @@ Bedrock fetches nothing by URL, and marks of the cache are blocks of their own, 
 import re
 from collections.abc import Sequence
 
-from adapters import carried
 from adapters.anthropic.turns import THINKING_FORMAT
 from adapters.attachments import Attachment, read_attachment
 from adapters.fidelity import unsupported
@@ -91,17 +90,17 @@ class Conversation(Turns):
         marks = [block for block in blocks if "cachePoint" in block]
         return [{"toolResult": {"toolUseId": native_id, "content": content}}, *marks[-1:]]
 
-    def thought_blocks(self, message: Json) -> list[Json]:
-        """See Turns; they come back in `reasoning_details`, or in the ids of the calls they led to."""
+    def thought_blocks(self, details: Sequence[Json]) -> list[Json]:
+        """See Turns; encrypted thinking could be anybody's, if it does not say whose."""
         blocks: list[Json] = []
-        for detail in carried.details_of(message):
+        for detail in details:
             signature, data = text(detail, "signature"), text(detail, "data")
             if detail.get("format") not in (None, THINKING_FORMAT):
                 continue
             if signature:
                 thought = {"text": text(detail, "text") or "", "signature": signature}
                 blocks.append({"reasoningContent": {"reasoningText": thought}})
-            elif data:
+            elif data and detail.get("format") == THINKING_FORMAT:
                 blocks.append({"reasoningContent": {"redactedContent": data}})
         return blocks
 

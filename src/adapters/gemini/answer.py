@@ -193,7 +193,7 @@ class _Choice:
         function = {"name": self.names.get(name, name), "arguments": json.dumps(child(call, "args"))}
         native: Json = {"index": place, "id": call_id, "type": "function", "function": function}
         if signature := text(part, "thoughtSignature"):
-            native["id"] = carried.carry(call_id, signature)
+            native["id"] = carried.carry(call_id, carried.GEMINIS, signature)
             native["extra_content"] = {"google": {"thought_signature": signature}}
         return native
 
@@ -271,6 +271,8 @@ def _usage(answer: Json) -> Usage | None:
         return None
     prompt = count(usage, "promptTokenCount") + count(usage, "toolUsePromptTokenCount")
     candidates, thoughts = count(usage, "candidatesTokenCount"), count(usage, "thoughtsTokenCount")
+    if "candidatesTokenCount" not in usage:
+        candidates = max(0, count(usage, "totalTokenCount") - prompt - thoughts)
     included = thoughts <= candidates and prompt + candidates == count(usage, "totalTokenCount")
     return Usage(
         input_tokens=prompt,

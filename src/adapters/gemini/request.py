@@ -200,7 +200,7 @@ def _write_sampling(ask: Ask, config: Json) -> None:
     if stops:
         config["stopSequences"] = stops[:MAX_STOPS]
     seed = ask.given.get("seed")
-    if isinstance(seed, int) and seed in _SEEDS:
+    if isinstance(seed, int) and not isinstance(seed, bool) and seed in _SEEDS:
         config["seed"] = seed
     elif seed is not None:
         ask.losses.drop("seed")
@@ -222,9 +222,10 @@ def _write_choices(ask: Ask, config: Json) -> None:
         raise BadRequestError("top_logprobs needs logprobs.", param="top_logprobs", code="invalid_value")
     modalities = ask.given.get("modalities")
     if modalities and not asking.asks_nothing("modalities", modalities):
-        if not isinstance(modalities, list) or not set(cast("list[Any]", modalities)) <= _MODALITIES.keys():
+        wanted = cast("list[Any]", modalities) if isinstance(modalities, list) else [modalities]
+        if not all(isinstance(modality, str) and modality in _MODALITIES for modality in wanted):
             raise unsupported("modalities")
-        config["responseModalities"] = [_MODALITIES[modality] for modality in cast("list[str]", modalities)]
+        config["responseModalities"] = [_MODALITIES[modality] for modality in wanted]
 
 
 def _write_tier(ask: Ask, body: Json) -> None:

@@ -96,7 +96,7 @@ class Conversation(Turns):
         """See Turns; a signature comes back in Google's own field, or else in the id."""
         block: Json = {"functionCall": {**self._id(native_id), "name": tool_name(name), "args": given}}
         google = child(child(call, "extra_content"), "google")
-        signature = text(google, "thought_signature") or carried.read(text(call, "id") or "")[1]
+        signature = text(google, "thought_signature") or carried.data_of(text(call, "id") or "", carried.GEMINIS)
         if signature and self.capabilities.thinking != "none":
             block["thoughtSignature"] = signature
         return block

@@ -199,7 +199,7 @@ def _refuse_images(message: Json, place: str) -> None:
 
 def _call_id(given: str, length: int | None) -> str:
     """The id as the server takes it, without what another family has put into it."""
-    bare, _ = carried.read(given)
+    bare = carried.bare(given)
     return spell(bare, _NOTHING, MAX_ID) if length is None else _respelled(bare, length)
 
 

@@ -440,8 +440,8 @@ def test_results_of_a_turn_are_in_one_user_turn_before_what_the_user_says() -> N
         {"type": "tool_use", "id": "c2", "name": "g", "input": {}},
     ]
     assert got[2]["content"] == [
-        {"type": "tool_result", "tool_use_id": "c2", "content": [text("2")]},
         {"type": "tool_result", "tool_use_id": "c1", "content": [text("1")]},
+        {"type": "tool_result", "tool_use_id": "c2", "content": [text("2")]},
         text("and?"),
     ]
 
@@ -625,7 +625,8 @@ def test_budget_leaves_half_of_the_answer() -> None:
 
 
 def test_budget_that_is_too_small_is_no_thinking_and_told() -> None:
-    fields = {"reasoning_effort": "high", "max_tokens": 1500}
+    assert sent({"reasoning_effort": "high", "max_tokens": 1500}, HAIKU)["thinking"]["budget_tokens"] == 1024
+    fields = {"reasoning_effort": "high", "max_tokens": 1024}
     assert "thinking" not in sent(fields, HAIKU)
     assert dropped(fields, HAIKU) == ("reasoning_effort",)
 

@@ -1,14 +1,15 @@
 """What a family needs to see again survives a client that gives back OpenAI's standard fields alone."""
 
 import json
-from typing import Any
 
 import pytest
 
 from adapters import carried
+from gateway.errors import BadRequestError
 from gateway.types import Json
 from support.families import ALL, read, request, route
 from support.folding import fold
+from support.rules import survives
 
 ASK: Json = {"role": "user", "content": "Hi"}
 
@@ -46,8 +47,8 @@ def test_thinking_comes_back_with_the_call_it_led_to(family: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "AAAA", "eJw=", "é"])
 def test_what_carries_nothing_of_ours_is_nothing(text: str) -> None:
-    call: Any = {"id": carried.carry("call_1", text) if text.isascii() else text, "type": "function"}
-    assert carried.details_of({"tool_calls": [call]}) == []
+    for mark in (carried.CLAUDES, carried.GEMINIS):
+        assert carried.details_of({"id": carried.carry("call_1", mark, text) if text.isascii() else text}) == []
 
 
 def test_unsigned_thinking_is_not_carried() -> None:
@@ -58,7 +59,7 @@ def test_unsigned_thinking_is_not_carried() -> None:
 
 def test_other_providers_get_the_bare_id() -> None:
     call = {
-        "id": carried.carry("call_1", "c2ln" * 100),
+        "id": carried.carry("call_1", carried.CLAUDES, "c2ln" * 100),
         "type": "function",
         "function": {"name": "f", "arguments": "{}"},
     }
@@ -75,3 +76,74 @@ def test_id_longer_than_servers_take_is_shortened_the_same_both_times() -> None:
     body = json.loads(ALL["openai"].adapter.build_request(request(messages=messages), route("openai")).body)
     assert body["messages"][1]["tool_calls"][0]["id"] == body["messages"][2]["tool_call_id"]
     assert len(body["messages"][2]["tool_call_id"]) == 40
+
+
+@pytest.mark.parametrize("of", ["anthropic", "bedrock", "gemini"])
+@pytest.mark.parametrize("to", ["anthropic", "bedrock", "gemini", "openai"])
+def test_conversation_goes_on_with_any_other_family(of: str, to: str) -> None:
+    name = "tools" if of == "gemini" else "thinking_tool"
+    body = json.dumps(next_turn(to, ALL[of].parse(name).choices[0]["message"]))
+    packed = [
+        call["id"].split(".")[2]
+        for call in ALL[of].parse(name).choices[0]["message"]["tool_calls"]
+        if "." in call["id"]
+    ]
+    assert packed
+    if not (of == to == "gemini"):
+        assert not any(data in body for data in packed)
+    if to == "gemini" != of:
+        assert '"thoughtSignature": "skip_thought_signature_validator"' in body
+
+
+def test_thinking_between_calls_comes_back_between_them() -> None:
+    first, second = (
+        {"type": "reasoning.text", "text": t, "signature": f"s{t}", "format": "anthropic-claude-v1"} for t in "12"
+    )
+    trail = carried.Trail()
+    calls: list[Json] = []
+    for name, detail in (("f", first), ("g", second)):
+        trail.details.append(detail)
+        call = {"id": f"call_{name}", "type": "function", "function": {"name": name, "arguments": "{}"}}
+        calls.append(trail.call(call))
+    body = next_turn("anthropic", {"content": "Well.", "tool_calls": calls})
+    assert [block["type"] for block in body["messages"][1]["content"]] == [
+        "thinking", "text", "tool_use", "thinking", "tool_use",
+    ]  # fmt: skip
+
+
+def test_encrypted_thinking_that_does_not_say_whose_it_is_stays_behind() -> None:
+    message = {
+        "role": "assistant",
+        "content": "Hi",
+        "reasoning_details": [{"type": "reasoning.encrypted", "data": "x"}],
+    }
+    given = request(messages=[ASK, message, ASK])
+    for family in ("anthropic", "bedrock"):
+        body = ALL[family].adapter.build_request(given, route(family, thinking="adaptive")).body
+        assert b"edacted" not in body
+
+
+@pytest.mark.parametrize("family", ["anthropic", "bedrock", "gemini"])
+def test_results_go_out_in_the_order_of_their_calls(family: str) -> None:
+    calls = [{"id": name, "type": "function", "function": {"name": "w", "arguments": "{}"}} for name in ("a", "b")]
+    results = [{"role": "tool", "tool_call_id": name, "content": f"for {name}"} for name in ("b", "a")]
+    given = request(messages=[ASK, {"role": "assistant", "tool_calls": calls}, *results])
+    body = ALL[family].adapter.build_request(given, route(family, thinking="budget")).body
+    assert body.index(b"for a") < body.index(b"for b")
+
+
+@pytest.mark.parametrize("family", ["anthropic", "bedrock", "gemini"])
+def test_sound_that_was_said_is_not_just_forgotten(family: str) -> None:
+    given = request(messages=[ASK, {"role": "assistant", "content": None, "audio": {"id": "audio_1"}}, ASK])
+    with pytest.raises(BadRequestError) as caught:
+        ALL[family].adapter.build_request(given, route(family))
+    assert caught.value.param == "messages[1].audio"
+
+
+@pytest.mark.parametrize("family", ["anthropic", "bedrock", "gemini"])
+@pytest.mark.parametrize("part", ["image_url", "file"])
+def test_text_no_one_can_encode_is_the_clients_error_or_data(family: str, part: str) -> None:
+    url = "data:text/plain,\ud800"
+    inner = {"image_url": {"url": url}} if part == "image_url" else {"file": {"file_data": url}}
+    given = request(messages=[{"role": "user", "content": [{"type": part, **inner}]}])
+    survives(lambda: ALL[family].adapter.build_request(given, route(family)))

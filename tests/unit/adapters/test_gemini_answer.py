@@ -72,7 +72,7 @@ def test_calls_are_in_order_and_signed_in_their_ids_and_in_googles_field() -> No
     first, second = message("tools")["tool_calls"]
     signature = first["extra_content"]["google"]["thought_signature"]
     assert signature.endswith("8A==")
-    assert first["id"] == carried.carry("p3xk9w1q", signature)
+    assert first["id"] == carried.carry("p3xk9w1q", carried.GEMINIS, signature)
     assert first["function"]["name"] == "get_weather"
     assert json.loads(first["function"]["arguments"]) == {"location": "Z\u00fcrich, CH", "days": 3}
     assert second == {

@@ -335,8 +335,8 @@ def test_calls_and_their_results_in_order() -> None:
         {
             "role": "user",
             "parts": [
-                {"functionResponse": {"name": "g", "response": {"b": [1]}}},
                 {"functionResponse": {"name": "f", "response": {"result": "42"}}},
+                {"functionResponse": {"name": "g", "response": {"b": [1]}}},
                 {"text": "?"},
             ],
         },
@@ -389,8 +389,9 @@ def signatures(turns: list[Json]) -> list[Any]:
 @pytest.mark.parametrize("signature", [SIGNATURE, "YQ==", "YWI=", "YWJj", "+/+/" * 1000])
 @pytest.mark.parametrize("call_id", ["p3xk9w1q", "call_a.sig.b", "", "\ud800"])
 def test_signature_survives_in_the_id(call_id: str, signature: str) -> None:
-    signed = carried.carry(call_id, signature)
-    assert carried.read(signed) == (call_id, signature)
+    signed = carried.carry(call_id, carried.GEMINIS, signature)
+    assert (carried.bare(signed), carried.data_of(signed, carried.GEMINIS)) == (call_id, signature)
+    assert carried.data_of(signed, carried.CLAUDES) == ""
     assert not {"+", "/", "="} & set(signed)
 
 
@@ -402,17 +403,17 @@ def test_signature_survives_in_the_id(call_id: str, signature: str) -> None:
         "toolu_01",
         "a.sig.b.c",
         "a.sig.YWJj.00000000",
-        carried.carry("a", SIGNATURE)[:-1],
-        carried.carry("a", "")[1:],
+        carried.carry("a", carried.GEMINIS, SIGNATURE)[:-1],
+        carried.carry("a", carried.GEMINIS, "")[1:],
     ],
 )
 def test_foreign_or_cut_id_carries_no_signature(foreign: str) -> None:
-    assert carried.read(foreign) == (foreign, "")
+    assert (carried.bare(foreign), carried.data_of(foreign, carried.GEMINIS)) == (foreign, "")
 
 
 @pytest.mark.parametrize("capabilities", [BUDGET, LEVEL])
 def test_signature_comes_back_from_the_id_alone(capabilities: Json) -> None:
-    signed = carried.carry("p3xk9w1q", SIGNATURE)
+    signed = carried.carry("p3xk9w1q", carried.GEMINIS, SIGNATURE)
     got = contents(user("Hi"), assistant(None, tool_calls=[call(signed)]), result(signed), **capabilities)
     assert signatures(got) == [SIGNATURE]
     if capabilities is LEVEL:
@@ -429,14 +430,14 @@ def test_first_call_of_each_step_of_the_turn_is_signed_where_no_gemini_made_it()
     def step(*ids: str) -> list[Json]:
         return [assistant(None, tool_calls=[call(given) for given in ids]), *(result(given) for given in ids)]
 
-    signed = carried.carry("d", SIGNATURE)
+    signed = carried.carry("d", carried.GEMINIS, SIGNATURE)
     got = [*step("a"), assistant("Done."), user("And?"), *step("b", "c"), *step(signed), *step("e")]
     assert signatures(contents(user("Hi"), *got, **LEVEL)) == [None, UNSIGNED, None, SIGNATURE, UNSIGNED]
     assert signatures(contents(user("Hi"), *got, **BUDGET)) == [None, None, None, SIGNATURE, None]
 
 
 def test_model_that_does_not_think_is_given_no_signature() -> None:
-    signed = carried.carry("d", SIGNATURE)
+    signed = carried.carry("d", carried.GEMINIS, SIGNATURE)
     assert signatures(contents(user("Hi"), assistant(None, tool_calls=[call(signed)]), result(signed))) == [None]
 
 
@@ -603,7 +604,7 @@ def test_sampling_a_model_refuses_is_dropped_and_told() -> None:
 
 # --- anything ---------------------------------------------------------------------------------------------------------
 
-IDS = st.sampled_from(["a", "b", carried.carry("a", SIGNATURE), ""])
+IDS = st.sampled_from(["a", "b", carried.carry("a", carried.GEMINIS, SIGNATURE), ""])
 PARTS = st.sampled_from(
     [image(KEPT), audio(SOUND, "wav"), file(file_data=PDF), {"type": "text", "text": "x"}, {"type": "?"}]
 )

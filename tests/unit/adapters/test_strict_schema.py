@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from adapters.strict_schema import is_open, strict_schema
+from adapters.strict_schema import is_open, strict_schema, without_branches
 from gateway.types import Json
 
 
@@ -91,3 +91,15 @@ def test_object_with_keys_of_any_name_is_open(schema: Json) -> None:
 )
 def test_object_with_its_keys_told_is_closed(schema: Json) -> None:
     assert not is_open(schema)
+
+
+def test_branches_at_the_root_become_one_object_and_words() -> None:
+    a, b = ({"properties": {n: {"type": "string"}, "x": {}}, "required": [n, "x"]} for n in "ab")
+    schema: Json = {"type": "object", "description": "d.", "properties": {"p": {}}, "required": ["p"], "anyOf": [a, b]}
+    flat = without_branches(schema)
+    assert flat["properties"].keys() == {"p", "a", "b", "x"}
+    assert flat["required"] == ["p", "x"]
+    assert flat["description"].startswith("d. It must match: ")
+    assert without_branches({"type": "object", "allOf": [a, b]})["required"] == ["a", "x", "b"]
+    assert without_branches({"type": "object", "oneOf": [3, {"required": [{}, "q"]}]})["required"] == ["q"]
+    assert without_branches({"type": "object", "properties": {"p": {}}}) == {"type": "object", "properties": {"p": {}}}
