@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Literal, cast
 
 from gateway.errors import AuthenticationError, BadRequestError
 from gateway.limits import Limits
@@ -74,7 +74,15 @@ def differences(old: KeyRecord | None, new: KeyRecord | None) -> Mapping[str, st
     """The fields that a change gave new values, as text; never a hash."""
     fields = [name for name in KeyRecord.__slots__ if not name.endswith("_hash")]
     before, after = ({name: getattr(record, name, None) for name in fields} for record in (old, new))
-    return {name: str(after[name]) for name in fields if before[name] != after[name]}
+    return {name: _told(after[name]) for name in fields if before[name] != after[name]}
+
+
+def _told(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(cast("tuple[str, ...]", value)) or "*"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={text}" for name, text in cast("Mapping[str, str]", value).items()) or "-"
+    return "-" if value is None else str(value)
 
 
 def mint(random_bytes: Callable[[int], bytes], key_id: str | None = None) -> tuple[str, ApiKey]:

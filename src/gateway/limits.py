@@ -42,6 +42,9 @@ class Budget:
     usd: Decimal
     per: Period
 
+    def __str__(self) -> str:
+        return f"{self.usd:f}/{self.per}"
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -51,6 +54,11 @@ class Limits:
     tpm: int | None = None
     concurrency: int | None = None
     budget: Budget | None = None
+
+    def __str__(self) -> str:
+        """As people say it; a dash for none."""
+        rows = ((self.rpm, "{} rpm"), (self.tpm, "{} tpm"), (self.concurrency, "{} at once"), (self.budget, "${}"))
+        return ", ".join(said.format(limit) for limit, said in rows if limit is not None) or "-"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from gateway import keys
 from gateway.catalog import Catalog
 from gateway.errors import ConfigurationError, KeyNotFoundError
 from gateway.keys import KeyRecord
-from gateway.limits import MOST, Budget, iso
+from gateway.limits import MOST, iso
 from gateway.ports import Store
 from handler.deps import read_catalog
 from handler.key_fields import edited, given, moment
@@ -184,7 +184,7 @@ def public(record: KeyRecord) -> dict[str, Any]:
         "rpm": of.rpm,
         "tpm": of.tpm,
         "concurrency": of.concurrency,
-        "budget": of.budget and _budget(of.budget),
+        "budget": of.budget and str(of.budget),
         "models": list(record.models),
         "allow_unpriced": record.allow_unpriced,
         "shards": record.shards,
@@ -216,29 +216,14 @@ def _show(records: Sequence[KeyRecord], as_json: bool) -> None:
         print_json([public(record) for record in records])
         return
     rows = [
-        (record.key_id, record.name, record.owner or "-", _status(record), _limits(record), _models(record))
+        (record.key_id, record.name, record.owner or "-", _status(record), str(record.limits), _models(record))
         for record in records
     ]
     print_table(("key_id", "name", "owner", "status", "limits", "models"), rows)
 
 
-def _limits(record: KeyRecord) -> str:
-    of = record.limits
-    said = [
-        f"{of.rpm} rpm" if of.rpm else "",
-        f"{of.tpm} tpm" if of.tpm else "",
-        f"{of.concurrency} at once" if of.concurrency else "",
-        f"${_budget(of.budget)}" if of.budget else "",
-    ]
-    return ", ".join(filter(None, said)) or "-"
-
-
 def _models(record: KeyRecord) -> str:
     return ", ".join(record.models) or "*"
-
-
-def _budget(budget: Budget) -> str:
-    return f"{budget.usd:f}/{budget.per}"
 
 
 def _status(record: KeyRecord) -> str:
