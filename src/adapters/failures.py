@@ -7,6 +7,7 @@ provider's message is relayed, without what might be in it of keys, addresses an
 import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from gateway.errors import (
     BadRequestError,
@@ -26,9 +27,17 @@ _PRIVATE = re.compile(
     r"https?://\S+"
     r"|\barn:aws\S*"
     r"|\b(?:sk|pk|rk|gsk|xai)[-_][\w*.-]{6,}"
+    r"|\b(?:s3|gs)://\S+"
+    r"|(?<![\w.-])(?:[\w-]{1,63}\.){1,8}(?:com|net|org|io|ai|dev|app|cloud|local|internal|corp|lan|cn|eu)"
+    r"(?::\d{2,5}\b\S*|/\S+)"  # an address without a scheme, if a port or a path follows: else it is a name
+    r"|(?<![\w.-])localhost[:/]\S+"
+    r"|(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\w)(?:[:/]\S*)?"
     r"|\b(?:key|org|proj)[-_](?=[\w*.-]{0,64}[\d*])[\w*.-]{6,}"  # without a digit it is a word: key-value, org-wide
+    r"|\b(?:org-|proj_|fw_)[a-z0-9]{10,}"  # and a long one is none
+    r"|\bprojects/(?:\d{6,}|[\w-]{1,63}(?=/locations))"
+    r"|\beyJ[\w-]{5,}\.eyJ[\w-]*(?:\.[\w-]*)?"
     r"|\bAIza[\w-]{20,}"
-    r"|\bAKIA\w{16}"
+    r"|\b(?-i:A[KS]IA[A-Z0-9]{16})"
     r"|\b[0-9a-f]{32,}\b"
     r"|\bBearer\s+(?=\S{0,64}[\d*])\S+"
     r"|\b\d{12}\b",
@@ -37,9 +46,22 @@ _PRIVATE = re.compile(
 _NAME = re.compile(r"[\w.:\[\]-]{1,64}", re.ASCII)
 _CONTEXT = re.compile(
     r"context.{0,10}(length|window|size|limit)|maximum context|too many (input )?tokens|(prompt|input) is too long"
-    r"|input token count.{0,20}exceeds",
+    r"|input token count.{0,20}exceeds|input tokens exceeded|maximum prompt length"
+    r"|(prompt|input|tokens)\b.{0,40}exceeds (the )?maximum length|`?inputs`? tokens \+ `?max_new_tokens`? must be",
     re.I,
 )
+_STATUSES = {
+    400: r"invalid_(request|value|type|prompt|parameter)\w*|context_length_exceeded|content_(filter|policy_violation)"
+    r"|unsupported_(value|parameter)|missing_required_parameter|string_above_max_length",
+    401: r"authentication_error|invalid_api_key",
+    403: r"permission\w*",
+    404: r"(model_)?not_found(_error)?",
+    413: r"request_too_large",
+    429: r"rate_limit\w*|tokens|requests",
+    503: r"\w*overloaded\w*|service_unavailable\w*|slow_down",
+    504: r"\w*timeout\w*",
+}
+"""The words for which OpenAI and others have a status (OpenAI's guide "Error codes")."""
 _CONTENT_FILTER = frozenset({"content_filter", "content_policy_violation"})
 _BAD_CREDENTIAL = re.compile(
     r"\bAPI key (not valid|not found|expired)|\bAPI_KEY_INVALID\b"
@@ -79,6 +101,21 @@ def failure(
     if status in (503, 529):
         return OverloadedError(text, retry_after=retry_after)
     return UpstreamError(text)
+
+
+def named_status(code: Any, kind: Any) -> int:
+    """The status of an error that came in-band: what its code says, as a number or in words, else what its type says.
+
+    502 where neither is known.
+    """
+    for word in (code, kind):
+        name = str(word)
+        if re.fullmatch(r"[45]\d\d", name, re.ASCII):
+            return int(name)
+        for status, words in _STATUSES.items():
+            if re.fullmatch(words, name, re.IGNORECASE):
+                return status
+    return 502
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

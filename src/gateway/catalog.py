@@ -49,12 +49,15 @@ class Quirks(BaseModel):
     """Whether it reads OpenRouter's fields for a router (`provider`, `models`, `reasoning` and others)."""
     developer_role: StrictBool = False
     """Whether it knows that role; to others it is `system`."""
-    cache_marks: StrictBool = True
-    """Whether parts of a message may be marked to be cached."""
+    cache_marks: tuple[str, ...] | None = None
+    """The marks it knows by which parts of a message are to be cached; none given: whatever the client sends."""
+    fetches_urls: StrictBool = True
+    """Whether it fetches images by URL."""
     reasoning_fields: tuple[str, ...] | None = None
     """The fields of an assistant's message in which it takes reasoning back; none given: whatever the client sends."""
     thinking_switch: StrictBool = False
-    """Whether thinking is on unless `thinking` turns it off, and then must be given back with every call of a tool."""
+    """Whether thinking is on unless `thinking` turns it off, and then must be given back with every call of a tool, and
+    lets none be forced."""
     tool_id_length: Annotated[int, Field(gt=0)] | None = None
     """It takes ids of tool calls of just so many letters and digits only."""
 

@@ -29,12 +29,16 @@ def check_completion(completion: Completion) -> None:
     """A whole answer has choices in OpenAI's words."""
     assert completion.choices
     _check(completion.choices, completion.usage, completion.extra)
-    assert all(choice["finish_reason"] is not None for choice in completion.choices)
+    for choice in completion.choices:
+        assert choice["finish_reason"] is not None
+        assert isinstance(choice["message"]["content"], str | None)
+        _check_end(choice["finish_reason"], bool(choice["message"].get("tool_calls")))
 
 
 def check_chunks(chunks: Iterable[Chunk]) -> None:
     """Chunks as StreamParser promises them: the role first and once, one finish_reason a choice, then no more."""
     begun: set[int] = set()
+    called: set[int] = set()
     ended: set[int] = set()
     for chunk in chunks:
         _check(chunk.choices, chunk.usage, chunk.extra)
@@ -42,9 +46,18 @@ def check_chunks(chunks: Iterable[Chunk]) -> None:
             assert step["index"] not in ended, "something came after the end"
             assert ("role" in step["delta"]) == (step["index"] not in begun), "the role comes first, and once"
             begun.add(step["index"])
+            assert isinstance(step["delta"].get("content"), str | None)
+            if step["delta"].get("tool_calls"):
+                called.add(step["index"])
             if step["finish_reason"] is not None:
                 ended.add(step["index"])
+                _check_end(step["finish_reason"], step["index"] in called)
     assert begun == ended, "a choice never ended"
+
+
+def _check_end(reason: str, has_calls: bool) -> None:
+    """Clients call their tools for "tool_calls" alone; only an answer that was cut ends otherwise with calls in it."""
+    assert reason in ("tool_calls", "length", "content_filter") if has_calls else reason != "tool_calls"
 
 
 def _check(choices: Sequence[Json], usage: Usage | None, extra: Any) -> None:

@@ -2,17 +2,17 @@
 reference, "The chat completion object" and "The chat completion chunk object", for the shape aimed at.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from adapters.events import EventStream
-from adapters.failures import failure, retry_after
+from adapters.failures import failure, named_status, retry_after
+from adapters.openai.calls import Calls, whole_calls
 from adapters.openai.request import by_tool
 from adapters.shapes import child, children, count, parse_object, text
-from gateway.errors import GatewayError, UpstreamError
+from gateway.errors import GatewayError, OverloadedError, UpstreamError
 from gateway.routing import Route
 from gateway.types import ChatRequest, Chunk, Completion, Json, Usage
 
@@ -33,6 +33,7 @@ _ENVELOPE = frozenset({
 })  # fmt: skip
 """Top-level fields of an answer that are the gateway's to say, or of no use to a client; the others are relayed."""
 
+_TOLD_IN_TYPE = frozenset({"insufficient_quota", "context_length_exceeded", "content_filter"})
 MAX_COST_USD = 1_000_000
 
 
@@ -63,8 +64,16 @@ def open_stream(request: ChatRequest, route: Route) -> "OpenAIStream":
     return OpenAIStream(by_tool(request, route.model.capabilities))
 
 
+@dataclass(slots=True)
+class _Open:
+    """A choice that has begun and not ended. `beside` is its text while the answer may still come as a call."""
+
+    calls: Calls = field(default_factory=Calls)
+    beside: list[str] = field(default_factory=list[str])
+
+
 class OpenAIStream(EventStream):
-    """One stream: which choices have begun and ended, and how many tools each has called.
+    """One stream: which choices have begun and ended, and which tools each has called.
 
     The terminal marker is `[DONE]`; a stream whose every choice has its finish_reason may end without it.
     """
@@ -73,7 +82,7 @@ class OpenAIStream(EventStream):
         super().__init__()
         self._by_tool = by_tool
         self._source = ""
-        self._open: dict[int, int] = {}  # index of a choice that has begun and not ended -> tools it has called
+        self._open: dict[int, _Open] = {}
         self._finished: set[int] = set()
 
     def is_whole(self) -> bool:
@@ -101,35 +110,36 @@ class OpenAIStream(EventStream):
         if index in self._finished or ("delta" not in choice and native is None):
             return None
         delta = _said(child(choice, "delta"))
-        called = self._open.get(index, 0)
-        if calls := children(delta, "tool_calls"):
-            fragments: list[Json] = []
-            for call in calls:
-                fragments.append(_call_fragment(call, called, f"{self._source}:{index}"))
-                called = max(called, fragments[-1]["index"] + 1)
-            delta["tool_calls"] = fragments
-            if self._by_tool:
-                delta, called = _as_content(delta), 0
-        if index not in self._open:
+        first = index not in self._open
+        begun = self._open.setdefault(index, _Open())
+        if pieces := begun.calls.read(delta, f"{self._source}:{index}"):
+            delta["tool_calls"] = pieces
+        else:
+            delta.pop("tool_calls", None)
+        if self._by_tool:
+            delta = _only_called(delta, begun)
+        reason, rest = (None, {}) if native is None else self._end(index, native)
+        delta |= rest
+        if first:
             delta = {"role": "assistant", "content": "", **delta}
         elif not delta and native is None and not choice.get("logprobs"):
             return None
-        self._open[index] = called
-        return {**choice, "index": index, "delta": delta, "finish_reason": self._end(index, native)}
+        return {**choice, "index": index, "delta": delta, "finish_reason": reason}
 
-    def _end(self, index: int, native: str | None) -> str | None:
-        if native is None:
-            return None
-        reason = _finish_reason(native, self._open.pop(index) > 0)
+    def _end(self, index: int, native: str) -> tuple[str, Json]:
+        """The finish_reason of a choice, and what of it was kept back until now."""
+        begun = self._open.pop(index)
         self._finished.add(index)
-        return reason
+        reason = _finish_reason(native, len(begun.calls) > 0 and not self._by_tool)
+        return reason, {"content": beside} if (beside := "".join(begun.beside)) and not begun.calls else {}
 
     def _finish(self) -> Iterator[Chunk]:
         """At `[DONE]` the answer is whole: choices whose finish_reason a server forgot get it now."""
         if not self._open and not self._finished:
             raise UpstreamError("The provider's stream held no answer.")
         for index in sorted(self._open):
-            yield Chunk([{"index": index, "delta": {}, "finish_reason": self._end(index, "stop")}])
+            reason, rest = self._end(index, "stop")
+            yield Chunk([{"index": index, "delta": rest, "finish_reason": reason}])
 
 
 def _whole_choice(choice: Json, position: int, source: str, by_tool: bool) -> Json:
@@ -137,12 +147,13 @@ def _whole_choice(choice: Json, position: int, source: str, by_tool: bool) -> Js
     if not isinstance(choice.get("message"), dict):
         raise UpstreamError("The provider's answer has a choice without a message.")
     index = _index(choice, position)
-    calls = [_whole_call(call, n, f"{source}:{index}") for n, call in enumerate(children(message, "tool_calls"))]
+    calls = whole_calls(message, f"{source}:{index}")
     message = {"content": None, "refusal": None, **message, "role": "assistant"}
-    if calls:
-        message |= {"tool_calls": calls, "content": message["content"] or None}
+    message.pop("tool_calls", None)
     if calls and by_tool:
-        message, calls = _as_content(message), []
+        message["content"], calls = calls[0]["function"]["arguments"], []
+    elif calls:
+        message |= {"tool_calls": calls, "content": message["content"] or None}
     return {
         **choice,
         "index": index,
@@ -152,36 +163,41 @@ def _whole_choice(choice: Json, position: int, source: str, by_tool: bool) -> Js
     }
 
 
-def _whole_call(call: Json, position: int, source: str) -> Json:
-    function = child(call, "function")
-    call = {"type": "function", **call, "id": text(call, "id") or _call_id(source, position)}
-    call.pop("index", None)
-    return {**call, "function": {**function, "arguments": _arguments(function.get("arguments"))}}
-
-
 def _said(message: Json) -> Json:
-    """What a message or a piece of one says, without its role and what is null or no call at all.
+    """What a message or a piece of one says, without its role and what is null.
 
     vLLM and OpenRouter say `reasoning` where others say `reasoning_content`: clients find it under either.
     """
     said = {name: value for name, value in message.items() if value is not None and name != "role"}
-    if not said.get("tool_calls", True):
-        del said["tool_calls"]
+    if not isinstance(said.get("content", ""), str):
+        said |= _from_parts(said)
     if text(said, "reasoning") and not text(said, "reasoning_content"):
         said["reasoning_content"] = said["reasoning"]
     return said
 
 
-def _as_content(message: Json) -> Json:
-    """The answer that came as the call of a tool the client knows nothing of."""
-    calls = message.pop("tool_calls")
-    said = "".join(child(call, "function").get("arguments") or "" for call in calls)
-    return {**message, "content": (text(message, "content") or "") + said}
+def _from_parts(message: Json) -> Json:
+    """Content in parts as text: Mistral's models send such while they reason (its documentation, "Reasoning")."""
+    parts = children(message, "content")
+    thoughts = "".join(_text_of(part, "thinking") for part in parts if part.get("type") == "thinking")
+    content = "".join(_text_of(part, "text") for part in parts if part.get("type") == "text")
+    return {"content": content} | ({"reasoning_content": thoughts} if thoughts else {})
 
 
-def _call_id(source: str, place: int) -> str:
-    """An id for the call of a server that gives none; the same streamed and whole, as far as `source` is the same."""
-    return f"call_{hashlib.sha256(f'{source}:{place}'.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
+def _text_of(part: Json, name: str) -> str:
+    """The text under this name, which may be in parts itself."""
+    return text(part, name) or "".join(text(inner, "text") or "" for inner in children(part, name))
+
+
+def _only_called(delta: Json, begun: _Open) -> Json:
+    """A piece of an answer that comes as the call of a tool the client knows nothing of.
+
+    Its content is the arguments of the first call. Text beside it is kept back: it counts only where no call comes.
+    """
+    begun.beside.append(delta.pop("content", ""))
+    pieces = [piece for piece in delta.pop("tool_calls", []) if piece["index"] == 0]
+    said = "".join(piece["function"]["arguments"] for piece in pieces)
+    return {**delta, "content": said} if said else delta
 
 
 def _index(item: Json, otherwise: int) -> int:
@@ -189,30 +205,15 @@ def _index(item: Json, otherwise: int) -> int:
     return otherwise if item.get("index") is None else count(item, "index")
 
 
-def _call_fragment(call: Json, called: int, source: str) -> Json:
-    """A piece of a tool call, `called` having begun before it. Without an index, a name begins the next call."""
-    function = child(call, "function")
-    place = _index(call, called if text(function, "name") else max(0, called - 1))
-    fragment = {**call, "index": place}
-    if place >= called:
-        fragment = {"type": "function", **fragment, "id": text(call, "id") or _call_id(source, place)}
-    if "arguments" in function or place >= called:
-        fragment["function"] = {**function, "arguments": _arguments(function.get("arguments"))}
-    return fragment
-
-
-def _arguments(arguments: Any) -> str:
-    """Some servers send a tool's arguments as an object where OpenAI sends its JSON text."""
-    if arguments is None:
-        return ""
-    return arguments if isinstance(arguments, str) else json.dumps(arguments)
-
-
 def _finish_reason(native: str, called_tools: bool) -> str:
     if native == "error":
         raise UpstreamError("The provider ended its answer with an error.")
+    if native == "insufficient_system_resource":  # DeepSeek's API reference, "Create Chat Completion"
+        raise OverloadedError("The provider ended its answer for want of resources.")
     reason = _FINISH_REASONS.get(native, "stop")
-    return "tool_calls" if called_tools and reason == "stop" else reason
+    if called_tools:
+        return reason if reason in ("length", "content_filter") else "tool_calls"
+    return "stop" if reason == "tool_calls" else reason
 
 
 def _extra(answer: Json) -> Json:
@@ -232,20 +233,27 @@ def _raise_if_error(answer: Json) -> None:
     error = _error_object(answer)
     if error is None:
         return
-    status = count(error, "code") or (429 if "rate_limit" in (text(error, "type") or "") else 502)
+    status = named_status(error.get("code"), error.get("type"))
     raise failure(status, _message(error), param=text(error, "param"), code=_code(error))
 
 
 def _code(error: Json) -> str | None:
-    """OpenAI says that the account is empty in `code`, and others in `type` alone."""
+    """What OpenAI says in `code`, others say in `type` alone; a number in text is a status, and no code."""
     kind = text(error, "type")
-    return kind if kind == "insufficient_quota" else text(error, "code")
+    code = text(error, "code")
+    if kind in _TOLD_IN_TYPE:
+        return kind
+    return None if code is None or code.isdecimal() else code
 
 
 def _message(error: Json) -> str:
-    """The provider's words; FastAPI's validation errors are a list under `detail`, each with its `msg`."""
+    """The provider's words; errors of validation are a list under `detail`, each with its `msg`.
+
+    FastAPI puts that list into the error, and Mistral into the error's `message`.
+    """
     message = text(error, "message") or text(error, "detail")
-    return message or "; ".join(text(item, "msg") or "" for item in children(error, "detail"))
+    details = children(error, "detail") or children(child(error, "message"), "detail")
+    return message or "; ".join(text(item, "msg") or "" for item in details)
 
 
 def _usage(answer: Json) -> Usage | None:
@@ -255,11 +263,13 @@ def _usage(answer: Json) -> Usage | None:
     if cost is None and not any(isinstance(usage.get(name), int) for name in ("prompt_tokens", "completion_tokens")):
         return None
     prompt, completion = child(usage, "prompt_tokens_details"), child(usage, "completion_tokens_details")
+    cached = count(prompt, "cached_tokens") or count(usage, "prompt_cache_hit_tokens")
+    cached = min(cached, count(usage, "prompt_tokens"))  # they are part of it, whatever a server says
     return Usage(
         input_tokens=count(usage, "prompt_tokens"),
         output_tokens=count(usage, "completion_tokens"),
-        cached_tokens=count(prompt, "cached_tokens") or count(usage, "prompt_cache_hit_tokens"),
-        cache_write_tokens=count(prompt, "cache_write_tokens"),
+        cached_tokens=cached,
+        cache_write_tokens=min(count(prompt, "cache_write_tokens"), count(usage, "prompt_tokens") - cached),
         input_audio_tokens=count(prompt, "audio_tokens"),
         reasoning_tokens=count(completion, "reasoning_tokens"),
         output_audio_tokens=count(completion, "audio_tokens"),

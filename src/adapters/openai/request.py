@@ -29,6 +29,9 @@ _REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details")
 _MESSAGE_NAME = "messages.name"
 """How a row says that a provider takes no names of who is speaking."""
 _SAMPLING = ("temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty")
+_NEUTRAL = {"temperature": 1, "top_p": 1, "tool_choice": "auto"}
+"""What every server does unasked."""
+_NO_TEXT = frozenset({"image_url", "video_url", "input_audio", "file"})
 MAX_ID = 40
 """Characters of the id of a call; OpenAI refuses longer ones, and no other server makes them."""
 _NOTHING = re.compile(r"(?!)")
@@ -36,7 +39,7 @@ _ALPHANUMERIC = string.digits + string.ascii_letters
 
 
 def fetches_url(url: str) -> bool:
-    """Whatever it is: a server that fetches none says so better than we could."""
+    """Whatever it is: of the servers that fetch none, the rows say so."""
     return True
 
 
@@ -53,8 +56,9 @@ def build_body(request: ChatRequest, route: Route) -> tuple[Json, tuple[str, ...
     body = request.wire()
     ask = asking.Ask(request, {**body}, model, Losses(request))
     body["model"] = route.upstream_model
+    _write_format(body, request, route)
     _write_reasoning(body, ask, quirks)
-    _write_format(body, request, model)
+    _write_choice(body, quirks)
     _write_messages(body, ask, quirks)
     _write_limit(body, ask, quirks)
     if not quirks.stream_usage:
@@ -74,13 +78,22 @@ def by_tool(request: ChatRequest, model: Capabilities) -> bool:
     return wanted and not model.json_schema and format_plan(request, model) == "tool"
 
 
-def _write_format(body: Json, request: ChatRequest, model: Capabilities) -> None:
-    if not by_tool(request, model):
+def _write_format(body: Json, request: ChatRequest, route: Route) -> None:
+    if not by_tool(request, route.model.capabilities):
         return
+    if "tool_choice" in route.provider.quirks.unsupported:
+        raise unsupported("response_format")
     wanted = child(body.pop("response_format"), "json_schema")
     described = {"description": wanted["description"]} if text(wanted, "description") else {}
     body["tools"] = [{"type": "function", "function": {"name": JSON_TOOL, **described, "parameters": wanted["schema"]}}]
     body["tool_choice"] = {"type": "function", "function": {"name": JSON_TOOL}}
+
+
+def _write_choice(body: Json, quirks: Quirks) -> None:
+    """A server that cannot be told to call no tool is told of none."""
+    if "tool_choice" in quirks.unsupported and body.get("tool_choice") == "none":
+        for name in ("tools", "tool_choice", "parallel_tool_calls"):
+            body.pop(name, None)
 
 
 def _write_limit(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
@@ -97,7 +110,7 @@ def _write_reasoning(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
     """`reasoning_effort`, of which a model knows some, and the switch that some servers have beside it.
 
     A model that thinks as it sees fit takes no sampling while it does: OpenAI refuses it (guide "Using GPT-5.2"), and
-    DeepSeek passes it over (guide "Thinking Mode").
+    DeepSeek passes it over (guide "Thinking Mode"). Who asked for no thinking is not told that there is none.
     """
     if quirks.router:
         return
@@ -106,17 +119,15 @@ def _write_reasoning(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
         if name == "plugins" and value:
             raise unsupported(name)
     wanted = asking.reasoning(ask)
-    if wanted.on is not None and wanted.field != "thinking":
+    is_off = quirks.thinking_switch and (wanted.on is False or _forbids_thinking(body))
+    if is_off:
+        if wanted.on:
+            ask.losses.drop(wanted.field)
+        body.pop("reasoning_effort", None)
+        body["thinking"] = {"type": "disabled"}
+    elif wanted.on is not None and wanted.field != "thinking":
         body["reasoning_effort"] = _effort(ask, wanted)
-    thinks = body.get("reasoning_effort", "none") != "none"
-    if quirks.thinking_switch:
-        thinks = wanted.on is not False
-        if thinks and _forgot_reasoning(body):
-            ask.losses.drop("reasoning_effort")
-            thinks = False
-        if not thinks:
-            body.pop("reasoning_effort", None)
-            body["thinking"] = {"type": "disabled"}
+    thinks = not is_off if quirks.thinking_switch else body.get("reasoning_effort", "none") != "none"
     if thinks and ask.model.thinking == "adaptive":
         _leave_out(body, ask, _SAMPLING)
 
@@ -130,9 +141,16 @@ def _effort(ask: asking.Ask, wanted: asking.Reasoning) -> str:
     return wanted.effort or ("medium" if wanted.on else "none")
 
 
-def _forgot_reasoning(body: Json) -> bool:
-    """Whether a call of a tool stands in the conversation without the reasoning that led to it."""
-    return any(children(m, "tool_calls") and not text(m, "reasoning_content") for m in children(body, "messages"))
+def _forbids_thinking(body: Json) -> bool:
+    """Whether a tool is forced, or one was called whose call has lost the reasoning that led to it.
+
+    DeepSeek refuses both while it thinks ("Thinking mode does not support this tool_choice"; guide "Thinking Mode").
+    """
+    is_forced = body.get("tool_choice") not in (None, "auto", "none")
+    return is_forced or any(
+        children(message, "tool_calls") and not text(message, "reasoning_content")
+        for message in children(body, "messages")
+    )
 
 
 def _unknown(body: Json, model: Capabilities, quirks: Quirks) -> set[str]:
@@ -147,7 +165,7 @@ def _leave_out(body: Json, ask: asking.Ask, unknown: Collection[str]) -> None:
     """What cannot be said: dropped and told, or refused where it changes the answer."""
     for name in [name for name in body if name in unknown]:
         value = body.pop(name)
-        if asking.asks_nothing(name, value) or (name in ("temperature", "top_p") and value == 1):
+        if asking.asks_nothing(name, value) or value == _NEUTRAL.get(name):
             continue
         if name in asking.CHANGES_THE_ANSWER:
             raise unsupported(name)
@@ -159,11 +177,12 @@ def _write_messages(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
         _write_message(message, quirks)
         if _MESSAGE_NAME in quirks.unsupported and message.pop("name", None):
             ask.losses.drop("name")
-        if not ask.model.vision:
-            _refuse_images(message, f"messages[{index}]")
-    if not quirks.cache_marks:
+        for place, part in enumerate(children(message, "content")):
+            _check_part(part, f"messages[{index}].content[{place}]", ask.model, quirks)
+    if quirks.cache_marks is not None:
+        unknown = [name for name in _CACHE_MARKS if name not in quirks.cache_marks]
         for marked in _markable(body):
-            for name in _CACHE_MARKS:
+            for name in unknown:
                 if marked.pop(name, None):
                     ask.losses.drop(name)
 
@@ -191,10 +210,16 @@ def _markable(body: Json) -> Iterator[Json]:
         yield child(holder, "function")
 
 
-def _refuse_images(message: Json, place: str) -> None:
-    for index, part in enumerate(children(message, "content")):
-        if part.get("type") == "image_url":
-            raise unsupported(f"{place}.content[{index}].type", "The model sees no images.")
+def _check_part(part: Json, place: str, model: Capabilities, quirks: Quirks) -> None:
+    """Raises BadRequestError for what the model neither sees nor hears, and for an image that the server will not get.
+
+    A model without vision is one of text alone.
+    """
+    if part.get("type") in _NO_TEXT and not model.vision:
+        raise unsupported(f"{place}.type", "The model reads text only.")
+    url = text(child(part, "image_url"), "url") or ""
+    if url[:4].lower() == "http" and not quirks.fetches_urls:
+        raise unsupported(f"{place}.image_url.url", "The model fetches nothing by URL; send a data URL.")
 
 
 def _call_id(given: str, length: int | None) -> str:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.failures import MAX_MESSAGE, MAX_WAIT, failure, redact, retry_after
+from adapters.failures import MAX_MESSAGE, MAX_WAIT, failure, named_status, redact, retry_after
 from gateway.errors import (
     BadRequestError,
     GatewayError,
@@ -92,11 +92,43 @@ def test_bad_credential_under_400_is_the_owners_trouble(words: str) -> None:
         "Too many input tokens",
         "too many tokens",
         "request (9000 tokens) exceeds the available context size",
+        "This model's maximum prompt length is 131072 but the request contains 200000 tokens.",
+        "Input Tokens Exceeded: Number of input tokens exceeds maximum length.",
+        "The prompt with 90000 tokens exceeds the maximum length of 8192.",
+        "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens",
     ],
 )
 def test_prompt_that_is_too_long_has_one_code_whatever_the_wording(words: str) -> None:
     error = failure(400, words)
     assert (error.status, error.param, error.code) == (400, "messages", "context_length_exceeded")
+
+
+def test_long_text_that_is_no_prompt_is_not_taken_for_one() -> None:
+    assert failure(400, "Invalid 'user': the string exceeds the maximum length.").code is None
+
+
+IN_BAND: list[tuple[object, object, int]] = [
+    *((None, word, 400) for word in ("invalid_request_error", "context_length_exceeded", "content_filter")),
+    *((word, "x", 400) for word in ("invalid_value", "unsupported_parameter", "content_policy_violation")),
+    *((None, word, 401) for word in ("authentication_error", "invalid_api_key")),
+    *((None, word, 403) for word in ("permission_error", "permission_denied")),
+    *((None, word, 404) for word in ("not_found_error", "not_found", "model_not_found")),
+    *((None, word, 429) for word in ("rate_limit_error", "rate_limit_exceeded", "tokens", "requests")),
+    *((None, word, 503) for word in ("overloaded_error", "server_is_overloaded", "service_unavailable_error")),
+    ("slow_down", "server_error", 503),
+    *((None, word, 504) for word in ("timeout", "Timeout_Error")),
+    ("503", "invalid_request_error", 503),
+    (429, "server_error", 429),
+    ("invalid_api_key", "invalid_request_error", 401),
+    ("unheard_of", "rate_limit_error", 429),
+    *((code, "server_error", 502) for code in (None, "", 0, 200, "3051", "x", "\u0665\u0660\u0663", ("x",), True)),
+    (None, None, 502),
+]
+
+
+@pytest.mark.parametrize(("code", "kind", "status"), IN_BAND)
+def test_error_in_band_has_the_status_of_its_words(code: object, kind: object, status: int) -> None:
+    assert named_status(code, kind) == status
 
 
 @pytest.mark.parametrize("code", ["content_filter", "content_policy_violation"])
@@ -138,6 +170,23 @@ SECRETS = [
     "123456789012",
     "Bearer abc.def-0",
     "bearer   abc123",
+    "AKIAIOSFODNN7EXAMPLE",
+    "ASIAIOSFODNN7EXAMPLE",
+    "myres.openai.azure.com/openai/deployments/x",
+    "vllm.internal:8000",
+    "10.0.0.5:8080",
+    "8.8.8.8:443/v1",
+    "192.168.1.20",
+    "localhost:11434/api/chat",
+    "fw_3ZabcDEFghiJKLmnoPQRstu",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnLW5hdHVyZQ",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0",
+    "org-abcdefghijkl",
+    "proj_AbcDefGhiJkl",
+    "projects/1234567890",
+    "projects/my-own-project/locations/europe-west1",
+    "s3://bucket/some/key.json",
+    "gs://bucket/o",
 ]
 
 
@@ -164,6 +213,10 @@ def test_secret_is_left_out(secret: str, words: str) -> None:
         "temperature must be <= 2, got 3 (see the docs)",
         "Rate limit reached for gpt-4o in 2 min: 30000, used 29500, requested 1200.",
         "Ünïcödé \u2028 stays",
+        "Use openai/gpt-4.1 or meta-llama/Llama-3.1-8B-Instruct and/or claude-3.5, e.g. at 12:30.",
+        "version 1.2.3 of vllm, line:12 column:10, max_tokens:4096, 10.5 seconds, 10.0.0 tokens, ratio 16:9",
+        "see platform.openai.com for input.messages.content/0; the fw_option and fw_version fields of projects/tasks",
+        "eyJust a word, asia_pacific_southeast and AKIA, org-level and proj_name",
     ],
 )
 def test_ordinary_words_stay(words: str) -> None:
@@ -183,7 +236,18 @@ def test_message_is_never_longer_than_its_limit(words: str, padding: int) -> Non
 
 
 def test_hostile_message_takes_no_time() -> None:
-    for words in ("key-" * 100_000, "Bearer " * 100_000, "context" * 100_000, "AIza" * 100_000, " " * 1_000_000):
+    for words in (
+        "a." * 100_000,
+        "a-" * 100_000,
+        "1." * 100_000,
+        "eyJ" * 100_000,
+        "input " * 100_000,
+        "key-" * 100_000,
+        "Bearer " * 100_000,
+        "context" * 100_000,
+        "AIza" * 100_000,
+        " " * 1_000_000,
+    ):
         failure(400, words)
 
 

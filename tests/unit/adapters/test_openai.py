@@ -10,10 +10,20 @@ import pytest
 
 from adapters import openai
 from gateway.catalog import Model, Provider, Quirks, RouteRow
-from gateway.errors import GatewayError, RateLimitError, UpstreamAuthError, UpstreamError
+from gateway.errors import (
+    BadRequestError,
+    GatewayError,
+    NotFoundError,
+    OverloadedError,
+    RateLimitError,
+    UpstreamAuthError,
+    UpstreamError,
+    UpstreamTimeoutError,
+)
 from gateway.routing import Route
 from gateway.sse import encode
 from gateway.types import ChatRequest, Chunk, Json, Usage
+from support import families
 
 ASK: list[Any] = [{"role": "user", "content": "How many?"}]
 DONE = b"data: [DONE]\n\n"
@@ -73,10 +83,9 @@ FINISH = {
     "length": "length",
     "max_tokens": "length",
     "model_length": "length",
-    "tool_calls": "tool_calls",
+    "tool_calls": "stop",  # no client should look for calls that are not there
     "function_call": "function_call",
     "content_filter": "content_filter",
-    "insufficient_system_resource": "stop",
     "": "stop",
 }
 
@@ -97,6 +106,34 @@ def test_answer_that_ends_in_error_is_one() -> None:
         parsed(choice(finish="error"))
 
 
+def test_deepseek_that_runs_out_of_resources_is_overloaded() -> None:
+    with pytest.raises(OverloadedError):
+        parsed(choice(finish="insufficient_system_resource"))
+    with pytest.raises(OverloadedError):
+        stream(chunk({"content": "x"}), chunk({}, "insufficient_system_resource"), DONE)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], {"content": "ab"}),
+        ([{"type": "thinking", "thinking": "t"}], {"content": "", "reasoning_content": "t"}),
+        ([{"type": "thinking", "thinking": [{"text": "t"}, {"no": 1}]}, 3, {"type": "reference"}], {
+            "content": "", "reasoning_content": "t",
+        }),
+        ([], {"content": ""}),
+        ({"text": "a"}, {"content": ""}),
+    ],
+)  # fmt: skip
+def test_content_in_parts_is_text(content: Any, said: Json) -> None:
+    whole = parsed(choice({"content": content})).choices[0]["message"]
+    assert whole == {"refusal": None, "role": "assistant", **said}
+    assert fold(stream(chunk({"content": content}), chunk({}, "stop"), DONE))[0]["message"] == {
+        "role": "assistant",
+        **said,
+    }
+
+
 CALL: Json = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
 
 
@@ -112,6 +149,14 @@ def test_arguments_of_a_tool_are_text(arguments: Any, text: str) -> None:
     call: Json = {"id": "c", "function": {"name": "f", "arguments": arguments}}
     (got,) = parsed(choice({"tool_calls": [call]})).choices[0]["message"]["tool_calls"]
     assert (got["type"], got["function"]) == ("function", {"name": "f", "arguments": text})
+
+
+def test_call_that_is_there_twice_is_told_once() -> None:
+    other: Json = {"id": "d", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+    message = parsed(choice({"tool_calls": [CALL, other, CALL]})).choices[0]["message"]
+    assert message["tool_calls"] == [CALL, other]
+    nameless: Json = {"function": {"name": "f", "arguments": "{}"}}
+    assert len(parsed(choice({"tool_calls": [nameless, nameless]})).choices[0]["message"]["tool_calls"]) == 2
 
 
 def test_choices_without_an_index_keep_their_order() -> None:
@@ -225,6 +270,7 @@ def test_error_is_read_in_every_shape(body: Any) -> None:
         ({"error": "Bad."}, "Bad."),
         ({"detail": "Bad."}, "Bad."),
         ({"detail": [{"msg": "One."}, {"msg": "Two."}, 3, {"no": 1}]}, "One.; Two.; "),
+        ({"object": "error", "message": {"detail": [{"msg": "One."}, {"msg": "Two."}]}}, "One.; Two."),
         (b"<html>", "The provider answered with HTTP status 400."),
         (b"", "The provider answered with HTTP status 400."),
         ({"error": {"message": {"a": 1}}}, "The provider answered with HTTP status 400."),
@@ -246,6 +292,18 @@ def test_empty_account_is_seen_in_either_field(field: str) -> None:
     assert isinstance(refused(error, 429), UpstreamAuthError)
 
 
+@pytest.mark.parametrize("field", ["type", "code"])
+@pytest.mark.parametrize("word", ["context_length_exceeded", "content_filter"])
+def test_cause_is_seen_in_either_field(word: str, field: str) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        parsed(error={"message": "No.", field: word})
+    assert caught.value.code == word
+
+
+def test_number_in_text_is_no_code() -> None:
+    assert refused({"error": {"message": "x", "code": "400"}}).code is None
+
+
 def test_googles_bad_credential_is_not_the_clients_fault() -> None:
     error = {"code": 400, "message": "API key not valid. Please pass a valid API key.", "status": "INVALID_ARGUMENT"}
     assert isinstance(refused([{"error": error}]), UpstreamAuthError)
@@ -262,6 +320,16 @@ def test_wait_of_the_provider_is_read_from_its_headers() -> None:
         ({"message": "x", "type": "rate_limit_exceeded"}, RateLimitError),
         ({"message": "x", "code": "insufficient_quota"}, UpstreamAuthError),
         ({"message": "x", "code": 200}, UpstreamError),
+        ({"message": "x", "type": "invalid_request_error", "code": None}, BadRequestError),
+        ({"message": "x", "type": "invalid_request_error", "code": "invalid_api_key"}, UpstreamAuthError),
+        ({"message": "x", "type": "invalid_request_error", "code": "model_not_found"}, NotFoundError),
+        ({"message": "x", "type": "tokens", "code": "rate_limit_exceeded"}, RateLimitError),
+        ({"message": "x", "type": "server_error", "code": "server_is_overloaded"}, OverloadedError),
+        ({"message": "x", "type": "rate_limit_error", "code": "slow_down"}, OverloadedError),
+        ({"message": "x", "type": "timeout"}, UpstreamTimeoutError),
+        ({"message": "x", "code": "503"}, OverloadedError),
+        ({"message": "x", "type": "rate_limited", "code": "1300"}, RateLimitError),
+        ({"message": "x", "type": ["tokens"], "code": {}}, UpstreamError),
         ({"message": "x", "code": 401}, UpstreamAuthError),
         ({"message": "x"}, UpstreamError),
         ({"code": 10**30}, UpstreamError),
@@ -273,6 +341,8 @@ def test_error_in_a_stream_has_the_status_it_names(error: Any, kind: type[Gatewa
     with pytest.raises(GatewayError) as caught:
         list(parser.feed(event({"error": error})))
     assert type(caught.value) is kind
+    with pytest.raises(kind):
+        parsed(error=error)
 
 
 def test_flat_error_in_a_stream_is_one_and_what_came_before_is_kept() -> None:
@@ -374,6 +444,37 @@ CALL_STREAMS: dict[str, list[list[Json]]] = {
         [fragment('{"b"', id="c2", name="g")],
         [fragment(": 2}")],
     ],
+    "whole-repeated": [
+        [fragment("", 0, id="c1", name="f"), fragment('{"a": 1}', 0)],
+        [fragment('{"a": 1}', 0, id="c1", name="f")],
+        [fragment('{"b": 2}', 1, id="c2", name="g")],
+        [fragment('{"a": 1}', 0, id="c1", name="f"), fragment('{"b": 2}', 1, id="c2", name="g")],
+    ],
+    "whole-repeated-without-index": [
+        [fragment({"a": 1}, id="c1", name="f"), fragment({"b": 2}, id="c2", name="g")],
+        [fragment({"a": 1}, id="c1", name="f"), fragment({"b": 2}, id="c2", name="g")],
+    ],
+    "same-index-for-all": [
+        [fragment('{"a": 1}', 0, id="c1", name="f")],
+        [fragment('{"b"', 0, id="c2", name="g")],
+        [fragment(": 2}", 0)],
+    ],
+    "same-index-and-ids-in-every-piece": [
+        [fragment('{"a"', 0, id="c1", name="f")],
+        [fragment('{"b"', 0, id="c2", name="g")],
+        [fragment(": 1}", 0, id="c1", name="f")],
+        [fragment(": 2}", 0, id="c2", name="g")],
+    ],
+    "a-new-id-in-every-piece": [
+        [fragment('{"a"', 0, id="c1", name="f")],
+        [fragment(": 1}", 0, id="x1")],
+        [fragment('{"b"', 1, id="c2", name="g")],
+        [fragment(": 2}", 1, id="x2")],
+    ],
+    "counted-from-one": [
+        [fragment('{"a": 1}', 1, id="c1", name="f")],
+        [fragment('{"b": 2}', 2, id="c2", name="g")],
+    ],
     "index-null": [
         [{"index": None, **fragment('{"a": 1}', id="c1", name="f")}],
         [{"index": None, **fragment('{"b": 2}', id="c2", name="g")}],
@@ -400,6 +501,47 @@ def test_tool_call_that_ends_without_a_finish_reason_is_one_if_done_came() -> No
 def test_call_cut_by_the_length_is_not_called_whole() -> None:
     pieces = [chunk({"tool_calls": [fragment('{"a', 0, id="c", name="f")]}), chunk({}, "length"), DONE]
     assert fold(stream(*pieces))[0]["finish_reason"] == "length"
+
+
+def test_what_is_said_of_a_call_once_does_not_come_again() -> None:
+    pieces = [chunk({"tool_calls": [fragment(part, 0, id="c", name="f", type="function")]}) for part in ("{", "}")]
+    more = stream(*pieces, chunk({}, "stop"), DONE)[1].choices[0]["delta"]
+    assert more == {"tool_calls": [{"index": 0, "function": {"arguments": "}"}}]}
+
+
+def in_json(*pieces: bytes) -> Json:
+    """The one choice of a streamed answer in JSON, from a model that must be made to call a tool for it."""
+    parser = openai.open_stream(*families.ALL["openai"].asked("json_tool"))
+    (only,) = fold(families.read(parser, *pieces))
+    return only
+
+
+@pytest.mark.parametrize("finish", ["stop", "tool_calls"])
+def test_answer_in_json_is_what_the_tool_is_called_with_and_nothing_else(finish: str) -> None:
+    only = in_json(
+        chunk({"content": "Let me see: "}),
+        chunk({"content": "so", "tool_calls": [fragment('{"a"', 0, id="c", name="answer")]}),
+        chunk({"content": "!", "tool_calls": [fragment(": 1}", 0)]}),
+        chunk({"tool_calls": [fragment("{}", 1, id="d", name="answer")]}),
+        chunk({}, finish),
+    )
+    assert (only["message"], only["finish_reason"]) == ({"role": "assistant", "content": '{"a": 1}'}, "stop")
+    message = {"content": "Let me see: ", "tool_calls": [CALL, {**CALL, "id": "d"}]}
+    body = json.dumps({"choices": [choice(message, finish)]}).encode()
+    (whole,) = openai.parse_response(body, *families.ALL["openai"].asked("json_tool")).choices
+    assert (whole["message"]["content"], whole["finish_reason"]) == ('{"a": 1}', "stop")
+    assert "tool_calls" not in whole["message"]
+
+
+@pytest.mark.parametrize("end", [[chunk({"content": "}"}, "stop")], [chunk({"content": "}"}), DONE]])
+def test_answer_in_json_without_a_call_is_its_text(end: list[bytes]) -> None:
+    only = in_json(chunk({"reasoning_content": "r"}), chunk({"content": "{"}), *end)
+    assert only["message"] == {"role": "assistant", "reasoning_content": "r", "content": "{}"}
+
+
+def test_answer_in_json_that_is_cut_says_so() -> None:
+    only = in_json(chunk({"tool_calls": [fragment('{"a', 0, id="c", name="answer")]}), chunk({}, "length"))
+    assert (only["message"]["content"], only["finish_reason"]) == ('{"a', "length")
 
 
 def test_two_choices_interleaved_keep_apart() -> None:

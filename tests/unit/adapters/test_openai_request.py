@@ -223,6 +223,22 @@ def test_marks_of_the_cache_stay_behind_and_are_told(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "lost"),
+    [
+        ("openai", ("cache_control",)),
+        ("azure", ("cache_control",)),
+        ("openrouter", ()),
+        ("mistral", ("cache_control", "prompt_cache_breakpoint")),
+    ],
+)
+def test_each_gets_the_marks_of_the_cache_that_it_knows(name: str, lost: tuple[str, ...]) -> None:
+    marks = {"cache_control": {"type": "ephemeral"}, "prompt_cache_breakpoint": {"mode": "explicit"}}
+    body, asked = built(name, {"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi", **marks}]}]})
+    assert body["messages"][0]["content"][0].keys() - {"type", "text"} == marks.keys() - {*lost}
+    assert asked.dropped == lost
+
+
+@pytest.mark.parametrize(
     ("name", "kept"),
     [
         ("openai", set[str]()),
@@ -249,12 +265,47 @@ def test_deepseeks_thinking_is_switched_and_goes_by_the_efforts_it_knows() -> No
 def test_deepseek_does_not_think_where_its_old_thoughts_are_lost() -> None:
     body, asked = built("deepseek", {"messages": LOOP})
     assert body["thinking"] == {"type": "disabled"}
-    assert asked.dropped == ("reasoning_effort",)
+    assert asked.dropped == ()
+    assert built("deepseek", {"messages": LOOP, "reasoning": {"enabled": True}})[1].dropped == ("reasoning",)
     remembered = json.loads(json.dumps(LOOP))
     remembered[1]["reasoning_content"] = "Look it up."
     body, asked = built("deepseek", {"messages": remembered})
     assert "thinking" not in body
     assert body["messages"] == remembered
+
+
+TOOLS: Json = {"tools": [{"type": "function", "function": {"name": "f"}}]}
+
+
+@pytest.mark.parametrize(
+    "forced",
+    [
+        {**TOOLS, "tool_choice": "required"},
+        {**TOOLS, "tool_choice": {"type": "function", "function": {"name": "f"}}},
+        {"response_format": IN_JSON},
+    ],
+)
+def test_deepseek_does_not_think_where_a_tool_is_forced(forced: Json) -> None:
+    knows: Json = {"thinking": "adaptive", "efforts": ("low", "high", "max"), "json_schema": False}
+    body, asked = built("deepseek", {**forced, "temperature": 0.3}, **knows)
+    assert (body["thinking"], body["temperature"]) == ({"type": "disabled"}, 0.3)
+    assert asked.dropped == ()
+    body, asked = built("deepseek", {**forced, "reasoning_effort": "medium"}, **knows)
+    assert (body["thinking"], "reasoning_effort" in body) == ({"type": "disabled"}, False)
+    assert asked.dropped == ("reasoning_effort",)
+    assert built("deepseek", {**forced, "reasoning_effort": "none"}, **knows)[1].dropped == ()
+
+
+@pytest.mark.parametrize("choice", ["auto", "none"])
+def test_deepseek_thinks_where_no_tool_is_forced(choice: str) -> None:
+    body, _ = built("deepseek", {**TOOLS, "tool_choice": choice}, thinking="adaptive")
+    assert "thinking" not in body
+
+
+def test_only_who_asked_deepseek_to_reason_is_refused_where_it_cannot() -> None:
+    strict: Json = {"provider": {"require_parameters": True}, "messages": LOOP, **TOOLS}
+    assert built("deepseek", strict)[0]["thinking"] == {"type": "disabled"}
+    assert refused("deepseek", {**strict, "reasoning_effort": "high"}) == "reasoning_effort"
 
 
 @pytest.mark.parametrize("field", ["logprobs", "top_logprobs"])
@@ -333,6 +384,50 @@ def test_model_that_sees_nothing_is_shown_nothing() -> None:
     fields: Json = {"messages": [{"role": "user", "content": parts}]}
     assert refused("groq", fields, vision=False) == "messages[0].content[1].type"
     assert built("groq", fields)[0]["messages"][0]["content"] == parts
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "file", "file": {"file_data": "data:application/pdf;base64,JVBERi0="}},
+        {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}},
+        {"type": "video_url", "video_url": {"url": "https://x/v.mp4"}},
+    ],
+)
+@pytest.mark.parametrize(("name", "model"), [("deepseek", "deepseek-v4-flash"), ("groq", "gpt-oss-120b")])
+def test_model_of_text_alone_gets_text_alone(name: str, model: str, part: Json) -> None:
+    assert not CATALOG.models[model].capabilities.vision
+    fields: Json = {"messages": [{"role": "user", "content": [{"type": "text", "text": "?"}, part]}]}
+    assert refused(name, fields, vision=False) == "messages[0].content[1].type"
+    assert built(name, fields)[0]["messages"] == fields["messages"]
+
+
+def test_ollama_is_told_nothing_that_it_would_pass_over() -> None:
+    body, asked = built("ollama", {**TOOLS, "tool_choice": "auto", "user": "u", "logit_bias": {"5": 1}, "n": 1})
+    assert body == {"model": "up", "messages": ASK, **TOOLS}
+    assert asked.dropped == ("user", "logit_bias")
+    assert refused("ollama", {"n": 2}) == "n"
+    for choice in ("required", {"type": "function", "function": {"name": "f"}}):
+        assert refused("ollama", {**TOOLS, "tool_choice": choice}) == "tool_choice"
+    assert refused("ollama", {"response_format": IN_JSON}, json_schema=False) == "response_format"
+
+
+def test_ollama_calls_no_tool_where_none_is_wanted() -> None:
+    body, asked = built("ollama", {**TOOLS, "tool_choice": "none", "parallel_tool_calls": False})
+    assert body == {"model": "up", "messages": ASK}
+    assert asked.dropped == ()
+
+
+def test_ollama_gets_images_in_the_request_itself_only() -> None:
+    def shown(url: str) -> Json:
+        part = {"type": "image_url", "image_url": {"url": url}}
+        return {"messages": [{"role": "user", "content": [{"type": "text", "text": "?"}, part]}]}
+
+    inline = shown("data:image/png;base64,iVBORw0KGgo=")
+    assert built("ollama", inline)[0]["messages"] == inline["messages"]
+    for url in ("https://x/i.png", "HTTP://x/i.png"):
+        assert refused("ollama", shown(url)) == "messages[0].content[1].image_url.url"
+    assert built("vllm", shown("https://x/i.png"))[0]["messages"] == shown("https://x/i.png")["messages"]
 
 
 def test_the_request_itself_stays_as_it_was() -> None:
