@@ -14,10 +14,10 @@ from typing import Any, cast
 from adapters.shapes import children, text
 from gateway.types import Json
 
-CLAUDES, GEMINIS = "claude", "gemini"
-"""Marks: signed thinking as `reasoning_details`, and a thought signature."""
+CLAUDES, GEMINIS, PLAIN = "claude", "gemini", "plain"
+"""Marks: signed thinking as `reasoning_details`, a thought signature, and `reasoning_content` that nobody signed."""
 
-_MARKS = (CLAUDES, GEMINIS)
+_MARKS = (CLAUDES, GEMINIS, PLAIN)
 _TO_URL = str.maketrans("+/", "-_")
 _FROM_URL = str.maketrans("-_", "+/")
 
@@ -72,6 +72,23 @@ def details_of(call: Json) -> list[Json]:
         return []
     items = cast("list[Any]", details) if isinstance(details, list) else []
     return [cast(Json, item) for item in items if isinstance(item, dict)]
+
+
+def with_reasoning(call: Json, thought: str) -> Json:
+    """The call with the plain reasoning that led to it in its id, if there was any."""
+    if not thought:
+        return call
+    data = base64.b64encode(thought.encode("utf-8", "surrogatepass")).decode("ascii")
+    return {**call, "id": carry(call["id"], PLAIN, data)}
+
+
+def reasoning_of(message: Json) -> str:
+    """The plain reasoning that led to a message's first call; empty where its id carries none."""
+    data = "".join(data_of(text(call, "id") or "", PLAIN) for call in children(message, "tool_calls")[:1])
+    try:
+        return base64.b64decode(data).decode("utf-8", "surrogatepass")
+    except ValueError:
+        return ""
 
 
 def _is_kept(detail: Json) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from adapters import carried
 from adapters.events import EventStream
 from adapters.failures import failure, named_status, retry_after
 from adapters.openai.calls import Calls, whole_calls
@@ -43,6 +44,10 @@ def parse_response(body: bytes, request: ChatRequest, route: Route) -> Completio
     _raise_if_error(answer)
     source, as_content = text(answer, "id") or "", by_tool(request, route.model.capabilities)
     choices = [_whole_choice(choice, n, source, as_content) for n, choice in enumerate(children(answer, "choices"))]
+    if route.provider.quirks.thinking_switch:
+        for message in (choice["message"] for choice in choices if "tool_calls" in choice["message"]):
+            first, *others = message["tool_calls"]
+            message["tool_calls"] = [carried.with_reasoning(first, text(message, "reasoning_content") or ""), *others]
     if not choices:
         raise UpstreamError("The provider's answer has no choices.")
     return Completion(choices, _usage(answer), _extra(answer))
@@ -61,15 +66,18 @@ def parse_error(status: int, headers: Mapping[str, str], body: bytes) -> Gateway
 
 def open_stream(request: ChatRequest, route: Route) -> "OpenAIStream":
     """A parser for one stream of `chat.completion.chunk` objects."""
-    return OpenAIStream(by_tool(request, route.model.capabilities))
+    return OpenAIStream(by_tool(request, route.model.capabilities), carries=route.provider.quirks.thinking_switch)
 
 
 @dataclass(slots=True)
 class _Open:
-    """A choice that has begun and not ended. `beside` is its text while the answer may still come as a call."""
+    """A choice that has begun and not ended. `beside` is its text while the answer may still come as a call, `thought`
+    its reasoning where that must come back.
+    """
 
     calls: Calls = field(default_factory=Calls)
     beside: list[str] = field(default_factory=list[str])
+    thought: list[str] = field(default_factory=list[str])
 
 
 class OpenAIStream(EventStream):
@@ -78,9 +86,10 @@ class OpenAIStream(EventStream):
     The terminal marker is `[DONE]`; a stream whose every choice has its finish_reason may end without it.
     """
 
-    def __init__(self, by_tool: bool = False) -> None:
+    def __init__(self, by_tool: bool = False, *, carries: bool = False) -> None:
         super().__init__()
         self._by_tool = by_tool
+        self._carries = carries  # whether reasoning must come back with the call it led to
         self._source = ""
         self._open: dict[int, _Open] = {}
         self._finished: set[int] = set()
@@ -112,8 +121,10 @@ class OpenAIStream(EventStream):
         delta = _said(child(choice, "delta"))
         first = index not in self._open
         begun = self._open.setdefault(index, _Open())
+        if self._carries:
+            begun.thought.append(text(delta, "reasoning_content") or "")
         if pieces := begun.calls.read(delta, f"{self._source}:{index}"):
-            delta["tool_calls"] = pieces
+            delta["tool_calls"] = [_led_to(piece, begun) for piece in pieces]
         else:
             delta.pop("tool_calls", None)
         if self._by_tool:
@@ -198,6 +209,12 @@ def _only_called(delta: Json, begun: _Open) -> Json:
     pieces = [piece for piece in delta.pop("tool_calls", []) if piece["index"] == 0]
     said = "".join(piece["function"]["arguments"] for piece in pieces)
     return {**delta, "content": said} if said else delta
+
+
+def _led_to(piece: Json, begun: _Open) -> Json:
+    """A piece of a call; the beginning of the first one brings what was thought before it."""
+    is_first = piece["index"] == 0 and "id" in piece
+    return carried.with_reasoning(piece, "".join(begun.thought)) if is_first else piece
 
 
 def _index(item: Json, otherwise: int) -> int:

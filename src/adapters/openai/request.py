@@ -118,6 +118,8 @@ def _write_reasoning(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
         value = body.pop(name, None)
         if name == "plugins" and value:
             raise unsupported(name)
+    if quirks.thinking_switch:
+        _restore_reasoning(body)
     wanted = asking.reasoning(ask)
     is_off = quirks.thinking_switch and (wanted.on is False or _forbids_thinking(body))
     if is_off:
@@ -130,6 +132,13 @@ def _write_reasoning(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
     thinks = not is_off if quirks.thinking_switch else body.get("reasoning_effort", "none") != "none"
     if thinks and ask.model.thinking == "adaptive":
         _leave_out(body, ask, _SAMPLING)
+
+
+def _restore_reasoning(body: Json) -> None:
+    """What led to a call stands in the conversation again, also where the client has kept the call alone."""
+    for message in children(body, "messages"):
+        if not text(message, "reasoning_content") and (thought := carried.reasoning_of(message)):
+            message["reasoning_content"] = thought
 
 
 def _effort(ask: asking.Ask, wanted: asking.Reasoning) -> str:

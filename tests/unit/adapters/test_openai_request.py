@@ -12,6 +12,7 @@ from gateway.routing import Route
 from gateway.types import ChatRequest, Json, UpstreamRequest
 from handler.deps import read_catalog
 from support import families
+from support.folding import fold
 
 ASK: list[Any] = [{"role": "user", "content": "How many?"}]
 
@@ -435,3 +436,26 @@ def test_the_request_itself_stays_as_it_was() -> None:
     before = asked.model_dump_json()
     openai.build_request(asked, Route(families.route("openai").model, CATALOG.providers["mistral"], "up", None))
     assert asked.model_dump_json() == before
+
+
+def test_deepseeks_reasoning_comes_back_with_the_call_it_led_to() -> None:
+    provider = CATALOG.providers["deepseek"]
+    there = Route(families.route("openai", thinking="adaptive").model, provider, "up", None)
+    deepseek = families.ALL["openai"]
+    whole = deepseek.adapter.parse_response(deepseek.whole("vllm_tools"), request(), there).choices[0]["message"]
+    (streamed,) = fold(families.read(deepseek.adapter.open_stream(request(), there), deepseek.stream("vllm_tools")))
+    for message in (whole, streamed["message"]):
+        call = message["tool_calls"][0]
+        said = {"role": "assistant", "content": None, "tool_calls": [call]}
+        result = {"role": "tool", "tool_call_id": call["id"], "content": "7"}
+        asked = openai.build_request(request(messages=[*ASK, said, result], temperature=1), there)
+        body = json.loads(asked.body)
+        assert body["messages"][1]["reasoning_content"] == "Look it up."
+        assert body["messages"][1]["tool_calls"][0]["id"] == body["messages"][2]["tool_call_id"] == "chatcmpl-tool-1"
+        assert "thinking" not in body
+        assert asked.dropped == ()
+
+
+def test_reasoning_rides_only_where_it_must_come_back() -> None:
+    message = families.ALL["openai"].parse("vllm_tools").choices[0]["message"]
+    assert message["tool_calls"][0]["id"] == "chatcmpl-tool-1"
