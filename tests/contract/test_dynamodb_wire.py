@@ -12,6 +12,7 @@ from contract.wire import Wire, fails, passes, says
 from gateway.admission import RefusedError
 from gateway.errors import AuthenticationError, StoreUnavailableError
 from stores.dynamodb import DynamoDBStore
+from support.dynamodb_local import template
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -257,8 +258,8 @@ async def test_a_usage_record_lives_for_thirty_days(
     place: Any = {"pk": {"S": f"USE#{KEY_ID}"}, "sk": {"S": f"REQ#{REQUEST}"}}
     answer = client.get_item(TableName=table, Key=place)
     assert answer.get("Item", {})["ttl"] == {"N": str(MINUTE + 30 * DAY)}
-    description = client.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
-    assert description.get("AttributeName") == "ttl"
+    deployed = template()["Resources"]["Table"]["Properties"]["TimeToLiveSpecification"]
+    assert deployed == {"AttributeName": "ttl", "Enabled": True}
     for now, there in ((MINUTE + 30 * DAY - 1.0, True), (MINUTE + 30 * DAY + 0.0, False)):
         time.now = now  # DynamoDB deletes it some time later
         assert (await store.usage_of(KEY_ID, REQUEST) is not None) is there

@@ -88,12 +88,14 @@ def serve() -> Generator[DynamoDB]:
 
 
 def create_table(client: "DynamoDBClient") -> str:
-    """Make a table as template.yaml's resource `Table` defines it; its name, which no other table has."""
+    """Make a table as template.yaml's resource `Table` defines it; its name, which no other table has.
+
+    It deletes nothing by itself: TTL goes by the real time, and many tests have a time of their own.
+    """
     properties = template()["Resources"]["Table"]["Properties"]
     name = f"tollgate-{uuid.uuid4().hex}"
     wanted = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
     client.create_table(TableName=name, **{key: properties[key] for key in wanted})
-    client.update_time_to_live(TableName=name, TimeToLiveSpecification=properties["TimeToLiveSpecification"])
     return name
 
 
