@@ -6,12 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 from bench.figures import Row
+from contract.examples import usage
 from gateway import keys
 from gateway.admission import Hold
 from gateway.keys import KeyRecord
 from gateway.limits import Budget, Limits
-from gateway.metering import Cost, UsageRecord
-from gateway.types import Usage
 from stores.dynamodb import DynamoDBStore
 from support.dynamodb_local import create_table, serve
 
@@ -58,7 +57,7 @@ async def measure() -> list[Row]:
             hold = Hold(request_id, key, "gpt-4o", now, now + 900, 100, 1000)
             await store.admit(hold)
             admits.append(meter.taken())
-            await store.settle(_record(request_id, key.key_id, now), hold)
+            await store.settle(usage(request_id, key_id=key.key_id, started_at=now), hold)
             settles.append(meter.taken())
         crowded = await _crowded(store, key, meter)
         store.close()
@@ -79,23 +78,3 @@ async def _crowded(store: DynamoDBStore, key: keys.ApiKey, meter: Meter) -> Sequ
             meter.taken()
         await store.admit(Hold(f"req_{round(now * 1000):012x}{number:019x}f", key, "gpt-4o", now, now + 900, 100, 1000))
     return meter.taken()
-
-
-def _record(request_id: str, key_id: str, now: float) -> UsageRecord:
-    return UsageRecord(
-        request_id=request_id,
-        key_id=key_id,
-        model="gpt-4o",
-        started_at=now,
-        streamed=True,
-        status=200,
-        provider="openai",
-        upstream_model="gpt-4o",
-        finish_reason="stop",
-        error_code=None,
-        latency_ms=1000,
-        time_to_first_token_ms=300,
-        upstream_ms=990,
-        usage=Usage(40, 50),
-        cost=Cost(Decimal("0.0006"), "catalog"),
-    )

@@ -2,10 +2,15 @@
 
 import json
 import math
-from typing import Any, cast
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
 
 from gateway.errors import BadRequestError, UpstreamError
 from gateway.types import Json
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MAX_COUNT = 2**53 - 1
 """The largest whole number that every reader of JSON agrees on; more tokens than that no answer has."""
@@ -15,15 +20,21 @@ def encode(body: Json) -> bytes:
     """A request's body. Raises BadRequestError for what JSON cannot say."""
     try:
         return json.dumps(body, separators=(",", ":"), allow_nan=False).encode("ascii")
-    except RecursionError:
-        raise too_deep() from None
     except ValueError:
         raise BadRequestError("Infinity and NaN are not JSON numbers.") from None
 
 
-def too_deep() -> BadRequestError:
-    """The error for a request whose objects lie in one another deeper than can be read."""
-    return BadRequestError("The request is nested too deeply.", code="invalid_value")
+def refuses_depth(build: Callable[P, T]) -> Callable[P, T]:
+    """`build`, which raises BadRequestError where what it translates lies in one another deeper than it can follow."""
+
+    @wraps(build)
+    def bounded(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return build(*args, **kwargs)
+        except RecursionError:
+            raise BadRequestError("The request is nested too deeply.", code="invalid_value") from None
+
+    return bounded
 
 
 def parse_object(text: str | bytes) -> Json:

@@ -12,7 +12,7 @@ from adapters import asking, tools
 from adapters.anthropic.turns import THINKING_TYPES, Conversation, begins_signed, cache_mark, tool_name
 from adapters.asking import Ask, Reasoning
 from adapters.formats import JSON_TOOL, ONLY_JSON, FormatPlan, format_plan
-from adapters.shapes import child, count, encode, text, too_deep
+from adapters.shapes import child, count, encode, refuses_depth, text
 from adapters.strict_schema import is_open, strict_schema, without_branches
 from gateway.routing import Route
 from gateway.types import ChatRequest, Json, UpstreamRequest
@@ -37,12 +37,10 @@ def fetches_url(url: str) -> bool:
     return True
 
 
+@refuses_depth
 def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:
     """A Message to create. Raises BadRequestError for what Anthropic cannot say and what JSON cannot."""
-    try:
-        body, dropped = build_body(request, route)
-    except RecursionError:
-        raise too_deep() from None
+    body, dropped = build_body(request, route)
     headers = {"content-type": "application/json", "anthropic-version": VERSION}
     if "block_binding" in child(body, "thinking"):
         headers["anthropic-beta"] = BINDING_BETA

@@ -14,7 +14,7 @@ from adapters import asking, tools
 from adapters.asking import Ask, Reasoning
 from adapters.bedrock.turns import Conversation, begins_signed, cache_point, tool_name
 from adapters.formats import JSON_TOOL, ONLY_JSON, FormatPlan, format_plan
-from adapters.shapes import child, count, encode, text, too_deep
+from adapters.shapes import child, count, encode, refuses_depth, text
 from adapters.strict_schema import is_open, strict_schema, without_branches
 from gateway.routing import Route
 from gateway.types import ChatRequest, Json, UpstreamRequest
@@ -42,12 +42,10 @@ def fetches_url(url: str) -> bool:
     return False
 
 
+@refuses_depth
 def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:
     """A call of Converse. Raises BadRequestError for what it cannot say and what JSON cannot."""
-    try:
-        body, dropped = build_body(request, route)
-    except RecursionError:
-        raise too_deep() from None
+    body, dropped = build_body(request, route)
     # The model's name is one segment of the path, also where it is an ARN: with a bare slash it names no operation.
     operation = "converse-stream" if request.stream else "converse"
     path = f"model/{quote(route.upstream_model, safe='')}/{operation}"

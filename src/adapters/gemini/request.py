@@ -13,7 +13,7 @@ from adapters.asking import Ask, Reasoning
 from adapters.fidelity import unsupported
 from adapters.formats import ONLY_JSON
 from adapters.gemini.turns import FILES, Conversation, thinks_by_level, tool_name
-from adapters.shapes import child, count, encode, text, too_deep
+from adapters.shapes import child, count, encode, refuses_depth, text
 from gateway.errors import BadRequestError
 from gateway.routing import Route
 from gateway.types import ChatRequest, Json, UpstreamRequest
@@ -39,12 +39,10 @@ def fetches_url(url: str) -> bool:
     return url.startswith(FILES)
 
 
+@refuses_depth
 def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:
     """Content to generate. Raises BadRequestError for what Gemini cannot say and what JSON cannot."""
-    try:
-        body, dropped = build_body(request, route)
-    except RecursionError:
-        raise too_deep() from None
+    body, dropped = build_body(request, route)
     method = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
     model = quote(route.upstream_model, safe="")
     url = f"{route.provider.base_url.rstrip('/')}/models/{model}:{method}"

@@ -13,7 +13,7 @@ from adapters import asking, carried
 from adapters.fidelity import Losses, unsupported
 from adapters.formats import JSON_TOOL, format_plan
 from adapters.naming import spell
-from adapters.shapes import child, children, encode, text
+from adapters.shapes import child, children, encode, refuses_depth, text
 from gateway.catalog import Capabilities, Quirks
 from gateway.routing import Route
 from gateway.types import ChatRequest, Json, UpstreamRequest
@@ -43,6 +43,7 @@ def fetches_url(url: str) -> bool:
     return True
 
 
+@refuses_depth
 def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:
     """The client's body in the provider's dialect. Raises BadRequestError for what the provider or JSON cannot say."""
     body, dropped = build_body(request, route)

@@ -128,6 +128,16 @@ def test_request_is_ascii_whatever_is_said() -> None:
     assert json.loads(body)["user"] == "\ud800\u2028\U0001f600"
 
 
+def test_schema_nested_too_deeply_is_refused() -> None:
+    schema: Json = {"type": "object"}
+    for _ in range(3000):
+        schema = {"type": "object", "properties": {"a": schema}}
+    wanted = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    given = ChatRequest.model_construct(model="m", messages=ASK, response_format=wanted)
+    with pytest.raises(BadRequestError, match="too deeply"):
+        openai.build_request(given, families.route("openai", json_schema=False))
+
+
 # --- dialects ---------------------------------------------------------------------------------------------------------
 
 CATALOG = read_catalog(None)
