@@ -1,5 +1,6 @@
 """Whether a key may have what it asks for: the one decision, which every store makes in its own words."""
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -7,12 +8,13 @@ from typing import Literal
 from gateway import keys, limits
 from gateway.errors import GatewayError, InsufficientQuotaError, PermissionDeniedError, RateLimitError
 from gateway.keys import ApiKey, KeyRecord
-from gateway.limits import Balance, ExceededError, Kind, Lease
+from gateway.limits import Balance, ExceededError, Kind, Lease, Limits
 
 Refusal = Kind | Literal["model", "unpriced"]
 
-CONCURRENCY_RETRY = 1.0
-"""Seconds after which a client that is one too many at once may try again: nobody knows when a request will end."""
+CONCURRENCY_RETRY = (0.5, 1.5)
+"""Seconds after which a client that is one too many at once may try again: nobody knows when a request will end. Each
+client gets another number between the two, so that they do not all come back at the same moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,11 @@ class Account:
 class Hold:
     """What a request asks to hold until it is settled. `hold_id` is the request's id; times are Unix seconds.
 
-    `tokens` and `micro_usd` are estimates of what it will use; `priced` tells whether the second means anything. A
-    `forced` one is taken whatever is left, for a request that has been answered already.
+    `tokens` and `micro_usd` are the most it is expected to use; `priced` tells whether the second means anything. Of a
+    budget that has less, it takes what is left, down to `least_micro_usd` (None: all or nothing). With `at_most_half`
+    it leaves half of the budget to other requests, as long as the other half has the least. A `forced` one is taken
+    whatever is left, for a request that has been answered already. `other_models` are further models that the request
+    names.
     """
 
     hold_id: str
@@ -41,11 +46,26 @@ class Hold:
     micro_usd: int = 0
     priced: bool = True
     forced: bool = False
+    least_micro_usd: int | None = None
+    at_most_half: bool = False
+    other_models: tuple[str, ...] = ()
 
     @property
     def lease(self) -> Lease:
-        """What the key's balance remembers of it."""
+        """What the key's balance remembers of it, where the budget has enough."""
         return Lease(self.opened_at, self.expires_at, self.tokens, self.micro_usd)
+
+    @property
+    def ample_micro_usd(self) -> int:
+        """With that much of a budget left, the hold gets all it wants."""
+        return self.micro_usd * 2 if self.at_most_half else self.micro_usd
+
+    def lease_of(self, balance: Balance, limits: Limits) -> Lease:
+        """What it takes of this balance; not whether there is so much."""
+        if limits.budget is None or self.least_micro_usd is None or self.forced:
+            return self.lease
+        left = balance.budget_left // 2 if self.at_most_half else balance.budget_left
+        return replace(self.lease, micro_usd=max(min(self.micro_usd, left), self.least_micro_usd))
 
 
 class RefusedError(Exception):
@@ -68,7 +88,8 @@ def decide(account: Account, hold: Hold) -> Account:
     if refusal is not None:
         raise RefusedError(refusal, standing)
     try:
-        balance = limits.take(standing.balance, record.limits, hold.hold_id, hold.lease, forced=hold.forced)
+        lease = hold.lease_of(standing.balance, record.limits)
+        balance = limits.take(standing.balance, record.limits, hold.hold_id, lease, forced=hold.forced)
     except ExceededError as exceeded:
         raise RefusedError(exceeded.kind, standing) from None
     return replace(standing, balance=balance)
@@ -76,7 +97,7 @@ def decide(account: Account, hold: Hold) -> Account:
 
 def never(record: KeyRecord, hold: Hold) -> Literal["model", "unpriced"] | None:
     """Why the key may not have this however much is left to it; None where it may."""
-    if not keys.may_use(record, hold.model):
+    if not all(keys.may_use(record, model) for model in (hold.model, *hold.other_models)):
         return "model"
     if record.limits.budget is not None and not hold.priced and not record.allow_unpriced:
         return "unpriced"
@@ -95,15 +116,30 @@ def error_of(refused: RefusedError, hold: Hold) -> GatewayError:
             return RateLimitError(text, code="tokens", retry_after=wait)
         case "concurrency":
             text = f"Limit of {of.concurrency} requests at once reached."
-            return RateLimitError(text, code="concurrency", retry_after=CONCURRENCY_RETRY)
+            return RateLimitError(text, code="concurrency", retry_after=_soon())
+        case "open":
+            most = limits.MAX_OPEN * refused.account.record.shards
+            text = f"{most} requests of this key are open, which is the most it can hold; a key made with --shards"
+            return RateLimitError(f"{text} can hold more.", code="concurrency", retry_after=_soon())
         case "budget":
             return InsufficientQuotaError("The budget of this key is used up, or too small for this request.")
         case "model":
-            text = f"This key may not use the model {hold.model!r}."
-            return PermissionDeniedError(text, param="model", code="model_not_allowed")
+            return _not_allowed(refused.account.record, hold)
         case "unpriced":
             text = f"This key has a budget, and the model {hold.model!r} has no price."
             return PermissionDeniedError(text, param="model", code="model_without_price")
+
+
+def _soon() -> float:
+    return random.uniform(*CONCURRENCY_RETRY)  # noqa: S311 - no secret, only evenly spread
+
+
+def _not_allowed(record: KeyRecord, hold: Hold) -> PermissionDeniedError:
+    """The error for the first model that the key may not use."""
+    own = not keys.may_use(record, hold.model)
+    model = hold.model if own else next(name for name in hold.other_models if not keys.may_use(record, name))
+    text = f"This key may not use the model {model[:200]!r}."
+    return PermissionDeniedError(text, param="model" if own else "models", code="model_not_allowed")
 
 
 def standing_headers(account: Account, now: float) -> Mapping[str, str]:

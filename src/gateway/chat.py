@@ -6,19 +6,23 @@ from dataclasses import dataclass
 
 from gateway import keys
 from gateway.admission import Account, Hold, RefusedError, error_of
-from gateway.answers import Envelope
+from gateway.budget import Reservation, reserve
 from gateway.catalog import Catalog, Model
-from gateway.errors import GatewayError, UpstreamError
+from gateway.errors import GatewayError, InsufficientQuotaError, UpstreamError
 from gateway.exchange import Exchange, Trace
 from gateway.images import inlined
-from gateway.metering import cost_of, expected_usage
+from gateway.keys import ApiKey, RecentKeys
 from gateway.ports import Adapter, Clock, Images, KeyStore, Ledger, StreamParser, Upstream, UpstreamAnswer
-from gateway.routing import Route, find_routes
+from gateway.routing import Route, find_routes, other_models
 from gateway.types import ChatRequest, Chunk, Json
 
 HOLD_SECONDS = 900
 HOLD_MARGIN = 30
 """How long an unsettled request keeps its hold: to its deadline (or a function's longest life), and a margin."""
+
+
+_Batch = tuple[list[Chunk], GatewayError | None]
+"""The chunks of one read, and the failure that it ended in, if any: what came before it still counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Edges:
 
 
 class Answer:
-    """A whole answer. Whoever takes it must `settle` it once it has been sent, or could not be."""
+    """A whole answer. Whoever takes it must `settle` it before it is sent: who has it may ask again at once."""
 
     def __init__(self, body: Json, exchange: Exchange, edges: Edges) -> None:
         self.body = body
@@ -45,17 +49,18 @@ class Answer:
 
     async def settle(self) -> None:
         """Close the account of this request; again does nothing."""
-        await self._exchange.settle(self._edges.ledger, self._edges.clock)
+        await self._exchange.close(self._edges.ledger, self._edges.clock)
 
 
 class AnswerStream:
     """An answer as it comes: lists of OpenAI chunks. Its first chunk is in hand, so its HTTP status is certain.
 
-    Iteration ends after the provider's terminal marker, and raises GatewayError where the provider breaks off. Whoever
-    takes it must `settle` it, however far it was read.
+    Iteration ends after the provider's terminal marker, and raises GatewayError where the provider breaks off. The
+    request is settled before the last list, or the error: a client that knows of the end may ask again at once. Whoever
+    takes the answer must `settle` it all the same, however far it was read.
     """
 
-    def __init__(self, first: list[Json], rest: AsyncGenerator[list[Json], None], exchange: Exchange, edges: Edges):
+    def __init__(self, first: list[Json], rest: "_Chunks", exchange: Exchange, edges: Edges) -> None:
         self.route = exchange.route
         self.dropped = exchange.dropped
         self._first = first
@@ -64,14 +69,24 @@ class AnswerStream:
         self._edges = edges
 
     async def __aiter__(self) -> AsyncIterator[list[Json]]:
-        yield self._first
-        async for chunks in self._rest:
-            yield chunks
+        failure: Exception | None = None
+        try:
+            if self._first:
+                yield self._first
+            async for chunks in self._rest:
+                yield chunks
+        except Exception as error:
+            failure = error
+        await self._exchange.settle(self._edges.ledger, self._edges.clock)
+        if self._rest.last:
+            yield self._rest.last
+        if failure is not None:
+            raise failure
 
     async def settle(self) -> None:
-        """Let the provider go and close the account of this request; again does nothing."""
+        """Close the account of this request and let the provider go; again does nothing."""
         await self._rest.aclose()
-        await self._exchange.settle(self._edges.ledger, self._edges.clock)
+        await self._exchange.close(self._edges.ledger, self._edges.clock)
 
 
 class Gateway:
@@ -81,6 +96,7 @@ class Gateway:
         self.catalog = catalog
         self._edges = edges
         self._stand_in = stand_in
+        self._seen = RecentKeys(edges.clock.monotonic)
 
     async def authenticate(self, api_key: str, trace: Trace) -> Account:
         """The key's account, read and not written: for what takes no hold. Raises AuthenticationError."""
@@ -89,7 +105,13 @@ class Gateway:
         keys.verify(account and account.record, key, self._edges.clock.now())
         trace.account = account
         assert account is not None
+        self._seen.add(key)
         return account
+
+    async def recognise(self, api_key: str, trace: Trace) -> None:
+        """Raises AuthenticationError for what is no key: before a large body is read. A key seen lately is believed."""
+        if keys.read(api_key) not in self._seen:
+            await self.authenticate(api_key, trace)
 
     @asynccontextmanager
     async def told_to_key_holders(self, api_key: str, trace: Trace) -> AsyncGenerator[None]:
@@ -106,42 +128,52 @@ class Gateway:
             routes = find_routes(self.catalog, request.model, self._edges.upstream.is_open, self._stand_in)
         exchange = await self._admit(api_key, request, trace, routes[0])
         try:
-            return await self._call(request, exchange)
+            return await self._call(exchange)
         except BaseException as error:
             exchange.failed(error, self._edges.clock.monotonic())
-            await exchange.settle(self._edges.ledger, self._edges.clock)
+            await exchange.close(self._edges.ledger, self._edges.clock)
             raise
 
     async def _admit(self, api_key: str, request: ChatRequest, trace: Trace, route: Route) -> Exchange:
-        clock = self._edges.clock
-        now = clock.now()
-        expected = expected_usage(request, route.model)
-        cost = cost_of(expected, route.prices)
-        lifetime = HOLD_SECONDS if trace.deadline is None else trace.deadline - clock.monotonic()
-        hold = Hold(
-            hold_id=trace.request_id,
-            key=keys.read(api_key),
-            model=request.model,
-            opened_at=now,
-            expires_at=now + lifetime + HOLD_MARGIN,
-            tokens=expected.input_tokens + expected.output_tokens,
-            micro_usd=cost.micro_usd,
-            priced=cost.usd is not None,
-        )
+        """Reserve what the request may use. The exchange's request has its answer limited to what the budget has."""
+        reservation = reserve(request, route)
+        hold = self._hold(keys.read(api_key), request, reservation, trace)
         try:
-            trace.account = await self._edges.ledger.admit(hold)
+            account = trace.account = await self._edges.ledger.admit(hold)
         except RefusedError as refused:
             trace.account = refused.account
             raise error_of(refused, hold) from None
-        envelope = Envelope(f"chatcmpl-{trace.request_id.removeprefix('req_')}", int(now), request.model)
-        return Exchange(trace, hold, envelope, route, request.stream, expected)
+        self._seen.add(hold.key)
+        exchange = Exchange(trace, hold, request, route, reservation.usual)
+        lease = account.balance.leases.get(hold.hold_id) if account.checked else None
+        if lease is not None and account.record.limits.budget is not None and hold.priced:
+            exchange.bound_by(reservation, lease.micro_usd)
+        return exchange
 
-    async def _call(self, request: ChatRequest, exchange: Exchange) -> Answer | AnswerStream:
+    def _hold(self, key: ApiKey, request: ChatRequest, reservation: Reservation, trace: Trace) -> Hold:
+        clock, usual = self._edges.clock, reservation.usual
+        now, others = clock.now(), other_models(request)
+        lifetime = HOLD_SECONDS if trace.deadline is None else trace.deadline - clock.monotonic()
+        return Hold(
+            hold_id=trace.request_id,
+            key=key,
+            model=request.model,
+            opened_at=now,
+            expires_at=now + lifetime + HOLD_MARGIN,
+            tokens=usual.input_tokens + usual.output_tokens,
+            micro_usd=reservation.wanted_micro_usd,
+            priced=reservation.priced and not others,
+            least_micro_usd=reservation.least_micro_usd,
+            at_most_half=reservation.at_most_half,
+            other_models=others,
+        )
+
+    async def _call(self, exchange: Exchange) -> Answer | AnswerStream:
         route, clock = exchange.route, self._edges.clock
         adapter = self._edges.adapters[route.provider.family]
-        request = await inlined(request, self._edges.images, adapter.fetches_url)
+        request = await inlined(exchange.request, self._edges.images, adapter.fetches_url)
         upstream_request = adapter.build_request(request, route)
-        exchange.dropped = upstream_request.dropped
+        exchange.dropped = (*exchange.dropped, *upstream_request.dropped)
         exchange.sending(clock.monotonic())
         answer = exchange.answer = await self._edges.upstream.send(
             upstream_request, route.provider, exchange.trace.deadline
@@ -163,24 +195,44 @@ class Gateway:
     async def _stream(
         self, request: ChatRequest, exchange: Exchange, parser: StreamParser, answer: UpstreamAnswer
     ) -> AnswerStream:
-        rest = self._chunks(request.wants_usage_chunk, exchange, parser, answer)
-        try:
-            first = await anext(rest)
-        except StopAsyncIteration:
-            raise UpstreamError("The provider's stream ended before it began.") from None
-        return AnswerStream(first, rest, exchange, self._edges)
+        chunks = _Chunks(request.wants_usage_chunk, exchange, parser, answer, self._edges)
+        first = await anext(chunks, None)
+        if first is None and not chunks.last:
+            raise UpstreamError("The provider's stream ended before it began.")
+        return AnswerStream(first or [], chunks, exchange, self._edges)
 
-    async def _chunks(
-        self, with_usage: bool, exchange: Exchange, parser: StreamParser, answer: UpstreamAnswer
-    ) -> AsyncGenerator[list[Json], None]:
-        """OpenAI chunks as they come, those that one read brought together in one list."""
-        clock, envelope = self._edges.clock, exchange.envelope
+
+class _Chunks:
+    """OpenAI chunks as they come, those that one read brought together in one list.
+
+    Those with a finish_reason, which a client takes for the end, are kept in `last`.
+    """
+
+    def __init__(
+        self, with_usage: bool, exchange: Exchange, parser: StreamParser, answer: UpstreamAnswer, edges: Edges
+    ) -> None:
+        self.last: list[Json] = []
+        self._with_usage = with_usage
+        self._exchange = exchange
+        self._edges = edges
+        self._lists = self._read(_batches(parser, answer))
+
+    def __aiter__(self) -> AsyncIterator[list[Json]]:
+        return self._lists
+
+    async def __anext__(self) -> list[Json]:
+        return await anext(self._lists)
+
+    async def aclose(self) -> None:
+        """Read no further."""
+        await self._lists.aclose()
+
+    async def _read(self, batches: AsyncIterator[_Batch]) -> AsyncGenerator[list[Json], None]:
+        clock, exchange = self._edges.clock, self._exchange
         try:
-            async for batch, error in _batches(parser, answer):
-                now = clock.monotonic()
-                for chunk in batch:
-                    exchange.saw(chunk, now)
-                if bodies := [envelope.chunk(chunk, with_usage) for chunk in batch if chunk.choices]:
+            async for batch, failure in batches:
+                chunks, error = await self._paid_for(batch, failure)
+                if bodies := self._bodies(chunks):
                     yield bodies
                 if error is not None:
                     raise error
@@ -188,14 +240,46 @@ class Gateway:
             exchange.failed(error, clock.monotonic())
             raise
         exchange.completed(clock.monotonic())
-        if with_usage and exchange.usage is not None:
-            yield [envelope.usage_chunk(exchange.usage)]
+        if self._with_usage and exchange.usage is not None:
+            self.last.append(exchange.envelope.usage_chunk(exchange.usage))
+
+    def _bodies(self, chunks: list[Chunk]) -> list[Json]:
+        bodies: list[Json] = []
+        for chunk in chunks:
+            is_end = any(choice.get("finish_reason") for choice in chunk.choices)
+            if chunk.choices:
+                (self.last if is_end else bodies).append(self._exchange.envelope.chunk(chunk, self._with_usage))
+        return bodies
+
+    async def _paid_for(self, batch: list[Chunk], failure: GatewayError | None) -> _Batch:
+        """The chunks that the budget pays for, and why there are no more: the failure behind them, or no money."""
+        now = self._edges.clock.monotonic()
+        for number, chunk in enumerate(batch):
+            try:
+                await self._extend(self._exchange.answer_tokens_with(chunk))
+            except GatewayError as error:
+                return batch[:number], error
+            self._exchange.saw(chunk, now)
+        return batch, failure
+
+    async def _extend(self, tokens: int) -> None:
+        """Hold more of the budget for an answer that grows to so many tokens: as much again, or what is left.
+
+        Raises InsufficientQuotaError where that is not enough.
+        """
+        allowance = self._exchange.allowance
+        if allowance is None or tokens <= allowance.tokens:
+            return
+        least = allowance.lacking(tokens)
+        wanted = max(least, allowance.held_micro_usd)
+        try:
+            held = await self._edges.ledger.extend(self._exchange.hold, wanted, least)
+        except RefusedError:
+            raise InsufficientQuotaError("The budget of this key is used up: the answer ends here.") from None
+        self._exchange.holds(held)
 
 
-async def _batches(
-    parser: StreamParser, answer: UpstreamAnswer
-) -> AsyncIterator[tuple[list[Chunk], GatewayError | None]]:
-    """The chunks of each read, and the failure that read ended in, if any: what came before it still counts."""
+async def _batches(parser: StreamParser, answer: UpstreamAnswer) -> AsyncIterator[_Batch]:
     async for data in answer.stream():
         yield _drain(parser.feed(data))
         if parser.done:
@@ -203,7 +287,7 @@ async def _batches(
     yield _drain(parser.close())
 
 
-def _drain(chunks: Iterable[Chunk]) -> tuple[list[Chunk], GatewayError | None]:
+def _drain(chunks: Iterable[Chunk]) -> _Batch:
     batch: list[Chunk] = []
     try:
         for chunk in chunks:

@@ -4,13 +4,14 @@ from dataclasses import dataclass, replace
 
 from gateway.admission import Account, Hold
 from gateway.answers import Envelope
+from gateway.budget import Allowance, Reservation, limit_field, within
 from gateway.errors import ClientClosedError, GatewayError
 from gateway.metering import NOTHING, UsageRecord, cost_of, length_of, tokens_in
 from gateway.ports import Clock, Ledger, UpstreamAnswer
 from gateway.routing import Route
-from gateway.types import Chunk, Completion, Json, Usage
+from gateway.types import ChatRequest, Chunk, Completion, Json, Usage
 
-BROKEN_OFF = frozenset({"stream_truncated", "upstream_disconnected", "timeout"})
+BROKEN_OFF = frozenset({"stream_truncated", "upstream_disconnected", "timeout", "insufficient_quota"})
 """Errors that cut an answer off. The provider had taken the request up, and will bill what it had done till then."""
 
 
@@ -34,17 +35,21 @@ class Trace:
 class Exchange:
     """The account of one admitted request; `expected` is the usage that was held for it."""
 
-    def __init__(
-        self, trace: Trace, hold: Hold, envelope: Envelope, route: Route, streamed: bool, expected: Usage
-    ) -> None:
+    def __init__(self, trace: Trace, hold: Hold, request: ChatRequest, route: Route, expected: Usage) -> None:
         self.trace = trace
         self.hold = hold
-        self.envelope = envelope
+        self.request = request
+        self.envelope = Envelope(
+            f"chatcmpl-{trace.request_id.removeprefix('req_')}", int(hold.opened_at), request.model
+        )
         self.route = route
-        self.streamed = streamed
+        self.streamed = request.stream
         self.usage: Usage | None = None
         self._expected = expected
         self._delivered = 0
+        self._pieces = 0
+        self.allowance: Allowance | None = None
+        """What of the answer the hold pays for; None where its key has no budget."""
         self.turned_down = False
         """Whether the provider answered with an error status: then it has done nothing, and will bill nothing."""
         self.answer: UpstreamAnswer | None = None
@@ -65,11 +70,36 @@ class Exchange:
         """Part of the answer was read: remember its usage and finish_reason, and when the first part came."""
         if piece.usage is not None:
             self.usage = piece.usage
+            if self.allowance is not None and piece.usage.input_tokens:
+                self.allowance.read(piece.usage)
         for choice in piece.choices:
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
-            self._delivered += _length(choice.get("delta") or choice.get("message") or {})
+        length = _said(piece)
+        self._delivered += length
+        self._pieces += length > 0
         if self._first_token_at is None and piece.choices:
             self._first_token_at = at
+
+    def bound_by(self, reservation: Reservation, held_micro_usd: int) -> None:
+        """A budget pays for this request, and so much of it is held: the answer is limited to that, if need be."""
+        if self.route.prices is None:
+            return
+        self.holds(held_micro_usd)
+        self.allowance = Allowance(self.route.prices, reservation.usual, held_micro_usd)
+        self.request = within(self.request, self.route, reservation, held_micro_usd)
+        if self.request.output_limit != reservation.asked:
+            self.dropped = (f"{limit_field(self.request)}={self.request.output_limit}",)
+
+    def answer_tokens_with(self, chunk: Chunk) -> int:
+        """About how many tokens the answer has with this chunk: no fewer than it has chunks."""
+        length = _said(chunk)
+        return max(tokens_in(self._delivered + length), self._pieces + (length > 0))
+
+    def holds(self, micro_usd: int) -> None:
+        """So much of the budget is held for it now."""
+        self.hold = replace(self.hold, micro_usd=micro_usd, least_micro_usd=None, at_most_half=False)
+        if self.allowance is not None:
+            self.allowance.hold(micro_usd)
 
     def completed(self, at: float) -> None:
         """The answer is whole."""
@@ -84,26 +114,34 @@ class Exchange:
         elif isinstance(error, Exception):
             self._error = GatewayError("The gateway failed.", code="internal_error")
 
-    async def settle(self, ledger: Ledger, clock: Clock) -> None:
-        """Let the provider go, bill what is known and release the hold: once, however often it is called.
+    async def close(self, ledger: Ledger, clock: Clock) -> None:
+        """Settle, and let the provider go; again does nothing."""
+        try:
+            await self.settle(ledger, clock)
+        finally:
+            answer, self.answer = self.answer, None
+            if answer is not None:
+                await answer.aclose()
 
-        A store that does not answer costs the record, never the client's answer; the trace then says so.
+    async def settle(self, ledger: Ledger, clock: Clock) -> None:
+        """Bill what is known and release the hold: once, however often it is called.
+
+        A store that does not answer costs the record, never the client's answer; the trace then says so. Where it is
+        called off, the next call settles.
         """
         if self._settled:
             return
         self._settled = True
+        record = self.trace.record = self.trace.record or self._record(clock)
         try:
-            if self.answer is not None:
-                await self.answer.aclose()
-        finally:
-            record = self._record(clock)
-            self.trace.record = record
-            try:
-                await ledger.settle(record, self.hold)
-            except GatewayError as error:
-                self.trace.unsettled = error
-            except Exception as error:
-                self.trace.unsettled = GatewayError(type(error).__name__, code="internal_error")
+            await ledger.settle(record, self.hold)
+        except GatewayError as error:
+            self.trace.unsettled = error
+        except Exception as error:
+            self.trace.unsettled = GatewayError(type(error).__name__, code="internal_error")
+        except BaseException:
+            self._settled = False
+            raise
 
     def _record(self, clock: Clock) -> UsageRecord:
         now = clock.monotonic()
@@ -144,6 +182,10 @@ class Exchange:
     @staticmethod
     def _since(start: float | None, end: float | None) -> int | None:
         return None if start is None or end is None else _ms(start, end)
+
+
+def _said(piece: Completion | Chunk) -> int:
+    return sum(_length(choice.get("delta") or choice.get("message") or {}) for choice in piece.choices)
 
 
 def _length(said: Json) -> int:

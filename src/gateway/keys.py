@@ -147,3 +147,25 @@ def may_use(record: KeyRecord, model: str) -> bool:
 def is_usable(record: KeyRecord, now: float) -> bool:
     """Whether a key that matches may be used now: not revoked, not expired."""
     return record.status == "active" and (record.expires_at is None or record.expires_at > now)
+
+
+class RecentKeys:
+    """Keys that this process has seen to be good in the last minutes. Nothing is granted by it but a look at a body."""
+
+    SECONDS = 300
+    MOST = 10_000
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._now = monotonic
+        self._seen: dict[ApiKey, float] = {}
+
+    def add(self, key: ApiKey) -> None:
+        """It is good; the one added first is forgotten where there are too many."""
+        self._seen.pop(key, None)
+        self._seen[key] = self._now()
+        if len(self._seen) > self.MOST:
+            del self._seen[next(iter(self._seen))]
+
+    def __contains__(self, key: ApiKey) -> bool:
+        at = self._seen.get(key)
+        return at is not None and self._now() - at < self.SECONDS

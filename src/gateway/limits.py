@@ -27,12 +27,20 @@ MOST = 10**9
 MOST_USD = 10_000_000
 """The largest budget: also in micro-dollars it is far below UNLIMITED."""
 
+MAX_OPEN = 1000
+"""How many requests one of a key's items holds open at once, whatever its limits: every write of the item is paid for
+by its size, and 1,000 holds have about 75 kB of the 400 kB that DynamoDB allows (developer guide, "Item size")."""
+
+MAX_SKEW = 600
+"""Seconds by which another instance's clock may be ahead. What lies further ahead was written by a wrong clock."""
+
 LEAST_SHARE_TOKENS = 1000
 LEAST_SHARE_USD = Decimal("0.10")
 """What each of several shards must have of a key's tokens and budget: about what one usual request holds."""
 
 Period = Literal["day", "month", "total"]
-Kind = Literal["requests", "tokens", "concurrency", "budget"]
+Kind = Literal["requests", "tokens", "concurrency", "open", "budget"]
+"""What there is not enough of; `open` is MAX_OPEN, which no limit of the key's can lift."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +119,9 @@ def check(limits: Limits, shards: int) -> None:
             continue
         if limit > most:
             raise BadRequestError(f"The limit {name} can be {most} at most.", param=name)
+        if name == "concurrency" and limit > MAX_OPEN * shards:
+            text = f"{limit} requests at once need a key with --shards {-(-int(limit) // MAX_OPEN)} or more."
+            raise BadRequestError(text, param=name)
         if shards > 1 and limit < share * shards:
             text = f"The limit {name} is too small for {shards} shards: it must be {share * shards} at least."
             raise BadRequestError(text, param=name)
@@ -136,21 +147,29 @@ def full(limits: Limits, now: float) -> Balance:
 def brought_up(balance: Balance, limits: Limits, now: float) -> Balance:
     """The balance as it is now: a new window is full, and so is the budget of a new day or month.
 
-    Time never goes back: an instance whose clock is behind finds the window of the one that is ahead.
+    Time never goes back: an instance whose clock is behind finds the window of the one that is ahead. A window or a
+    budget period that begins more than MAX_SKEW seconds from now was opened by a wrong clock, and is turned back: the
+    window is full again, and of the budget what was taken stays taken.
     """
     fresh = full(limits, now)
-    if fresh.window > balance.window:
+    if fresh.window > balance.window or balance.window > window_of(now + MAX_SKEW):
         balance = replace(
             balance, window=fresh.window, requests_left=fresh.requests_left, tokens_left=fresh.tokens_left
         )
     if now >= balance.budget_until:
         balance = replace(balance, budget_until=fresh.budget_until, budget_left=fresh.budget_left)
+    elif balance.budget_until > _budget_until(limits.budget, now + MAX_SKEW):
+        balance = replace(balance, budget_until=fresh.budget_until)
     return balance
 
 
 def ended(balance: Balance, now: float) -> Mapping[str, Lease]:
-    """The leases that nobody settled in their time."""
-    return {hold_id: lease for hold_id, lease in balance.leases.items() if lease.expires_at <= now}
+    """The leases that nobody settled in their time, and those that a wrong clock opened far ahead of this one."""
+    return {
+        hold_id: lease
+        for hold_id, lease in balance.leases.items()
+        if lease.expires_at <= now or lease.opened_at > now + MAX_SKEW
+    }
 
 
 def take(balance: Balance, limits: Limits, hold_id: str, lease: Lease, *, forced: bool = False) -> Balance:
@@ -174,14 +193,35 @@ def take(balance: Balance, limits: Limits, hold_id: str, lease: Lease, *, forced
 
 
 def _check(balance: Balance, limits: Limits, lease: Lease) -> None:
-    if balance.requests_left < 1:
+    """What has no limit is not compared: however much was counted, it refuses nobody."""
+    if limits.rpm is not None and balance.requests_left < 1:
         raise ExceededError("requests")
-    if balance.tokens_left < lease.tokens:
+    if limits.tpm is not None and balance.tokens_left < lease.tokens:
         raise ExceededError("tokens")
     if limits.concurrency is not None and len(balance.leases) >= limits.concurrency:
         raise ExceededError("concurrency")
-    if balance.budget_left < lease.micro_usd:
+    if len(balance.leases) >= MAX_OPEN:
+        raise ExceededError("open")
+    if limits.budget is not None and balance.budget_left < lease.micro_usd:
         raise ExceededError("budget")
+
+
+def extend(balance: Balance, limits: Limits, hold_id: str, wanted: int, least: int) -> Balance:
+    """The balance with more money held by an open lease: `wanted` micro-dollars, or what is left but not below `least`.
+
+    Raises ExceededError where less is left, or the lease is over. Where the budget it was taken from is over, nothing
+    is taken from the new one.
+    """
+    lease = balance.leases.get(hold_id)
+    if lease is None:
+        raise ExceededError("budget")
+    taken = 0
+    if limits.budget is not None and same_budget(balance, limits, lease):
+        wanted = taken = max(min(wanted, balance.budget_left), least)
+        if balance.budget_left < taken:
+            raise ExceededError("budget")
+    grown = replace(lease, micro_usd=lease.micro_usd + wanted)
+    return replace(balance, budget_left=balance.budget_left - taken, leases={**balance.leases, hold_id: grown})
 
 
 def give_back(balance: Balance, limits: Limits, hold_id: str, tokens: int, micro_usd: int) -> Balance:

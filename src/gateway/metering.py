@@ -82,8 +82,19 @@ def tokens_in(length: int) -> int:
     return -(-length // BYTES_PER_TOKEN)
 
 
+def prompt_bytes(request: ChatRequest) -> int:
+    """The prompt's length as text, in bytes, with IMAGE_TOKENS for each image or sound in it."""
+    length, attached = _measured(request)
+    return length + attached * IMAGE_TOKENS
+
+
 def _prompt_tokens(request: ChatRequest) -> int:
-    """The prompt's length as text. Images and audio in it are data, not text: each counts as IMAGE_TOKENS."""
+    length, attached = _measured(request)
+    return tokens_in(length) + attached * IMAGE_TOKENS + len(request.messages) * MESSAGE_TOKENS
+
+
+def _measured(request: ChatRequest) -> tuple[int, int]:
+    """The prompt's length as text in bytes, and how many images and sounds, which are data and not text, it has."""
     length, attached = 0, 0
     for message in request.messages:
         content = message.get("content")
@@ -94,7 +105,7 @@ def _prompt_tokens(request: ChatRequest) -> int:
             attached += part["type"] != "text"
         length += sum(len(json.dumps(call)) for call in message.get("tool_calls") or ())
     length += len(json.dumps(request.tools)) if request.tools else 0
-    return tokens_in(length) + attached * IMAGE_TOKENS + len(request.messages) * MESSAGE_TOKENS
+    return length, attached
 
 
 IMAGE_TOKENS = 1000

@@ -115,6 +115,15 @@ class Ledger(Protocol):
         """
         ...
 
+    async def extend(self, hold: Hold, wanted: int, least: int) -> int:
+        """Hold more of the budget for an answer that grows, in micro-dollars; on the usual path ONE conditional write.
+
+        `hold` is the open hold with what it holds now. It gets `wanted` more, or what is left, but not less than
+        `least`. Returns what it then holds in all. Raises RefusedError `budget`, having changed nothing, where less is
+        left or the hold is over; AuthenticationError where the key is gone; StoreUnavailableError.
+        """
+        ...
+
     async def settle(self, record: UsageRecord, hold: Hold) -> bool:
         """Write the request's usage record and close its hold; what was held and not used goes back to the key.
 
@@ -147,6 +156,13 @@ class KeyStore(Protocol):
         """Replace a key's record by `change` of it, as one step among other changes. Raises KeyNotFoundError.
 
         Where its limits change, what was taken of them stays taken.
+        """
+        ...
+
+    async def reset(self, key_id: str, by: str) -> None:
+        """Fill a key's balance anew: nothing is taken, nothing is held. Raises KeyNotFoundError.
+
+        Usage records stay. A request that is open meanwhile is recorded, and not charged to the new balance.
         """
         ...
 

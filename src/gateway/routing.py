@@ -1,11 +1,12 @@
 """From the model a client names to the routes that lead there."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 from gateway.catalog import Catalog, Model, Prices, Provider
 from gateway.errors import NotFoundError
-from gateway.types import Json
+from gateway.types import ChatRequest, Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,37 @@ def find_routes(
 
 def _routes(catalog: Catalog, model: Model) -> list[Route]:
     return [Route(model, catalog.providers[row.provider], row.model, model.prices) for row in model.routes]
+
+
+def other_models(request: ChatRequest) -> tuple[str, ...]:
+    """The models that a request names beside `model`, in the fields for a router (OpenRouter's API reference).
+
+    They are fallbacks, a preset, or models that a plugin or a tool of the router's own asks.
+    """
+    extra = request.model_extra or {}
+    fields: Json = {name: extra[name] for name in _ROUTER_FIELDS if name in extra}
+    fields["tools"] = [tool for tool in request.tools or [] if tool.get("type", "function") != "function"]
+    preset = fields.get("preset")
+    return (*([f"@preset/{preset}"] if preset else []), *_named(fields))
+
+
+_ROUTER_FIELDS = ("models", "route", "provider", "plugins", "preset", "transforms")
+_NAMING = ("model", "models", "allowed_models")
+
+
+def _named(value: Any) -> Iterator[str]:
+    """The texts under names of _NAMING, however deep."""
+    waiting = [value]
+    while waiting:
+        at = waiting.pop()
+        if isinstance(at, list):
+            waiting += cast("list[Any]", at)
+        elif isinstance(at, dict):
+            for name, inner in cast(Json, at).items():
+                waiting.append(inner)
+                if name in _NAMING:
+                    texts = cast("list[Any]", inner) if isinstance(inner, list) else [inner]
+                    yield from (text for text in texts if isinstance(text, str))
 
 
 def describe(model: Model, name: str) -> Json:

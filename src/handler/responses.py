@@ -1,4 +1,4 @@
-"""From the core's answers to HTTP: JSON, or server-sent events as they come; settled after the last byte."""
+"""From the core's answers to HTTP: JSON, or server-sent events as they come; settled before the last byte."""
 
 import asyncio
 import json
@@ -37,11 +37,9 @@ class WholeAnswer(Response):
         self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            whole = json_response(self._answer.body, 200, _headers_of(self._answer))
-            await whole(scope, receive, send)
-        finally:
-            await self._answer.settle()
+        await self._answer.settle()
+        whole = json_response(self._answer.body, 200, _headers_of(self._answer))
+        await whole(scope, receive, send)
 
 
 class StreamedAnswer(Response):

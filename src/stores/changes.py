@@ -23,6 +23,11 @@ def entry(old: KeyRecord | None, new: KeyRecord | None, by: str, at: float) -> A
     return AuditEntry(at, by, _action(old, new), {} if new is None else differences(old, new))
 
 
+def reset(by: str, at: float) -> AuditEntry:
+    """The audit's words for a balance that is full again."""
+    return AuditEntry(at, by, "reset", {})
+
+
 def missing(key_id: str) -> KeyNotFoundError:
     """No key has this id."""
     return KeyNotFoundError(f"There is no key {key_id}.", param="key_id")

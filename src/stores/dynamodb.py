@@ -120,6 +120,10 @@ class DynamoDBStore:
         """See `Ledger.admit`. One UpdateItem; more only where a window turns or ended holds are closed."""
         return await self._calls.run(self._ledger.admit, hold)
 
+    async def extend(self, hold: Hold, wanted: int, least: int) -> int:
+        """See `Ledger.extend`. One UpdateItem, and a second one where the budget has less than is wanted."""
+        return await self._calls.run(self._ledger.extend, hold, wanted, least)
+
     async def settle(self, record: UsageRecord, hold: Hold) -> bool:
         """See `Ledger.settle`. One PutItem and one UpdateItem."""
         return await self._calls.run(self._ledger.settle, record, hold)
@@ -143,6 +147,10 @@ class DynamoDBStore:
     async def update(self, key_id: str, change: Change, by: str) -> KeyRecord:
         """See `KeyStore.update`. `change` may be called more than once."""
         return await self._calls.run(self._keys.update, key_id, change, by)
+
+    async def reset(self, key_id: str, by: str) -> None:
+        """See `KeyStore.reset`."""
+        await self._calls.run(self._keys.reset, key_id, by)
 
     async def delete(self, key_id: str, by: str) -> None:
         """See `KeyStore.delete`."""

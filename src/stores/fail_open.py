@@ -44,6 +44,13 @@ class FailOpenLedger:
         self._known.note(hold.key.key_hash, (self._now(), account))
         return account
 
+    async def extend(self, hold: Hold, wanted: int, least: int) -> int:
+        """As the store decides; where it is silent, the answer goes on, and is charged when it is settled."""
+        try:
+            return await self._ledger.extend(hold, wanted, least)
+        except StoreUnavailableError:
+            return hold.micro_usd + wanted
+
     async def settle(self, record: UsageRecord, hold: Hold) -> bool:
         """A request that was let through is held now, whatever is left to its key, and then settled like any other."""
         if self._let_through.recall(hold.hold_id) is not None:

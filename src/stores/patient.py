@@ -1,11 +1,15 @@
 """Settlement that does not give up at once: a record that is lost is a bill that nobody can check."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from gateway.admission import Account, Hold
 from gateway.errors import StoreUnavailableError
 from gateway.metering import UsageRecord
 from gateway.ports import Ledger
+
+T = TypeVar("T")
 
 PAUSES = (0.2, 0.6, 1.8)
 """Seconds between tries to settle: throttling, a failover or a locked file are usually over by then."""
@@ -21,11 +25,19 @@ class PatientLedger:
         """As it is: the client can try again, and knows best whether it wants to wait."""
         return await self._ledger.admit(hold)
 
+    async def extend(self, hold: Hold, wanted: int, least: int) -> int:
+        """An answer that has begun is worth a wait of some seconds."""
+        return await _patiently(lambda: self._ledger.extend(hold, wanted, least))
+
     async def settle(self, record: UsageRecord, hold: Hold) -> bool:
         """The client has its answer; nobody but us remembers what it used."""
-        for pause in PAUSES:
-            try:
-                return await self._ledger.settle(record, hold)
-            except StoreUnavailableError:
-                await asyncio.sleep(pause)
-        return await self._ledger.settle(record, hold)
+        return await _patiently(lambda: self._ledger.settle(record, hold))
+
+
+async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
+    for pause in PAUSES:
+        try:
+            return await call()
+        except StoreUnavailableError:
+            await asyncio.sleep(pause)
+    return await call()

@@ -10,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from gateway import admission, limits
-from gateway.admission import Account, Hold
+from gateway.admission import Account, Hold, RefusedError
 from gateway.errors import AuthenticationError
 from gateway.keys import AuditEntry, Change, KeyRecord
+from gateway.limits import ExceededError
 from gateway.metering import UsageRecord
 from stores import books, changes, rows
 from stores.blocking import BlockingCalls
@@ -46,6 +47,10 @@ class SQLiteStore:
         """See `Ledger.admit`."""
         return await self._calls.run(self._admit, hold)
 
+    async def extend(self, hold: Hold, wanted: int, least: int) -> int:
+        """See `Ledger.extend`."""
+        return await self._calls.run(self._extend, hold, wanted, least)
+
     async def settle(self, record: UsageRecord, hold: Hold) -> bool:
         """See `Ledger.settle`."""
         return await self._calls.run(self._settle, record, hold)
@@ -70,6 +75,10 @@ class SQLiteStore:
     async def update(self, key_id: str, change: Change, by: str) -> KeyRecord:
         """See `KeyStore.update`."""
         return await self._calls.run(self._update, key_id, change, by)
+
+    async def reset(self, key_id: str, by: str) -> None:
+        """See `KeyStore.reset`."""
+        await self._calls.run(self._reset, key_id, by)
 
     async def delete(self, key_id: str, by: str) -> None:
         """See `KeyStore.delete`."""
@@ -111,6 +120,18 @@ class SQLiteStore:
                 after = replace(after, account=decided)
             self._write(before, after)
         return after.account
+
+    def _extend(self, hold: Hold, wanted: int, least: int) -> int:
+        with self._writing():
+            before = self._read(hold.key.key_id)
+            if before is None:
+                raise AuthenticationError
+            try:
+                balance = limits.extend(before.balance, before.account.record.limits, hold.hold_id, wanted, least)
+            except ExceededError as exceeded:
+                raise RefusedError(exceeded.kind, before.account) from None
+            self._write(before, replace(before, account=replace(before.account, balance=balance)))
+        return balance.leases[hold.hold_id].micro_usd
 
     def _settle(self, record: UsageRecord, hold: Hold) -> bool:
         with self._writing():
@@ -154,8 +175,17 @@ class SQLiteStore:
             row = rows.key_row(new)
             self._execute(f"{_update('keys', row)} WHERE key_id = :key_id", row)
             self._write(before, replace(before, account=Account(new, balance)))
-            self._log(key_id, old, new, by)
+            self._log(key_id, changes.entry(old, new, by, self._now()))
         return new
+
+    def _reset(self, key_id: str, by: str) -> None:
+        with self._writing():
+            before = self._read(key_id)
+            if before is None:
+                raise changes.missing(key_id)
+            record = before.account.record
+            self._write(before, Books(Account(record, limits.full(record.limits, self._now()))))
+            self._log(key_id, changes.reset(by, self._now()))
 
     def _delete(self, key_id: str, by: str) -> None:
         with self._writing():
@@ -164,7 +194,7 @@ class SQLiteStore:
                 raise changes.missing(key_id)
             for table in ("keys", "holds"):
                 self._execute(f"DELETE FROM {table} WHERE key_id = :key_id", {"key_id": key_id})  # noqa: S608
-            self._log(key_id, found.account.record, None, by)
+            self._log(key_id, changes.entry(found.account.record, None, by, self._now()))
 
     def _audit(self, key_id: str) -> Sequence[AuditEntry]:
         found = self._execute("SELECT * FROM audit WHERE key_id = :key_id ORDER BY at, rowid", {"key_id": key_id})
@@ -213,11 +243,10 @@ class SQLiteStore:
         row = rows.key_row(record) | rows.balance_row(limits.full(record.limits, record.created_at))
         if self._execute(f"{_insert('keys', row)} ON CONFLICT DO NOTHING", row).rowcount != 1:
             return False
-        self._log(record.key_id, None, record, by)
+        self._log(record.key_id, changes.entry(None, record, by, self._now()))
         return True
 
-    def _log(self, key_id: str, old: KeyRecord | None, new: KeyRecord | None, by: str) -> None:
-        entry = changes.entry(old, new, by, self._now())
+    def _log(self, key_id: str, entry: AuditEntry) -> None:
         row = (key_id, entry.at, entry.by, entry.action, json.dumps(dict(entry.changed)))
         self._db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?)", row)
 

@@ -28,7 +28,7 @@ from stores.items import (
 )
 from stores.ranges import DELETED_KEPT
 from stores.table import PAUSES, ContentionError, Table, UnmetError, attempts
-from stores.writes import adoption, rebalance, unchanged
+from stores.writes import adoption, rebalance, refill, unchanged
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -79,6 +79,15 @@ class TableKeys:
             if self._table.transact(*writes, self._audited(items[0], new, key_id, by)):
                 return new
 
+    def reset(self, key_id: str, by: str) -> None:
+        tries = attempts()
+        while True:
+            next(tries)
+            items = self._seen(key_id)
+            entry = self._put(audit_item(key_id, changes.reset(by, self._now()), _next(items[0])))
+            if self._table.transact(*map(self._refilled, items), entry):
+                return
+
     def delete(self, key_id: str, by: str) -> None:
         tries = attempts()
         while True:
@@ -124,6 +133,13 @@ class TableKeys:
         update.remove(*gone)
         update.set("#revision = :next")
         update.values({":next": attribute(_next(item))})
+        return {"Update": update.action()}
+
+    def _refilled(self, item: KeyItem) -> "TransactWriteItemTypeDef":
+        full = limits.full(item.account.record.limits, self._now())
+        update = Update(self._table.name, key_place(item.record.key_id, item.shard))
+        unchanged(update, item)
+        refill(update, full, _next(item))
         return {"Update": update.action()}
 
     def _deleted(self, item: KeyItem) -> "TransactWriteItemTypeDef":

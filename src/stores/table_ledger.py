@@ -5,18 +5,28 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gateway import admission as core
+from gateway import limits
 from gateway.admission import Account, Hold, RefusedError
 from gateway.errors import AuthenticationError
-from gateway.limits import Balance
+from gateway.limits import Balance, ExceededError
 from gateway.metering import UsageRecord
 from stores.books import Books, closed, overdue, settled, together
 from stores.items import KeyItem, read_key, read_usage, usage_item, usage_place
 from stores.memory import Memory, Opened
 from stores.table import Table, UnmetError, attempts
-from stores.writes import admission, adoption, difference, informed_admission, release, settlement
+from stores.writes import (
+    admission,
+    adoption,
+    difference,
+    extension,
+    informed_admission,
+    informed_extension,
+    release,
+    settlement,
+)
 
 CLOSED_AT_ONCE = 25  # ended holds that one admission closes: each costs it a read
-CURABLE = frozenset({"tokens", "concurrency", "budget"})  # refusals that an ended hold may be the reason of
+CURABLE = frozenset({"tokens", "concurrency", "open", "budget"})  # refusals that an ended hold may be the reason of
 FINAL = frozenset({"model", "unpriced"})  # refusals that every shard would give
 
 
@@ -58,6 +68,35 @@ class TableLedger:
                 if refused.because.kind in FINAL or not left:
                     raise _of_all(list(refusals.values()), hold) from None
                 shard = random.choice(left)  # noqa: S311
+
+    def extend(self, hold: Hold, wanted: int, least: int) -> int:
+        """One write on the usual path; where the budget has less than is wanted, a second one."""
+        opened = self._opened.recall(hold.hold_id) or Opened(0, hold.lease, "total")
+        try:
+            item = self._table.update(extension(self._table.name, hold.key.key_id, opened, hold.hold_id, wanted))
+        except UnmetError as unmet:
+            item = self._extend_after_a_look(unmet, hold, wanted, least)
+        lease = item.balance.leases[hold.hold_id]
+        self._opened.note(hold.hold_id, replace(opened, shard=item.shard, lease=lease))
+        return lease.micro_usd
+
+    def _extend_after_a_look(self, met: UnmetError, hold: Hold, wanted: int, least: int) -> KeyItem:
+        tries = attempts()
+        while True:
+            next(tries)
+            item = self._holder(met, hold)
+            if item is None:
+                raise AuthenticationError from met
+            held = item.balance.leases.get(hold.hold_id)
+            if held is not None and held.micro_usd > hold.micro_usd:
+                return item  # a write of ours whose answer was lost
+            try:
+                after = limits.extend(item.balance, item.account.record.limits, hold.hold_id, wanted, least)
+                return self._table.update(informed_extension(self._table.name, item, after, hold.hold_id))
+            except ExceededError as exceeded:
+                raise RefusedError(exceeded.kind, item.account) from None
+            except UnmetError as unmet:
+                met = unmet
 
     def settle(self, record: UsageRecord, hold: Hold) -> bool:
         """Two writes: the record first, then the key's item. Where the record is there already, it says what was used.
@@ -134,10 +173,7 @@ class TableLedger:
         tries = attempts()
         while True:
             next(tries)
-            item = read_key(met.item) if met.item else None
-            if item is not None and item.record.shards > 1 and not _is_in(item.books, hold.hold_id):
-                items = self._table.key(hold.key.key_id)
-                item = next((other for other in items if _is_in(other.books, hold.hold_id)), None)
+            item = self._holder(met, hold)
             if item is None or not _is_in(item.books, hold.hold_id):
                 return False  # closed already, or the key is gone
             try:
@@ -146,6 +182,14 @@ class TableLedger:
                 met = unmet
             else:
                 return True
+
+    def _holder(self, met: UnmetError, hold: Hold) -> KeyItem | None:
+        """The key's item that has the hold, or else the one that was met; None where there is none of these."""
+        item = read_key(met.item) if met.item else None
+        if item is None or item.record.shards == 1 or _is_in(item.books, hold.hold_id):
+            return item
+        items = self._table.key(hold.key.key_id)
+        return next((other for other in items if _is_in(other.books, hold.hold_id)), item)
 
     def _let_go(self, item: KeyItem, after: Books) -> KeyItem:
         change = difference(item.books, after)

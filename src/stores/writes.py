@@ -12,6 +12,7 @@ from gateway.metering import UsageRecord
 from stores.books import Books
 from stores.expressions import Update
 from stores.items import NOTHING, KeyItem, attribute, key_place, lease, strings
+from stores.memory import Opened
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import UpdateItemInputTypeDef
@@ -26,10 +27,14 @@ def admission(table: str, shard: int, hold: Hold) -> "UpdateItemInputTypeDef":
         "(#key_hash = :hash OR (#previous_hash = :hash AND #previous_until > :now))",
         "#status = :active",
         "(attribute_not_exists(#expires_at) OR #expires_at > :now)",
-        "(attribute_not_exists(#models) OR contains(#known_models, :model))",
         "#window = :window",
         "#budget_until > :now",
     )
+    if hold.other_models:  # a key with a list of models is looked at first
+        update.only_if("attribute_not_exists(#models)")
+    else:
+        update.only_if("(attribute_not_exists(#models) OR contains(#known_models, :model))")
+        update.values({":model": attribute(hold.model)})
     if not hold.priced and not hold.forced:
         update.only_if("(attribute_not_exists(#budget_usd) OR #allow_unpriced = :true)")
         update.values({":true": attribute(True)})
@@ -38,14 +43,49 @@ def admission(table: str, shard: int, hold: Hold) -> "UpdateItemInputTypeDef":
             ":hash": attribute(hold.key.key_hash),
             ":now": attribute(hold.opened_at),
             ":active": attribute("active"),
-            ":model": attribute(hold.model),
             ":window": attribute(limits.window_of(hold.opened_at)),
         }
     )
     _open(update, hold, hold.lease)
-    for left, needed in (("requests_left", 1), ("tokens_left", hold.tokens), ("budget_left", hold.micro_usd)):
-        _count(update, left, -needed, even_below_zero=hold.forced)
+    _count(update, "requests_left", -1, needed=1, forced=hold.forced)
+    _count(update, "tokens_left", -hold.tokens, needed=hold.tokens, forced=hold.forced)
+    _count(update, "budget_left", -hold.micro_usd, needed=hold.ample_micro_usd, forced=hold.forced)
     return update.request()
+
+
+def extension(table: str, key_id: str, opened: Opened, hold_id: str, more: int) -> "UpdateItemInputTypeDef":
+    """`gateway.limits.extend` in one write, for whoever has not seen the item since it took the hold.
+
+    It stands while the hold has what is known of it, and its budget goes on and has enough: so it is made once, also
+    where an answer is lost.
+    """
+    update = Update(table, key_place(key_id, opened.shard))
+    update.only_if("#budget_until = :until", "#budget_per = :per")
+    update.values({":until": attribute(_budget_until(opened.lease, opened.per)), ":per": attribute(opened.per)})
+    _grow(update, hold_id, opened.lease.micro_usd, opened.lease.micro_usd + more)
+    _count(update, "budget_left", -more, needed=more)
+    return update.request()
+
+
+def informed_extension(table: str, item: KeyItem, after: Balance, hold_id: str) -> "UpdateItemInputTypeDef":
+    """What `limits.extend` has decided about an item that was seen."""
+    update = Update(table, key_place(item.record.key_id, item.shard))
+    unchanged(update, item)
+    _grow(update, hold_id, item.balance.leases[hold_id].micro_usd, after.leases[hold_id].micro_usd)
+    rebalance(update, item.balance, after)
+    return update.request()
+
+
+def _grow(update: Update, hold_id: str, held: int, grown: int) -> None:
+    update.names({"#hold": hold_id})
+    update.only_if("#leases.#hold.#m = :held")
+    update.set("#leases.#hold.#m = :grown")
+    update.values({":held": attribute(held), ":grown": attribute(grown)})
+
+
+def _budget_until(held: Lease, per: Period) -> int:
+    """When the budget ends that the lease was taken from."""
+    return limits.full(Limits(budget=Budget(Decimal(0), per)), held.opened_at).budget_until
 
 
 def informed_admission(table: str, item: KeyItem, after: Balance, hold: Hold) -> "UpdateItemInputTypeDef":
@@ -72,12 +112,17 @@ def adoption(table: str, item: KeyItem) -> "UpdateItemInputTypeDef":
     """An item of the first version gets what it lacks. Its key is unlimited, and its holds held nothing."""
     update = Update(table, key_place(item.record.key_id, item.shard))
     update.only_if("attribute_exists(#key_hash)", "attribute_not_exists(#revision)")
-    update.set("#revision = :first", "#leases = :nothing", "#late = :nothing")
-    update.values({":first": attribute(1), ":nothing": NOTHING})
+    refill(update, item.balance, revision=1)
+    return update.request()
+
+
+def refill(update: Update, balance: Balance, revision: int) -> None:
+    """The item gets this balance, and holds nothing."""
+    update.set("#revision = :next", "#leases = :nothing", "#late = :nothing")
+    update.values({":next": attribute(revision), ":nothing": NOTHING})
     for name in ("window", "requests_left", "tokens_left", "budget_until", "budget_left"):
         update.set(f"#{name} = :{name}")
-        update.values({f":{name}": attribute(getattr(item.balance, name))})
-    return update.request()
+        update.values({f":{name}": attribute(getattr(balance, name))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +140,8 @@ class Release:
     per: Period | None = None
     late: Sequence[str] = ()
     become_late: Mapping[str, Lease] = field(default_factory=dict[str, Lease])
+    held_micro_usd: int | None = None
+    """What the one lease that goes must hold, where the item was not seen: it may have been extended since."""
 
 
 def settlement(hold_id: str, held: Lease, used: UsageRecord, per: Period) -> Release:
@@ -105,7 +152,7 @@ def settlement(hold_id: str, held: Lease, used: UsageRecord, per: Period) -> Rel
     """
     ended_at = used.started_at + used.latency_ms / 1000
     window = limits.window_of(held.opened_at)
-    budget_until = limits.full(Limits(budget=Budget(Decimal(0), per)), held.opened_at).budget_until
+    budget_until = _budget_until(held, per)
     in_window, in_budget = limits.window_of(ended_at) <= window, ended_at < budget_until
     return Release(
         leases=[hold_id],
@@ -114,6 +161,7 @@ def settlement(hold_id: str, held: Lease, used: UsageRecord, per: Period) -> Rel
         window=window if in_window else None,
         budget_until=budget_until if in_budget else None,
         per=None if in_budget else per,
+        held_micro_usd=held.micro_usd,
     )
 
 
@@ -137,6 +185,9 @@ def release(table: str, key_id: str, shard: int, change: Release) -> "UpdateItem
         update.names({f"#hold{i}": hold_id})
         update.only_if(f"attribute_exists(#leases.#hold{i})")
         update.remove(f"#leases.#hold{i}")
+    if change.held_micro_usd is not None:
+        update.only_if("#leases.#hold0.#m = :held")
+        update.values({":held": attribute(change.held_micro_usd)})
     for i, hold_id in enumerate(change.late):
         update.names({f"#late{i}": hold_id})
         update.only_if(f"attribute_exists(#late.#late{i})")
@@ -178,21 +229,27 @@ def rebalance(update: Update, before: Balance, after: Balance, *, even_below_zer
             update.set(f"#{left} = :{left}")
             update.values({f":{left}": attribute(getattr(after, left))})
         else:
-            _count(update, left, getattr(after, left) - getattr(before, left), even_below_zero=even_below_zero)
+            change = getattr(after, left) - getattr(before, left)
+            _count(update, left, change, needed=-change, forced=even_below_zero)
 
 
 def _open(update: Update, hold: Hold, held: Lease) -> None:
     update.names({"#hold": hold.hold_id})
     update.only_if("attribute_not_exists(#leases.#hold)", "attribute_not_exists(#late.#hold)")
     if not hold.forced:
-        update.only_if("(attribute_not_exists(#slots) OR size(#leases) < #slots)")
+        update.only_if("(attribute_not_exists(#slots) OR size(#leases) < #slots)", "size(#leases) < :most_open")
+        update.values({":most_open": attribute(limits.MAX_OPEN)})
     update.set("#leases.#hold = :lease")
     update.values({":lease": lease(held)})
 
 
-def _count(update: Update, left: str, change: int, *, even_below_zero: bool = False) -> None:
-    if not even_below_zero:
-        update.only_if(f"#{left} >= :{left}_needed")
-        update.values({f":{left}_needed": attribute(-change)})
+_LIMIT_OF = {"requests_left": "rpm", "tokens_left": "tpm", "budget_left": "budget_usd"}
+
+
+def _count(update: Update, left: str, change: int, *, needed: int, forced: bool = False) -> None:
+    """Change what is left of a limit, if so much is; of a limit that is not there, without a look at what is left."""
+    if not forced:
+        update.only_if(f"(attribute_not_exists(#{_LIMIT_OF[left]}) OR #{left} >= :{left}_needed)")
+        update.values({f":{left}_needed": attribute(needed)})
     update.set(f"#{left} = #{left} + :{left}")
     update.values({f":{left}": attribute(change)})

@@ -10,7 +10,7 @@ from contract.bench import Time, admitted, balance, held
 from contract.examples import BY, KEY_ID, NOW, REQUEST, budget, hold, key, request_id
 from gateway.errors import BadRequestError, KeyExistsError, KeyNotFoundError
 from gateway.keys import AuditEntry, KeyRecord
-from gateway.limits import MOST, MOST_USD, Limits, full
+from gateway.limits import MAX_OPEN, MOST, MOST_USD, Limits, full
 from gateway.ports import Store
 from stores.ranges import DELETED_KEPT, USAGE_KEPT
 
@@ -177,10 +177,16 @@ async def test_a_deleted_keys_id_is_remembered_while_records_of_it_may_be_left(s
     assert await store.key_ids() == {other.key_id}
 
 
-@pytest.mark.parametrize("name", ["rpm", "tpm", "concurrency", "budget"])
-async def test_limits_that_cannot_be_counted_are_refused(store: Store, name: str) -> None:
-    most: Any = budget(str(MOST_USD)) if name == "budget" else MOST
-    more: Any = budget(f"{MOST_USD}.000001") if name == "budget" else MOST + 1
+@pytest.mark.parametrize(
+    ("name", "most", "more"),
+    [
+        ("rpm", MOST, MOST + 1),
+        ("tpm", MOST, MOST + 1),
+        ("concurrency", MAX_OPEN, MAX_OPEN + 1),
+        ("budget", budget(str(MOST_USD)), budget(f"{MOST_USD}.000001")),
+    ],
+)
+async def test_limits_that_cannot_be_counted_are_refused(store: Store, name: str, most: Any, more: Any) -> None:
     await store.create(key(limits={name: most}), BY)
     assert await admitted(store, hold(tokens=10, micro_usd=10)) == "admitted"
     with pytest.raises(BadRequestError) as refused:

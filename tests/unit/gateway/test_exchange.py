@@ -8,14 +8,13 @@ from decimal import Decimal
 import pytest
 
 from gateway.admission import Account, Hold
-from gateway.answers import Envelope
 from gateway.catalog import Model, Prices, Provider, RouteRow
 from gateway.errors import OverloadedError, StoreUnavailableError, UpstreamError
 from gateway.exchange import Exchange, Trace
 from gateway.keys import ApiKey
 from gateway.metering import NOTHING, Cost, UsageRecord
 from gateway.routing import Route
-from gateway.types import Chunk, Usage
+from gateway.types import ChatRequest, Chunk, Usage
 
 DAY = datetime.date(2026, 1, 1)
 PRICES = Prices(input_usd_per_mtok=Decimal(2), output_usd_per_mtok=Decimal(8), source="s", date=DAY)
@@ -50,6 +49,9 @@ class Book:
     async def admit(self, hold: Hold) -> Account:
         raise NotImplementedError
 
+    async def extend(self, hold: Hold, wanted: int, least: int) -> int:
+        raise NotImplementedError
+
     async def settle(self, record: UsageRecord, hold: Hold) -> bool:
         self.records.append(record)
         if self.error is not None:
@@ -82,7 +84,10 @@ class Line:
 
 
 def exchange(streamed: bool = True) -> Exchange:
-    return Exchange(Trace("req_1", 99.0), HOLD, Envelope("chatcmpl-1", 5, "alias"), ROUTE, streamed, Usage(8, 100))
+    asked = ChatRequest.model_validate(
+        {"model": "alias", "messages": [{"role": "user", "content": "?"}], "stream": streamed}
+    )
+    return Exchange(Trace("req_1", 99.0), HOLD, asked, ROUTE, Usage(8, 100))
 
 
 def said(text: str, finish: str | None = None, usage: Usage | None = None) -> Chunk:
@@ -128,7 +133,7 @@ async def test_settling_again_does_nothing() -> None:
     one, book, line = exchange(), Book(), Line()
     one.answer = line
     for _ in range(3):
-        await one.settle(book, StoppedClock())
+        await one.close(book, StoppedClock())
     assert (len(book.records), line.closed) == (1, 1)
 
 
@@ -142,7 +147,7 @@ async def test_provider_that_cannot_be_let_go_is_still_billed() -> None:
     one, book = exchange(), Book()
     one.answer = Line(RuntimeError("stuck"))
     with pytest.raises(RuntimeError, match="stuck"):
-        await one.settle(book, StoppedClock())
+        await one.close(book, StoppedClock())
     assert len(book.records) == 1
 
 

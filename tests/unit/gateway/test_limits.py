@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from gateway.errors import BadRequestError
 from gateway.limits import (
+    MAX_OPEN,
+    MAX_SKEW,
     MOST,
     MOST_USD,
     NEVER,
@@ -24,11 +26,13 @@ from gateway.limits import (
     changed,
     check,
     ended,
+    extend,
     full,
     give_back,
     iso,
     take,
     window_ends,
+    window_of,
 )
 
 NOON = 1_795_262_400.0  # 2026-11-21T12:00:00Z, a whole minute
@@ -179,7 +183,7 @@ def test_no_order_of_events_gives_away_more_than_there_was(events: list[tuple[in
     ("limits", "shards"),
     [
         (Limits(), 20),
-        (Limits(MOST, MOST, MOST, Budget(Decimal(MOST_USD), "total")), 20),
+        (Limits(MOST, MOST, 20 * MAX_OPEN, Budget(Decimal(MOST_USD), "total")), 20),
         (Limits(rpm=1, tpm=1, concurrency=1, budget=Budget(Decimal(0), "day")), 1),
         (Limits(rpm=20, tpm=20_000, concurrency=20, budget=Budget(Decimal(2), "day")), 20),
     ],
@@ -193,7 +197,8 @@ def test_limits_that_can_be_counted_and_shared_are_good(limits: Limits, shards: 
     [
         (Limits(rpm=MOST + 1), 1, "rpm"),
         (Limits(tpm=MOST + 1), 1, "tpm"),
-        (Limits(concurrency=MOST + 1), 1, "concurrency"),
+        (Limits(concurrency=MAX_OPEN + 1), 1, "concurrency"),
+        (Limits(concurrency=20 * MAX_OPEN + 1), 20, "concurrency"),
         (Limits(budget=Budget(Decimal("1e30"), "day")), 1, "budget"),
         (Limits(rpm=19), 20, "rpm"),
         (Limits(tpm=19_999), 20, "tpm"),
@@ -205,6 +210,71 @@ def test_limits_beyond_counting_or_sharing_are_refused_by_name(limits: Limits, s
     with pytest.raises(BadRequestError) as refused:
         check(limits, shards)
     assert refused.value.param == param
+
+
+def test_a_concurrency_that_one_item_cannot_hold_names_the_shards_it_needs() -> None:
+    with pytest.raises(BadRequestError, match="--shards 3 or more"):
+        check(Limits(concurrency=2 * MAX_OPEN + 1), 2)
+
+
+def test_an_absurd_count_blocks_nobody_without_a_limit() -> None:
+    free = Limits()
+    balance = take(full(free, NOON), free, "old", lease())
+    balance = give_back(balance, free, "old", 2**60, 2**60)
+    assert "next" in take(balance, free, "next", lease()).leases
+
+
+def test_a_key_without_limits_holds_a_bounded_number_of_requests_open() -> None:
+    free = Limits()
+    balance = replace(full(free, NOON), leases={str(number): lease() for number in range(MAX_OPEN)})
+    with pytest.raises(ExceededError, match="open"):
+        take(balance, free, "next", lease())
+
+
+YEAR = 365 * 86_400
+
+
+@pytest.mark.parametrize("per", ["day", "month"])
+def test_a_window_that_a_wrong_clock_has_opened_far_ahead_is_turned_back(per: Period) -> None:
+    of = Limits(rpm=2, tpm=100, budget=Budget(Decimal(1), per))
+    ahead = take(brought_up(full(of, NOON), of, NOON + YEAR), of, "r", lease(at=NOON + YEAR, micro_usd=400_000))
+    back = brought_up(ahead, of, NOON)
+    assert (back.window, back.requests_left, back.tokens_left) == (window_of(NOON), 2, 100)
+    assert back.budget_until == full(of, NOON).budget_until
+    assert back.budget_left == 600_000  # what was taken stays taken
+    assert "r" in ended(back, NOON)
+
+
+def test_a_clock_that_is_a_little_ahead_is_followed() -> None:
+    ahead = take(brought_up(full(TIGHT, NOON), TIGHT, NOON + MAX_SKEW), TIGHT, "r", lease(at=NOON + MAX_SKEW))
+    back = brought_up(ahead, TIGHT, NOON)
+    assert back == ahead
+    assert not ended(back, NOON)
+
+
+def test_an_open_lease_takes_more_of_its_budget_down_to_the_last_cent() -> None:
+    of = Limits(budget=Budget(Decimal(1), "day"))
+    balance = take(full(of, NOON), of, "r", lease(micro_usd=300_000))
+    balance = extend(balance, of, "r", 300_000, 1)
+    assert (balance.leases["r"].micro_usd, balance.budget_left) == (600_000, 400_000)
+    balance = extend(balance, of, "r", 600_000, 1)  # all there is
+    assert (balance.leases["r"].micro_usd, balance.budget_left) == (1_000_000, 0)
+    with pytest.raises(ExceededError, match="budget"):
+        extend(balance, of, "r", 600_000, 1)
+    assert give_back(balance, of, "r", 0, 250_000).budget_left == 750_000
+
+
+def test_a_lease_that_is_over_takes_no_more() -> None:
+    of = Limits(budget=Budget(Decimal(1), "day"))
+    with pytest.raises(ExceededError, match="budget"):
+        extend(full(of, NOON), of, "r", 1, 1)
+
+
+def test_a_lease_of_a_budget_that_is_over_takes_nothing_from_the_new_one() -> None:
+    of = Limits(budget=Budget(Decimal(1), "day"))
+    balance = brought_up(take(full(of, NOON), of, "r", lease(micro_usd=300_000)), of, NOON + 86_400)
+    after = extend(balance, of, "r", 5_000_000, 1)
+    assert (after.budget_left, after.leases["r"].micro_usd) == (1_000_000, 5_300_000)
 
 
 def test_windows_meet_without_a_gap() -> None:
