@@ -43,9 +43,7 @@ async def test_with_enough_left_everybody_gets_all_they_want(store: Store) -> No
 @pytest.mark.usefixtures("crowded")
 async def test_a_crowd_never_holds_more_than_there_is(store: Store) -> None:
     await store.create(key(limits=DOLLAR), BY)
-    holds = [
-        hold(request_id(i), micro_usd=400_000, least_micro_usd=50_000, at_most_half=i % 2 == 0) for i in range(60)
-    ]
+    holds = [hold(request_id(i), micro_usd=400_000, least_micro_usd=50_000, at_most_half=i % 2 == 0) for i in range(60)]
     outcomes = await asyncio.gather(*map(store.admit, holds), return_exceptions=True)
     assert {type(outcome) for outcome in outcomes if isinstance(outcome, BaseException)} == {RefusedError}
     after = await balance(store)

@@ -8,6 +8,9 @@ import pytest
 from openai import OpenAI
 
 from support.doors import Door, open_door
+from support.dynamodb_local import DynamoDB, create_table
+from support.instances import SharedStore, base_env, function, instance
+from support.metered import CATALOG, MeteredGateway, metered_provider
 from support.scenarios import SCRIPTS, overlay
 from support.upstream import ScriptedUpstream, scripted_upstream
 
@@ -41,3 +44,31 @@ def http(door: Door) -> Iterator[httpx.Client]:
     headers = {"authorization": f"Bearer {door.api_key}"}
     with httpx.Client(base_url=door.base_url, headers=headers, timeout=30) as plain:
         yield plain
+
+
+def make_store(kind: str, request: pytest.FixtureRequest, folder: Path) -> SharedStore:
+    """An SQLite file in this folder, or a new table in the DynamoDB of this test run."""
+    if kind == "sqlite":
+        db = folder / "shared.db"
+        return SharedStore(["--db", str(db)], {**base_env(), "TOLLGATE_DB": str(db)})
+    dynamodb: DynamoDB = request.getfixturevalue("dynamodb")
+    table = create_table(dynamodb.client())
+    env = {**base_env(), **dynamodb.environment, "TOLLGATE_TABLE": table}
+    return SharedStore(["--table", table], env)
+
+
+@pytest.fixture(params=["sqlite", "dynamodb"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> SharedStore:
+    return make_store(request.param, request, tmp_path)
+
+
+@pytest.fixture(scope="module", params=["server-sqlite", "server-dynamodb", "function-sqlite", "function-dynamodb"])
+def metered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeteredGateway]:
+    """A gateway by each door on each store, before a provider that bills by the token."""
+    kind, _, place = request.param.partition("-")
+    folder: Path = tmp_path_factory.mktemp("metered")
+    shared, catalog = make_store(place, request, folder), folder / "metered.toml"
+    with metered_provider() as provider:
+        catalog.write_text(CATALOG.format(url=provider.url))
+        with instance(shared, catalog) if kind == "server" else function(shared, catalog) as base_url:
+            yield MeteredGateway(base_url, shared, provider)

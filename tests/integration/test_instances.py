@@ -9,23 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from support.dynamodb_local import DynamoDB, create_table
-from support.instances import SharedStore, base_env, instance
+from support.instances import SharedStore, instance
 from support.scenarios import overlay
 from support.upstream import ScriptedUpstream
 
 ASK: list[Any] = [{"role": "user", "content": "How many?"}]
-
-
-@pytest.fixture(params=["sqlite", "dynamodb"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> SharedStore:
-    if request.param == "sqlite":
-        db = tmp_path / "shared.db"
-        return SharedStore(["--db", str(db)], {**base_env(), "TOLLGATE_DB": str(db)})
-    dynamodb: DynamoDB = request.getfixturevalue("dynamodb")
-    table = create_table(dynamodb.client())
-    env = {**base_env(), **dynamodb.environment, "TOLLGATE_TABLE": table}
-    return SharedStore(["--table", table], env)
 
 
 @pytest.fixture
@@ -59,7 +47,7 @@ def early_in_the_minute() -> None:
 
 def test_two_instances_admit_exactly_what_the_limit_says(store: SharedStore, catalog: Path) -> None:
     key = store.key("--rpm", "60", "--concurrency", "1000")
-    with instance(store, catalog) as (one, _), instance(store, catalog) as (two, _):
+    with instance(store, catalog) as one, instance(store, catalog) as two:
         early_in_the_minute()
         # More clients at once only make DynamoDB Local miss its clock; the stores' own tests have 200.
         statuses = crowd([one, two], key, 12, 120)
@@ -72,7 +60,7 @@ def test_two_instances_admit_exactly_what_the_limit_says(store: SharedStore, cat
 
 def test_two_instances_never_let_more_in_at_once(store: SharedStore, catalog: Path, upstream: ScriptedUpstream) -> None:
     key = store.key("--tier", "unlimited", "--concurrency", "10")
-    with instance(store, catalog) as (one, _), instance(store, catalog) as (two, _):
+    with instance(store, catalog) as one, instance(store, catalog) as two:
         upstream.busiest = 0
         statuses = crowd([one, two], key, 30, 240)
     assert set(statuses) <= {200, 429, 503}  # 503: DynamoDB Local may be too slow for its clock
@@ -89,7 +77,7 @@ def test_two_instances_spend_exactly_the_budget(store: SharedStore, catalog: Pat
     )
     catalog.write_text(priced.replace('"test/dear"]\n', '"test/dear"]\nusual_output_tokens = 12500\n', 1))
     key = store.key("--tier", "unlimited", "--budget", "1/total")
-    with instance(store, catalog) as (one, _), instance(store, catalog) as (two, _):
+    with instance(store, catalog) as one, instance(store, catalog) as two:
         statuses = crowd([one, two], key, 8, 40, model="test/dear", max_tokens=12500)
         spent = read(one, key, "/credits")["data"]
         total = read(two, key, "/usage?group_by=key")["total"]

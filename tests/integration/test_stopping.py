@@ -21,7 +21,7 @@ from stores.dynamodb import DynamoDBStore
 from stores.sqlite import SQLiteStore
 from support.doors import open_door, records_in
 from support.dynamodb_local import DynamoDB, create_table
-from support.instances import SharedStore, base_env, instance
+from support.instances import SharedStore, base_env, process
 from support.scenarios import overlay
 from support.upstream import ScriptedUpstream
 
@@ -86,11 +86,11 @@ def _place(kind: str, request: pytest.FixtureRequest, folder: Path) -> tuple[Sha
 
 def _life(where: SharedStore, catalog: Path, key: str, *, killed: bool) -> int:
     """One process from its start to its end; how many requests it answered."""
-    with instance(where, catalog) as (url, process), ThreadPoolExecutor(CLIENTS) as clients:
+    with process(where, catalog) as (url, running), ThreadPoolExecutor(CLIENTS) as clients:
         asked = [clients.submit(_ask, url, key, "test/pause", False) for _ in range(REQUESTS // (KILLS + 1))]
         if killed:
             time.sleep(random.uniform(0.02, 0.4))
-            process.kill()
+            running.kill()
         return [done.result() for done in asked].count(200)
 
 

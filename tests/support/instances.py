@@ -1,11 +1,13 @@
 """Gateways as Lambda runs them: several processes on one store, which may be killed at any moment."""
 
+import asyncio
 import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +15,8 @@ from pathlib import Path
 
 import httpx
 
+from local_function_url.local import LocalFunctionUrl
+from support.artifact import ARTIFACT, artifact_python
 from support.doors import TOLLGATE
 
 APP = "handler.lambda_function:app"
@@ -32,22 +36,55 @@ class SharedStore:
 
 
 @contextlib.contextmanager
-def instance(store: SharedStore, catalog: Path) -> Generator[tuple[str, "subprocess.Popen[bytes]"]]:
+def instance(store: SharedStore, catalog: Path) -> Generator[str]:
+    """One gateway process under a server; its base URL."""
+    with process(store, catalog) as (base_url, _):
+        yield base_url
+
+
+@contextlib.contextmanager
+def process(store: SharedStore, catalog: Path) -> Generator[tuple[str, "subprocess.Popen[bytes]"]]:
     """One gateway process; its base URL, and the process to kill."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     env = {**store.env, "TOLLGATE_CATALOG": str(catalog), "SCRIPTED_API_KEY": "k", "TOLLGATE_CREDENTIALS_PATH": ""}
     words = [sys.executable, "-m", "uvicorn", APP, "--port", str(port), "--lifespan", "off", "--log-level", "error"]
-    process = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    started = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_for(url)
-        yield f"{url}/v1", process
+        yield f"{url}/v1", started
     finally:
         with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGKILL)
-        process.wait()
+            started.send_signal(signal.SIGKILL)
+        started.wait()
+
+
+@contextlib.contextmanager
+def function(store: SharedStore, catalog: Path, environments: int = 4) -> Generator[str]:
+    """The built artifact under the local function URL, on this store; its base URL."""
+    url = LocalFunctionUrl(
+        artifact=ARTIFACT,
+        handler="handler.lambda_function.app",
+        python=artifact_python(),
+        env={**store.env, "TOLLGATE_CATALOG": str(catalog), "TOLLGATE_CREDENTIALS_PATH": ""},
+        environments=environments,
+        log=lambda line: None,
+        keep=0,
+    )
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(url.__aenter__(), loop).result(60)
+        _wait_for(url.url)
+        yield f"{url.url}/v1"
+    finally:
+        asyncio.run_coroutine_threadsafe(url.__aexit__(None, None, None), loop).result(60)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 def base_env() -> dict[str, str]:
