@@ -10,6 +10,13 @@ from typing_extensions import TypedDict  # pydantic asks for this one below Pyth
 
 Json = dict[str, Any]
 
+MAX_MESSAGES = 10_000
+MAX_PARTS = 2_000
+MAX_TOOL_CALLS = 1_000
+MAX_TOOLS = 1_000
+MAX_STOPS = 64
+"""More of these no provider takes (OpenAI's API reference, "Create chat completion": 128 tools, 4 stop sequences)."""
+
 
 @with_config(extra="allow", strict=True)
 class ContentPart(TypedDict, total=False):
@@ -27,8 +34,8 @@ class Message(TypedDict, total=False):
     """One message of a conversation. Fields the gateway does not read are kept and passed on."""
 
     role: Required[Literal["system", "developer", "user", "assistant", "tool", "function"]]
-    content: NotRequired[str | list[ContentPart] | None]
-    tool_calls: list[Json] | None
+    content: NotRequired[str | Annotated[list[ContentPart], Field(max_length=MAX_PARTS, fail_fast=True)] | None]
+    tool_calls: Annotated[list[Json], Field(max_length=MAX_TOOL_CALLS, fail_fast=True)] | None
     tool_call_id: str | None
 
 
@@ -49,7 +56,7 @@ class ChatRequest(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
     model: Annotated[str, Field(min_length=1, max_length=256)]
-    messages: Annotated[list[Message], Field(min_length=1)]
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True)]
     stream: bool = False
     stream_options: StreamOptions | None = None
     temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
@@ -57,8 +64,8 @@ class ChatRequest(BaseModel):
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     n: Annotated[int, Field(ge=1, le=128)] | None = None
-    stop: str | list[str] | None = None
-    tools: list[Json] | None = None
+    stop: str | Annotated[list[str], Field(max_length=MAX_STOPS, fail_fast=True)] | None = None
+    tools: Annotated[list[Json], Field(max_length=MAX_TOOLS, fail_fast=True)] | None = None
     tool_choice: str | Json | None = None
     response_format: Json | None = None
 

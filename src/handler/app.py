@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.admission import standing_headers
@@ -51,7 +52,9 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     place = f"({request.method} {request.url.path[:200]})"
     if error.status_code != 405:
-        return await on_gateway_error(request, NotFoundError(f"Invalid URL {place}.", code="unknown_url"))
+        known = ", ".join(sorted({route.path for route in request.app.routes if isinstance(route, Route)}))
+        text = f"Invalid URL {place}. A client's base URL ends in /v1; the endpoints are {known}."
+        return await on_gateway_error(request, NotFoundError(text, code="unknown_url"))
     response = await on_gateway_error(request, MethodNotAllowedError(f"Method not allowed {place}."))
     response.headers.update(error.headers or {})
     return response

@@ -3,24 +3,20 @@
 import dataclasses
 import json
 import os
-import secrets
 import time
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gateway import keys
 from gateway.errors import ConfigurationError, GatewayError
-from gateway.keys import KeyRecord
 from gateway.ports import Store
 from gateway.usage import Summary, summarise
 from handler import key_commands, reading
+from handler.development_key import development_key
 from handler.settings import from_environment
 from handler.terminal import AsJson, CatalogFile, Db, TableName, fail, place, print_json, print_table, run, who
-
-SERVE_KEY_SECONDS = 7 * 24 * 3600
-"""How long the key lives that `serve` prints: a key is shown once and never again, so each start makes a new one."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="An OpenAI-compatible LLM gateway of your own.")
 app.add_typer(key_commands.app, name="keys")
@@ -45,9 +41,12 @@ def serve(
     db: Db = None,
     catalog: CatalogFile = None,
     door: Annotated[Door, typer.Option(help="asgi: the app itself; lambda: the artifact of `make build`.")] = Door.asgi,
+    fresh_key: Annotated[
+        bool, typer.Option("--fresh-key", help="Revoke the file's development key; make one.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Serve on this machine, with a fresh key, until Ctrl-C."""
+    """Serve on this machine, with the file's development key, until Ctrl-C."""
     from handler.serve import serve_app, serve_artifact
 
     try:
@@ -58,10 +57,8 @@ def serve(
     settings = dataclasses.replace(
         settings, **({"db": str(db)} if db else {}), **({"catalog": str(catalog)} if catalog else {})
     )
-    text, key = keys.mint(secrets.token_bytes)
-    now = int(time.time())
-    record = KeyRecord(key.key_id, key.key_hash, "serve", "active", now, now + SERVE_KEY_SECONDS)
-    run(settings, lambda store: store.create(record, who()))
+    kept_in = Path(f"{settings.db}.key")
+    text = run(settings, lambda store: development_key(store, kept_in, who(), fresh=fresh_key))
     open_door = serve_app if door is Door.asgi else serve_artifact
     try:
         open_door(settings, host, port, lambda base_url: _announce(base_url, text, as_json))
@@ -111,7 +108,7 @@ def _announce(base_url: str, key: str, as_json: bool) -> None:
     typer.echo(
         f"Tollgate is open.\n\n"
         f"  base URL   {base_url}\n"
-        f"  API key    {key}   (no limits; good for seven days)\n\n"
+        f"  API key    {key}   (for development: no limits; --fresh-key replaces it)\n\n"
         f"  curl {base_url}/chat/completions -H 'Authorization: Bearer {key}' \\\n"
         f"    -H 'Content-Type: application/json' -d '{body}'\n"
     )

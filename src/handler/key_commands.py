@@ -1,4 +1,4 @@
-"""`tollgate keys`: make, list, show, update, rotate, revoke and delete API keys."""
+"""`tollgate keys`: make, list, show, update, rotate, revoke, reset and delete API keys."""
 
 import secrets
 import time
@@ -12,7 +12,7 @@ from gateway import keys
 from gateway.catalog import Catalog
 from gateway.errors import ConfigurationError, KeyNotFoundError
 from gateway.keys import KeyRecord
-from gateway.limits import MOST, iso
+from gateway.limits import MAX_OPEN, MOST, iso
 from gateway.ports import Store
 from handler.deps import read_catalog
 from handler.key_fields import edited, given, moment
@@ -27,7 +27,7 @@ Owner = Annotated[str | None, typer.Option(help="Who answers for it.")]
 Tier = Annotated[str | None, typer.Option(help="The catalog's bundle of limits it begins with.")]
 Rpm = Annotated[int | None, typer.Option(min=1, max=MOST, help="Requests per minute.")]
 Tpm = Annotated[int | None, typer.Option(min=1, max=MOST, help="Tokens per minute.")]
-Concurrency = Annotated[int | None, typer.Option(min=1, max=MOST, help="Requests at once.")]
+Concurrency = Annotated[int | None, typer.Option(min=1, help=f"Requests at once: {MAX_OPEN} for each shard at most.")]
 BudgetText = Annotated[str | None, typer.Option("--budget", help="USD per day, month or total: 5/day, or none.")]
 Models = Annotated[str | None, typer.Option(help="Models it may use, as globs: gpt-*,claude-*; * is all.")]
 Expires = Annotated[str | None, typer.Option(help="A day, a time (ISO 8601), a while from now (30d, 12h), or never.")]
@@ -162,6 +162,13 @@ def revoke_key(key_id: KeyId, db: Db = None, table: TableName = None, as_json: A
     """Make a key useless, from its next request on."""
     record = run(place(db, table), lambda store: store.update(key_id, keys.revoked, who()))
     print_json(public(record)) if as_json else typer.echo(f"Key {record.key_id} ({record.name}) is revoked.")
+
+
+@app.command("reset")
+def reset_key(key_id: KeyId, db: Db = None, table: TableName = None, as_json: AsJson = False) -> None:
+    """Fill a key's limits and budget again, and forget what it holds open. Its usage records stay."""
+    run(place(db, table), lambda store: store.reset(key_id, who()))
+    print_json({"key_id": key_id, "reset": True}) if as_json else typer.echo(f"Key {key_id} is full again.")
 
 
 @app.command("delete")

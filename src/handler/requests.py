@@ -1,17 +1,28 @@
 """From HTTP to the core's words: the bearer key, the body within its limit, the checked request."""
 
 import json
+import re
 from typing import Any, cast
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
-from gateway.errors import AuthenticationError, BadRequestError, RequestTooLargeError
+from gateway import keys
+from gateway.errors import AuthenticationError, BadRequestError, ClientClosedError, RequestTooLargeError
 from gateway.exchange import Trace
 from gateway.types import ChatRequest, Json
 from handler.deps import House
 from handler.settings import MAX_BODY_BYTES
+
+SMALL_BODY_BYTES = 64 * 1024
+"""Up to here a body is parsed before its key is checked, so that the usual request costs no read of the store."""
+
+MAX_VALUES = 100_000
+BYTES_PER_VALUE = 24
+_THOUSAND_SEPARATORS = re.compile(
+    rb"""(?:(?:[^"\[{,]++|"(?:[^"\\]++|\\.)*+"?)*+[\[{,]){1000}+""", re.DOTALL
+)  # possessive, so that it keeps nothing to go back to
 
 
 def house_of(request: Request) -> House:
@@ -25,28 +36,42 @@ def trace_of(request: Request) -> Trace:
 
 
 def bearer_key(request: Request) -> str:
-    """The API key in `Authorization: Bearer ...`. Raises AuthenticationError where there is none."""
+    """The API key in `Authorization: Bearer ...`. Raises AuthenticationError where there is none of its form."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not key.strip():
+    if scheme.lower() != "bearer":
         raise AuthenticationError
+    keys.read(key.strip())
     return key.strip()
 
 
+def is_small(request: Request) -> bool:
+    """Whether its body can be read and parsed at little cost, whoever has sent it."""
+    declared = request.headers.get("content-length", "")
+    return declared.isdecimal() and int(declared[:20]) <= SMALL_BODY_BYTES
+
+
 async def read_body(request: Request) -> bytes:
-    """The whole body. Raises RequestTooLargeError over MAX_BODY_BYTES."""
-    body = bytearray()
+    """The whole body. Raises RequestTooLargeError over MAX_BODY_BYTES, ClientClosedError where it does not come."""
+    pieces: list[bytes] = []
+    size = 0
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > MAX_BODY_BYTES:
         raise _too_large()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BODY_BYTES:
-            raise _too_large()
-    return bytes(body)
+    try:
+        async for piece in request.stream():
+            pieces.append(piece)
+            size += len(piece)
+            if size > MAX_BODY_BYTES:
+                raise _too_large()
+    except ClientDisconnect:
+        raise ClientClosedError("The client closed the request.") from None
+    return b"".join(pieces)
 
 
 def parse_chat(body: bytes) -> ChatRequest:
     """A chat completion request. Raises BadRequestError, with the field at fault as its `param`."""
+    if _is_dense(body):
+        raise BadRequestError("The request body has too many values.", code="invalid_json")
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -58,6 +83,20 @@ def parse_chat(body: bytes) -> ChatRequest:
         return ChatRequest.model_validate(given)
     except ValidationError as error:
         raise _bad_field(given, error.errors(include_url=False)) from None
+
+
+def _is_dense(body: bytes) -> bool:
+    """Whether the body has more values than a request of its size can need: parsed, each takes about 70 bytes.
+
+    What separates values is counted; where that might be too much, again without what stands in strings.
+    """
+    most = max(MAX_VALUES, len(body) // BYTES_PER_VALUE)
+    if sum(body.count(separator) for separator in (b",", b"{", b"[")) <= most:
+        return False
+    found = place = 0
+    while found <= most and (match := _THOUSAND_SEPARATORS.match(body, place)):
+        found, place = found + 1000, match.end()
+    return found > most
 
 
 def _too_large() -> RequestTooLargeError:

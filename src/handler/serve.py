@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import socket
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ import uvicorn
 
 from gateway.errors import ConfigurationError
 from handler.app import create_app
+from handler.connections import bounded_protocol, listen
 from handler.deps import build
 from handler.settings import Settings
 
@@ -32,9 +32,10 @@ async def _serve_app(settings: Settings, host: str, port: int, announce: Callabl
             lifespan="off",
             access_log=False,
             log_level="warning",
+            http=bounded_protocol(),
             timeout_graceful_shutdown=STOP_SECONDS,
         )
-        listener = _listen(host, port)
+        listener = listen(host, port)
         announce(f"http://{host}:{listener.getsockname()[1]}/v1")
         await uvicorn.Server(config).serve(sockets=[listener])
     finally:
@@ -89,16 +90,3 @@ async def _serve_artifact(
     ) as url:
         announce(f"{url.url}/v1")
         await stopped.wait()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen()  # who is told the address may come at once
-    except OSError as error:
-        listener.close()
-        raise ConfigurationError(f"{host}:{port} cannot be listened on: {error.strerror}") from error
-    return listener

@@ -1,6 +1,7 @@
 """One JSON line and one set of metrics per request. Never in them: a prompt, an answer, a key, a credential."""
 
 import logging
+import re
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -11,6 +12,9 @@ from gateway.exchange import Trace
 from gateway.metering import UsageRecord
 
 SERVICE = "tollgate"
+MAX_PATH = 200
+_SECRET = re.compile(r"\bsk-[^/]*")
+"""Keys of Tollgate's, and of the providers that made the prefix common."""
 
 
 class Telemetry:
@@ -23,7 +27,12 @@ class Telemetry:
 
     def request(self, trace: Trace, *, method: str, path: str, status: int, error_code: str | None, ms: int) -> None:
         """One request has ended; `ms` is what it took in all."""
-        line: dict[str, Any] = {"request_id": trace.request_id, "method": method, "path": path, "status": status}
+        line: dict[str, Any] = {
+            "request_id": trace.request_id,
+            "method": method[:16],
+            "path": _loggable(path),
+            "status": status,
+        }
         if trace.record is None:
             key_id = trace.account.record.key_id if trace.account else None
             line |= {"key_id": key_id, "latency_ms": ms, "error_code": error_code}
@@ -66,6 +75,11 @@ class Telemetry:
         if record.cost.usd is not None:
             metrics.add_metric("cost_usd", MetricUnit.Count, float(record.cost.usd))
         metrics.flush_metrics()
+
+
+def _loggable(path: str) -> str:
+    """A path as a line of the log may have it: whoever asks may write anything into it, also a key."""
+    return _SECRET.sub("[redacted]", path[:1000])[:MAX_PATH]
 
 
 def _without_task_name(record: logging.LogRecord) -> bool:

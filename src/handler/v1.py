@@ -7,7 +7,7 @@ from gateway.catalog import Model
 from gateway.chat import Answer
 from gateway.keys import KeyRecord
 from gateway.routing import describe, find_model, unknown_model
-from handler.requests import bearer_key, house_of, parse_chat, read_body, trace_of
+from handler.requests import bearer_key, house_of, is_small, parse_chat, read_body, trace_of
 from handler.responses import StreamedAnswer, WholeAnswer, json_response, while_connected
 
 router = APIRouter(prefix="/v1")
@@ -18,6 +18,8 @@ async def create_chat_completion(request: Request) -> Response:
     """OpenAI's "Create chat completion"."""
     house, trace = house_of(request), trace_of(request)
     api_key = bearer_key(request)
+    if not is_small(request):
+        await house.gateway.recognise(api_key, trace)
     async with house.gateway.told_to_key_holders(api_key, trace):
         chat_request = parse_chat(await read_body(request))
     answer = await while_connected(request.receive, house.gateway.chat(api_key, chat_request, trace))

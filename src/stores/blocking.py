@@ -20,12 +20,20 @@ class BlockingCalls:
     must undo it. The cancellation comes back at that caller's next await.
 
     `failures` are the exceptions that mean that the store does not answer; they become StoreUnavailableError. Their own
-    words name accounts, hosts and paths, so they are chained for the log and kept out of the message.
+    words name accounts, hosts and paths, so they are chained for the log and kept out of the message. Where the owner
+    can do something about one, `advice` says what, in a note on the error.
     """
 
-    def __init__(self, name: str, threads: int, failures: tuple[type[Exception], ...]) -> None:
+    def __init__(
+        self,
+        name: str,
+        threads: int,
+        failures: tuple[type[Exception], ...],
+        advice: Callable[[Exception], str | None],
+    ) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._failures = failures
+        self._advice = advice
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `work` returns or raises. Raises StoreUnavailableError, also where `close` was called before."""
@@ -36,7 +44,10 @@ class BlockingCalls:
         try:
             return await _to_its_end(asyncio.wrap_future(future))
         except self._failures as failure:
-            raise _unavailable() from failure
+            error = _unavailable()
+            if advice := self._advice(failure):
+                error.add_note(advice)
+            raise error from failure
 
     def close(self) -> None:
         """Take no more calls and wait for those asked for."""

@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence, Set
 from itertools import islice
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 import botocore.session
 from botocore.config import Config
@@ -18,7 +18,7 @@ from botocore.exceptions import (
 )
 
 from gateway.admission import Account, Hold
-from gateway.errors import ConfigurationError, StoreUnavailableError
+from gateway.errors import ConfigurationError
 from gateway.keys import AuditEntry, Change, KeyRecord
 from gateway.metering import UsageRecord
 from stores.blocking import BlockingCalls
@@ -30,9 +30,6 @@ from stores.table_ledger import TableLedger
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 CONCURRENT_CALLS = 32  # threads and pooled connections: many streams of one process settle at the same time
 NO_CREDENTIALS = (NoCredentialsError, CredentialRetrievalError, SSOError, TokenRetrievalError)
@@ -72,31 +69,16 @@ def connect() -> "DynamoDBClient":
         raise ConfigurationError(f"The AWS settings of this environment cannot be used: {error}") from error
 
 
-class _TableCalls(BlockingCalls):
-    """Calls of one table. Where the owner can do something about a failure, a note on the error says what."""
-
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
-        super().__init__("dynamodb", CONCURRENT_CALLS, (ClientError, BotoCoreError, ContentionError))
-        self._place = f"{table} in the region {client.meta.region_name}"
-
-    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return await super().run(work, *args, **kwargs)
-        except StoreUnavailableError as error:
-            if fault := self._fault(error.__cause__):
-                error.add_note(fault)
-            raise
-
-    def _fault(self, cause: BaseException | None) -> str | None:
-        """What is wrong with the owner's settings; never AWS's own words, which name accounts."""
-        if isinstance(cause, NO_CREDENTIALS):
-            return "There are no AWS credentials here that can be used."
-        code = cause.response.get("Error", {}).get("Code") if isinstance(cause, ClientError) else None
-        if code == "ResourceNotFoundException":
-            return f"There is no table {self._place}."
-        if code in REFUSED:
-            return f"AWS refuses these credentials for the table {self._place} ({code})."
-        return None
+def advice(cause: Exception, place: str) -> str | None:
+    """What is wrong with the owner's settings for the table at `place`; never AWS's own words, which name accounts."""
+    if isinstance(cause, NO_CREDENTIALS):
+        return "There are no AWS credentials here that can be used."
+    code = cause.response.get("Error", {}).get("Code") if isinstance(cause, ClientError) else None
+    if code == "ResourceNotFoundException":
+        return f"There is no table {place}."
+    if code in REFUSED:
+        return f"AWS refuses these credentials for the table {place} ({code})."
+    return None
 
 
 class DynamoDBStore:
@@ -114,7 +96,9 @@ class DynamoDBStore:
         self._table = Table(self._client, table)
         self._keys = TableKeys(self._table, now)
         self._ledger = TableLedger(self._table)
-        self._calls = _TableCalls(self._client, table)
+        place = f"{table} in the region {self._client.meta.region_name}"
+        failures = (ClientError, BotoCoreError, ContentionError)
+        self._calls = BlockingCalls("dynamodb", CONCURRENT_CALLS, failures, lambda cause: advice(cause, place))
 
     async def admit(self, hold: Hold) -> Account:
         """See `Ledger.admit`. One UpdateItem; more only where a window turns or ended holds are closed."""

@@ -20,7 +20,7 @@ from stores.blocking import BlockingCalls
 from stores.books import Books
 from stores.columns import Plain
 from stores.ranges import DELETED_KEPT, is_kept, no_longer_kept, request_ids
-from stores.sqlite_file import open_file
+from stores.sqlite_file import advice, open_file
 
 READ_AT_ONCE = 500  # usage records that one call brings; other calls come between two of them
 
@@ -41,7 +41,7 @@ class SQLiteStore:
             with self._writing():
                 for record in known:
                     self._insert(record, "tollgate")
-        self._calls = BlockingCalls("sqlite", 1, (sqlite3.Error,))
+        self._calls = BlockingCalls("sqlite", 1, (sqlite3.Error,), lambda cause: advice(cause, path))
 
     async def admit(self, hold: Hold) -> Account:
         """See `Ledger.admit`."""

@@ -28,14 +28,29 @@ def open_file(path: Path) -> sqlite3.Connection:
     try:
         _use_wal(connection)
         _migrate(connection, path)
+        _check(connection)
     except sqlite3.Error as error:
         connection.close()
-        raise StoreFileError(f"{path}: {error}") from error
+        raise StoreFileError(advice(error, path) or f"{path}: {error}") from error
     except StoreFileError:
         connection.close()
         raise
     connection.row_factory = sqlite3.Row
     return connection
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    """Raises DatabaseError where the file is damaged, as far as a look at each table's first page tells."""
+    for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        connection.execute(f"SELECT * FROM {name} LIMIT 1").fetchone()  # noqa: S608 - a name of our own
+
+
+def advice(error: Exception, path: str | os.PathLike[str]) -> str | None:
+    """What is wrong with the file at `path`, where it is the file that is at fault."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of it says where in SQLite
+    if code == sqlite3.SQLITE_CORRUPT:
+        return f"{path}: the file is corrupt. Put a copy back in its place, or begin with another file."
+    return f"{path}: the file is no SQLite database." if code == sqlite3.SQLITE_NOTADB else None
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

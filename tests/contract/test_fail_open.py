@@ -29,6 +29,10 @@ class Outages:
         self._answer()
         return await self._store.admit(hold)
 
+    async def extend(self, hold: Hold, wanted: int, least: int) -> int:
+        self._answer()
+        return await self._store.extend(hold, wanted, least)
+
     async def settle(self, record: UsageRecord, hold: Hold) -> bool:
         self._answer()
         return await self._store.settle(record, hold)
@@ -152,3 +156,10 @@ async def test_known_key_may_no_more_than_it_might(store: Store, stage: Stage, c
             stage.time += KNOWN_SECONDS + 1
     with pytest.raises(StoreUnavailableError):
         await stage.ledger.admit(again)
+
+
+async def test_an_answer_that_grows_while_the_store_is_silent_goes_on(store: Store, stage: Stage) -> None:
+    await store.create(key(limits={"budget": budget("1")}), BY)
+    await stage.ledger.admit(hold(FIRST, micro_usd=1000))
+    stage.behind.silent = True
+    assert await stage.ledger.extend(hold(FIRST, micro_usd=1000), 5000, 1) == 6000

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from contract.bench import records
-from contract.examples import BY, hold, key, usage
+from contract.examples import BY, budget, hold, key, usage
 from contract.test_fail_open import Outages
 from gateway.errors import StoreUnavailableError
 from gateway.ports import Store
@@ -46,3 +46,9 @@ async def test_admission_is_not_tried_again(sqlite: Store) -> None:
     with pytest.raises(StoreUnavailableError):
         await ledger.admit(hold())
     assert (await ledger.admit(hold())).record.key_id == hold().key.key_id
+
+
+async def test_an_answer_that_grows_waits_for_a_store_that_stumbles(store: Store) -> None:
+    await store.create(key(limits={"budget": budget("1")}), BY)
+    await store.admit(hold(micro_usd=1000))
+    assert await PatientLedger(Stumbling(store, 2)).extend(hold(micro_usd=1000), 1000, 1) == 2000

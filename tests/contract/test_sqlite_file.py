@@ -104,7 +104,7 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 
 def test_some_other_file_is_left_alone(database: Path) -> None:
     database.write_text("my notes, " * 1000)
-    with pytest.raises(StoreFileError, match="not a database"):
+    with pytest.raises(StoreFileError, match="no SQLite database"):
         SQLiteStore(database)
     assert database.read_text() == "my notes, " * 1000
 

@@ -214,13 +214,40 @@ def test_a_table_that_cannot_be_read_is_told_why(dynamodb: DynamoDB, changes: di
         assert len(message.splitlines()) == 1
 
 
-def test_serve_says_what_its_key_is_good_for(tmp_path: Path) -> None:
-    words = [str(TOLLGATE), "serve", "--port", "0", "--db", str(tmp_path / "x.db")]
+def serve_key(db: Path, *flags: str) -> str:
+    """The key that `tollgate serve` shows."""
+    words = [str(TOLLGATE), "serve", "--port", "0", "--db", str(db), *flags]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(4)]
         process.terminate()
-    assert lines[3].strip().endswith("(no limits; good for seven days)")
+    assert lines[3].strip().endswith("(for development: no limits; --fresh-key replaces it)")
+    return lines[3].split()[2]
+
+
+def test_serve_keeps_one_development_key_per_file(tmp_path: Path) -> None:
+    db = tmp_path / "x.db"
+    first, second = serve_key(db), serve_key(db)
+    assert first == second
+    assert (tmp_path / "x.db.key").stat().st_mode & 0o777 == 0o600
+    fresh = serve_key(db, "--fresh-key")
+    assert fresh != first
+    words = [str(TOLLGATE), "keys", "list", "--json", "--db", str(db)]
+    listed = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    assert [(key["name"], key["status"]) for key in listed] == [("development", "revoked"), ("development", "active")]
+
+
+def test_a_corrupt_file_says_so(tmp_path: Path) -> None:
+    db = tmp_path / "x.db"
+    words = [str(TOLLGATE), "keys", "list", "--db", str(db)]
+    subprocess.run([str(TOLLGATE), "keys", "create", "--name", "x", "--db", str(db)], capture_output=True, check=True)
+    whole = db.read_bytes()
+    db.write_bytes(whole[:100] + b"\x5a" * (len(whole) - 100))
+    spoilt = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert spoilt.returncode == 1
+    assert f"{db}: the file is corrupt" in spoilt.stderr
+    db.write_bytes(b"no database at all " * 100)
+    assert f"{db}: the file is no SQLite" in subprocess.run(words, capture_output=True, text=True, check=False).stderr
 
 
 def test_usage_of_nobody_is_an_empty_table_with_a_total(where: Where) -> None:

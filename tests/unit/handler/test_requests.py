@@ -1,6 +1,7 @@
 """From HTTP to the core's words: which field is at fault is told, whatever is wrong with a body."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from gateway.errors import AuthenticationError, BadRequestError, RequestTooLargeError
-from gateway.types import ChatRequest
+from gateway.keys import mint
+from gateway.types import MAX_MESSAGES, MAX_PARTS, MAX_STOPS, MAX_TOOL_CALLS, MAX_TOOLS, ChatRequest
 from handler.requests import bearer_key, parse_chat, read_body
 from handler.settings import MAX_BODY_BYTES
 
@@ -46,15 +48,20 @@ def refused(body: Any) -> BadRequestError:
 # --- the key ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("value", ["Bearer sk-1", "bearer sk-1", "BEARER  sk-1", "Bearer sk-1 "])
+KEY, _ = mint(lambda count: b"k" * count)
+
+
+@pytest.mark.parametrize("value", [f"Bearer {KEY}", f"bearer {KEY}", f"BEARER  {KEY}", f"Bearer {KEY} "])
 def test_key_is_read_from_the_authorization_header(value: str) -> None:
-    assert bearer_key(request(authorization=value)) == "sk-1"
+    assert bearer_key(request(authorization=value)) == KEY
 
 
-@pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Basic sk-1", "sk-1", "Bearersk-1", "Bearer\tsk-1", "\xe9"])
-def test_anything_else_is_no_key(value: str) -> None:
+@pytest.mark.parametrize(
+    "form", ["", "Bearer", "Bearer ", "Basic {}", "{}", "Bearer{}", "Bearer\t{}", "\xe9", "Bearer sk-1"]
+)
+def test_anything_else_is_no_key(form: str) -> None:
     with pytest.raises(AuthenticationError):
-        bearer_key(request(authorization=value))
+        bearer_key(request(authorization=form.format(KEY)))
 
 
 def test_without_the_header_there_is_no_key() -> None:
@@ -305,3 +312,57 @@ def test_part_of_content_without_a_type_is_named() -> None:
 
 def test_nulls_inside_a_part_of_content_count_as_absent() -> None:
     parse_chat(json.dumps(with_message(content=[{"type": "text", "text": "x", "image_url": None}])).encode())
+
+
+# --- what a body may cost ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "item", "most"),
+    [
+        ("messages", {"role": "user", "content": "x"}, MAX_MESSAGES),
+        ("tools", {"type": "function"}, MAX_TOOLS),
+        ("stop", "x", MAX_STOPS),
+    ],
+)
+def test_lists_have_bounds(field: str, item: Any, most: int) -> None:
+    body: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+    parse_chat(json.dumps({**body, field: [item] * most}).encode())
+    with pytest.raises(BadRequestError) as refused:
+        parse_chat(json.dumps({**body, field: [item] * (most + 1)}).encode())
+    assert (refused.value.param, refused.value.code) == (field, "invalid_value")
+
+
+@pytest.mark.parametrize(
+    ("field", "item", "most"), [("content", {"type": "text"}, MAX_PARTS), ("tool_calls", {}, MAX_TOOL_CALLS)]
+)
+def test_lists_in_a_message_have_bounds(field: str, item: Any, most: int) -> None:
+    body = {"model": "m", "messages": [{"role": "assistant", field: [item] * (most + 1)}]}
+    with pytest.raises(BadRequestError) as refused:
+        parse_chat(json.dumps(body).encode())
+    assert (refused.value.param, refused.value.code) == (f"messages[0].{field}", "invalid_value")
+
+
+@pytest.mark.parametrize(
+    "junk", [b"0,", b"{},", b"[],", b'"",', b"[[],{}],", b'{"a":0,"b":0},'], ids=lambda junk: junk.decode()
+)
+def test_a_body_of_nothing_but_values_is_refused_before_it_is_parsed(junk: bytes) -> None:
+    body = b'{"model":"m","messages":[{"role":"user","content":[' + junk * (3_000_000 // len(junk)) + b"0]}]}"
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadRequestError):
+            parse_chat(body)
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(body)
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_long_text_full_of_brackets_and_quotes_is_a_text() -> None:
+    text = '[{"a": [1, 2, 3]}, "\\", {}],' * 50_000
+    body = {"model": "m", "messages": [{"role": "user", "content": text}]}
+    assert parse_chat(json.dumps(body).encode()).messages[0].get("content") == text
+
+
+def test_a_long_conversation_of_short_messages_is_one() -> None:
+    messages = [{"role": "user", "content": [{"type": "text", "text": "Go on."}]}] * MAX_MESSAGES
+    assert len(parse_chat(json.dumps({"model": "m", "messages": messages}).encode()).messages) == MAX_MESSAGES

@@ -197,3 +197,10 @@ def test_two_requests_do_not_share_their_metrics() -> None:
 
 def test_without_a_namespace_there_are_no_metrics() -> None:
     assert metrics('tell(quiet, Trace("req_1", 1.0, record=record()))') == []
+
+
+def test_a_path_is_told_without_keys_and_not_at_any_length() -> None:
+    code = 'tell(quiet, Trace("req_1", 1.0), path="/v1/models/sk-tg-0123456789ab-secret/x" + "y" * 50_000)'
+    (line,) = written(code)
+    assert line["path"].startswith("/v1/models/[redacted]/xyyy")
+    assert len(line["path"]) == 200
