@@ -9,7 +9,6 @@ import asyncio
 import base64
 import ipaddress
 import re
-import socket
 import ssl
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 import httpx
 
 from gateway.errors import BadRequestError
+from upstream.resolver import Resolver
 
 MAX_IMAGE_BYTES = 8 * 1024 * 1024
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
@@ -25,6 +25,9 @@ MAX_REQUEST_BYTES = 32 * 1024 * 1024
 SECONDS = 10.0
 """How long one image may take, redirects and all."""
 MAX_REDIRECTS = 3
+MAX_HOSTS = 8
+LOOK_UPS_AT_ONCE = 2
+"""Of one request: a name whose servers are dead keeps a thread of the resolver for long."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MEDIA_TYPE = re.compile(r"image/[a-z0-9.+-]+")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -41,12 +44,6 @@ class FetchError(Exception):
     """Why an image cannot be had, in words for the client: nothing of what is behind the name."""
 
 
-async def addresses_of(host: str) -> list[str]:
-    """What this machine's resolver says. See LookUp."""
-    found = await asyncio.get_running_loop().getaddrinfo(host.encode("ascii"), None, type=socket.SOCK_STREAM)
-    return [str(entry[4][0]) for entry in found]
-
-
 class ImageFetcher:
     """Fetches images over https. `trusted_hosts` may have addresses that are not public: the owner vouches for them.
 
@@ -58,12 +55,13 @@ class ImageFetcher:
         self,
         trusted_hosts: Collection[str] = (),
         tls: ssl.SSLContext | None = None,
-        look_up: LookUp = addresses_of,
+        look_up: LookUp | None = None,
         seconds: float = SECONDS,
     ) -> None:
         self._trusted = frozenset(map(_bare, trusted_hosts))
         self._tls = tls
-        self._look_up = look_up
+        self._resolver = Resolver()
+        self._look_up = look_up or self._resolver
         self._seconds = seconds
         self._client: httpx.AsyncClient | None = None
 
@@ -72,6 +70,9 @@ class ImageFetcher:
 
         The error's code is `image_download_failed`.
         """
+        if len({_host(url) for _, url in wanted}) > MAX_HOSTS:
+            text = f"The images of a request may come from {MAX_HOSTS} hosts at the most."
+            raise BadRequestError(text, param=wanted[0][0], code="image_download_failed")
         room = _Room()
         try:
             async with asyncio.TaskGroup() as group:
@@ -82,6 +83,7 @@ class ImageFetcher:
 
     async def aclose(self) -> None:
         """Close every connection."""
+        self._resolver.close()
         if self._client is not None:
             await self._client.aclose()
 
@@ -113,7 +115,7 @@ class ImageFetcher:
             raise FetchError("only https URLs are fetched")
         if (url.port or 443) > 65535:
             raise FetchError("its URL is not valid")
-        address = await self._address(url)
+        address = await self._address(url, room)
         client = self._client or self._open()
         request = client.build_request(
             "GET",
@@ -129,14 +131,15 @@ class ImageFetcher:
         finally:
             await response.aclose()
 
-    async def _address(self, url: httpx.URL) -> str:
+    async def _address(self, url: httpx.URL, room: "_Room") -> str:
         """The first address of the host. Raises FetchError where any of them is not public.
 
         A name that is known nowhere is told in the same words: which names a private network has is nobody's business.
         """
         addresses: Sequence[str] = ()
         with suppress(OSError):
-            addresses = await self._look_up(url.raw_host.decode("ascii"))
+            async with room.look_ups:
+                addresses = await self._look_up(url.raw_host.decode("ascii"))
         if not addresses or not (_bare(url.host) in self._trusted or all(map(is_public, addresses))):
             raise FetchError("its host is not on the public internet")
         return addresses[0]
@@ -159,10 +162,11 @@ class ImageFetcher:
 
 
 class _Room:
-    """What the images of one request may still have, in bytes."""
+    """What the images of one request may still take: `left` bytes, and `look_ups` of names at once."""
 
     def __init__(self) -> None:
         self.left = MAX_REQUEST_BYTES
+        self.look_ups = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
 
 
 def is_public(address: str) -> bool:
@@ -195,6 +199,14 @@ async def _read(response: httpx.Response, room: _Room) -> str:
         if room.left < 0:
             raise FetchError(f"the images of a request may have {MAX_REQUEST_BYTES} bytes in all")
     return f"data:{media_type};base64,{base64.b64encode(b''.join(pieces)).decode('ascii')}"
+
+
+def _host(url: str) -> str:
+    """Whose image it is; all URLs that are none count as one."""
+    try:
+        return _bare(httpx.URL(url).host)
+    except (httpx.InvalidURL, ValueError):
+        return ""
 
 
 def _bare(host: str) -> str:

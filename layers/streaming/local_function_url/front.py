@@ -14,6 +14,11 @@ MAX_EVENT = 6 * 1024 * 1024
 """Most bytes of an event, body encoding included (Lambda quotas: 6 MB for a synchronous invocation)."""
 
 
+HEAD_SECONDS = 10.0
+"""How long a request line and its headers may take; a connection that says nothing for so long is closed."""
+BODY_SECONDS = 60.0
+
+
 class Front:
     """Listens for HTTP and turns each request into an invocation. ``new_ids`` gives a request id and a trace id."""
 
@@ -25,7 +30,7 @@ class Front:
         self._new_ids = new_ids
 
     async def _serve(self, reader: wire.TapReader, writer: asyncio.StreamWriter) -> None:
-        while (head := await wire.read_request(reader)) is not None:
+        while (head := await self._head(reader)) is not None:
             if head.get("expect").lower() == "100-continue":
                 writer.write(wire.answer_head(100, []))
             keep = head.version == "HTTP/1.1" and head.get("connection").lower() != "close"
@@ -41,11 +46,20 @@ class Front:
             if not keep:
                 return
 
+    @staticmethod
+    async def _head(reader: wire.TapReader) -> wire.RequestHead | None:
+        try:
+            async with asyncio.timeout(HEAD_SECONDS):
+                return await wire.read_request(reader)
+        except TimeoutError:
+            return None
+
     async def _take(
         self, head: wire.RequestHead, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> Invocation | None:
         try:
-            body = await wire.read_body(reader, head, limit=MAX_EVENT)
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await wire.read_body(reader, head, limit=MAX_EVENT)
         except wire.TooLargeError:
             return None
         request_id, trace_id = self._new_ids()

@@ -9,6 +9,8 @@ from local_function_url.wire import TapReader
 Serve = Callable[[TapReader, asyncio.StreamWriter], Awaitable[None]]
 
 _BUFFER = 1024 * 1024
+MAX_CONNECTIONS = 512
+"""One more is closed as it comes."""
 
 
 class Listener:
@@ -51,6 +53,9 @@ class Listener:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert isinstance(reader, TapReader)
+        if len(self._tasks) >= MAX_CONNECTIONS:
+            writer.transport.abort()
+            return
         task = asyncio.get_running_loop().create_task(self._converse(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

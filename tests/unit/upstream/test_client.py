@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import functools
 import gzip
 import time
+import tracemalloc
+import zlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -453,6 +456,61 @@ async def test_body_that_is_not_compressed_as_it_says_is_an_error() -> None:
         async with going_out() as client:
             with pytest.raises(UpstreamError, match="decompressed"):
                 await whole(client, server.url)
+
+
+@functools.cache
+def bomb(layers: int) -> bytes:
+    """Four times what a body may have, in zeros: a few bytes, or fewer still."""
+    packer, zeros = zlib.compressobj(9, wbits=31), bytes(way_out.MAX_BODY_BYTES // 16)
+    body = b"".join(packer.compress(zeros) for _ in range(64)) + packer.flush()
+    for _ in range(layers - 1):
+        body = gzip.compress(body, 9)
+    return body
+
+
+@pytest.mark.parametrize("status", ["200 OK", "500 No"])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "gzip, gzip", "gzip, identity, x-gzip", "br", "zstd", "x"])
+async def test_compression_bomb_costs_no_more_than_the_bound(encoding: str, status: str) -> None:
+    body = bomb(encoding.count("gzip") or 1)
+    async with serving(lambda call: call.answer(body, f"content-encoding: {encoding}\r\n", status)) as server:
+        async with going_out() as client:
+            tracemalloc.start()
+            try:
+                with pytest.raises(UpstreamError, match=r"too large|not asked for"):
+                    await whole(client, server.url)
+                assert tracemalloc.get_traced_memory()[1] < way_out.MAX_BODY_BYTES + 8 * 2**20
+            finally:
+                tracemalloc.stop()
+
+
+async def test_compressed_body_that_is_cut_is_an_error() -> None:
+    body = gzip.compress(b"data: one" * 100)[:-12]
+    async with serving(lambda call: call.answer(body, "content-encoding: gzip\r\n")) as server:
+        async with going_out() as client:
+            with pytest.raises(UpstreamError, match="broke"):
+                await whole(client, server.url)
+
+
+async def test_surplus_answer_does_not_reach_the_next_caller() -> None:
+    surplus = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nsecret"
+
+    async def serve(call: Call) -> None:
+        answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nmine"
+        await call.write(answer + (surplus if len(server.calls) == 1 else b""))
+
+    async with serving(serve) as server, going_out() as client:
+        assert [await whole(client, server.url) for _ in range(3)] == [b"mine"] * 3
+        assert [call.connection for call in server.calls] == [1, 2, 2]  # the first was closed, the second kept
+
+
+async def test_surplus_behind_chunks_does_not_reach_the_next_caller() -> None:
+    async def serve(call: Call) -> None:
+        await call.head()
+        await call.piece(b"mine")
+        await call.write(b"0\r\n\r\n" + (b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n!" * 3))
+
+    async with serving(serve) as server, going_out() as client:
+        assert [await whole(client, server.url) for _ in range(4)] == [b"mine"] * 4
 
 
 async def test_body_over_the_limit_is_refused() -> None:

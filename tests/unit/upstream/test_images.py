@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import gzip
 import ssl
+import threading
 import time
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 
@@ -15,7 +16,8 @@ import pytest
 from gateway.errors import BadRequestError
 from support.image_host import DATA_URL, PNG, ImageHost, image_host, page
 from upstream import images
-from upstream.images import ImageFetcher, is_public
+from upstream.images import LOOK_UPS_AT_ONCE, MAX_HOSTS, ImageFetcher, is_public
+from upstream.resolver import MAX_WAITING, THREADS, Resolver
 
 NOT_PUBLIC = "its host is not on the public internet"
 HERE = "127.0.0.1"
@@ -93,7 +95,7 @@ async def fetching(
     tls: ssl.SSLContext | None = None,
     seconds: float = 10,
 ) -> AsyncGenerator[ImageFetcher]:
-    fetcher = ImageFetcher(trusted, tls or host.trust, names or images.addresses_of, seconds)
+    fetcher = ImageFetcher(trusted, tls or host.trust, names, seconds)
     try:
         yield fetcher
     finally:
@@ -400,3 +402,46 @@ async def test_certificate_must_be_for_the_urls_host_not_for_its_address(host: I
         assert await refused(fetcher, host.url("/cat.png", "other.test")) == "its host does not answer"
         assert await fetch(fetcher, host.url("/cat.png", HERE)) == DATA_URL
     assert [asked.sni for asked in host.asked] == ["images.test", None]
+
+
+async def test_dead_names_keep_no_thread_that_others_need() -> None:
+    """While every thread of the resolver waits for a name, the threads that a process shares are free."""
+    release = threading.Event()
+
+    def look_up(host: str) -> list[str]:
+        release.wait(60)
+        return []
+
+    resolver = Resolver(look_up)
+    stuck = [asyncio.ensure_future(resolver(f"{number}.example")) for number in range(THREADS + MAX_WAITING)]
+    await asyncio.sleep(0)
+    with pytest.raises(OSError, match="too many"):
+        await resolver("one.too.many")
+    assert await asyncio.to_thread(lambda: "free") == "free"
+    release.set()
+    assert await asyncio.gather(*stuck) == [[]] * len(stuck)
+    assert await resolver("again.example") == []
+    resolver.close()
+
+
+async def test_one_request_looks_up_few_names_at_once() -> None:
+    now = most = 0
+
+    async def look_up(host: str) -> list[str]:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.001)
+        now -= 1
+        return []
+
+    fetcher = ImageFetcher(look_up=look_up)
+    with pytest.raises(BadRequestError):
+        await fetcher.fetch_all([(f"p{number}", f"https://{number}.example/") for number in range(MAX_HOSTS)])
+    assert most <= LOOK_UPS_AT_ONCE
+
+
+async def test_images_of_one_request_come_from_few_hosts() -> None:
+    with pytest.raises(BadRequestError, match="hosts") as refused:
+        await ImageFetcher().fetch_all([("p", f"https://{number}.example/") for number in range(MAX_HOSTS + 1)])
+    assert refused.value.code == "image_download_failed"
