@@ -10,6 +10,7 @@ from gateway.keys import AuditEntry, Change, KeyRecord
 from gateway.metering import UsageRecord
 from gateway.routing import Route
 from gateway.types import ChatRequest, Chunk, Completion, UpstreamRequest
+from gateway.usage import DailyTotal
 
 
 class StreamParser(Protocol):
@@ -177,6 +178,13 @@ class KeyStore(Protocol):
 
 class UsageStore(Protocol):
     """The usage records, to read."""
+
+    async def totals(self, key_id: str, first: int, last: int) -> Sequence[DailyTotal]:
+        """What a key used on the days from `first` to `last`, both included, one by model and day, in any order.
+
+        It costs by the days and models there are, not by the records: a store keeps these totals.
+        """
+        ...
 
     def usage(self, key_id: str, start: float, end: float) -> AsyncIterator[UsageRecord]:
         """The records of a key whose request began in [start, end), Unix seconds, oldest first."""

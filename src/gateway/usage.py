@@ -1,7 +1,7 @@
-"""Reading it back: usage records, added up by day, model or key."""
+"""Usage added up: by key, day and model as the stores keep it, and from there by whatever is asked for."""
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Literal
 
@@ -42,6 +42,45 @@ class Total:
         else:
             self.cost_usd += record.cost.usd
 
+    def include(self, other: "Total") -> None:
+        """Count in all that another one has."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
+
+@dataclass(frozen=True, slots=True)
+class DailyTotal:
+    """What one key used of one model in requests that began on one day of UTC; `day` counts days of Unix time."""
+
+    key_id: str
+    day: int
+    model: str
+    total: Total
+
+
+DAY_SECONDS = 86_400
+
+
+def day_of(seconds: float) -> int:
+    """The day of a Unix time."""
+    return int(seconds // DAY_SECONDS)
+
+
+def add_up(records: Iterable[UsageRecord]) -> Sequence[DailyTotal]:
+    """The daily totals of these records."""
+    totals: dict[tuple[str, int, str], Total] = {}
+    for record in records:
+        totals.setdefault((record.key_id, day_of(record.started_at), record.model), Total()).add(record)
+    return [DailyTotal(*place, total) for place, total in totals.items()]
+
+
+def together(totals: Iterable[DailyTotal]) -> Sequence[DailyTotal]:
+    """The same totals, one for each key, day and model."""
+    sums: dict[tuple[str, int, str], Total] = {}
+    for daily in totals:
+        sums.setdefault((daily.key_id, daily.day, daily.model), Total()).include(daily.total)
+    return [DailyTotal(*place, total) for place, total in sums.items()]
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -52,12 +91,16 @@ class Summary:
     total: Total
 
 
-async def summarise(records: AsyncIterator[UsageRecord], groups: Sequence[Group]) -> Summary:
-    """Add records up; a day is a day of UTC."""
+def summarise(totals: Iterable[DailyTotal], groups: Sequence[Group]) -> Summary:
+    """Add daily totals up by these groups."""
     rows: dict[tuple[str, ...], Total] = {}
-    total = Total()
-    async for record in records:
-        names: dict[Group, str] = {"day": iso(record.started_at)[:10], "model": record.model, "key": record.key_id}
-        rows.setdefault(tuple(names[group] for group in groups), Total()).add(record)
-        total.add(record)
-    return Summary(groups, sorted(rows.items(), key=lambda row: row[0]), total)
+    whole = Total()
+    for each in totals:
+        names: dict[Group, str] = {
+            "day": iso(each.day * DAY_SECONDS)[:10],
+            "model": each.model,
+            "key": each.key_id,
+        }
+        rows.setdefault(tuple(names[group] for group in groups), Total()).include(each.total)
+        whole.include(each.total)
+    return Summary(groups, sorted(rows.items(), key=lambda row: row[0]), whole)

@@ -80,13 +80,13 @@ def usage(
     """What was used, and what it cost."""
     try:
         groups = reading.groups_of(by)
-        start, end = reading.days(first, last, time.time())
+        first_day, last_day = reading.days(first, last, time.time())
     except GatewayError as error:
         fail(str(error))
 
     async def read(store: Store) -> Summary:
         key_ids = await store.key_ids() if key_id is None else [await reading.known_key(store, key_id)]
-        return await summarise(reading.records_of(store, key_ids, start, end), groups)
+        return summarise(await reading.totals_of(store, key_ids, first_day, last_day), groups)
 
     summary = run(place(db, table), read)
     if as_csv:

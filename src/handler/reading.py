@@ -7,9 +7,9 @@ them. A key with the role `admin` may read another key's with `?key_id=`; of usa
 import csv
 import io
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import Any, cast, get_args
 
 from fastapi import APIRouter, Request, Response
@@ -22,7 +22,7 @@ from gateway.limits import Balance
 from gateway.metering import UsageRecord
 from gateway.ports import KeyStore, UsageStore
 from gateway.types import Json
-from gateway.usage import Group, Summary, Total, summarise
+from gateway.usage import DailyTotal, Group, Summary, Total, day_of, summarise
 from handler.deps import House
 from handler.requests import bearer_key, house_of, trace_of
 from handler.responses import json_response
@@ -32,7 +32,7 @@ router = APIRouter(prefix="/v1")
 KEPT_DAYS = 30
 """How long usage records are kept."""
 
-DAY = 86_400
+_EPOCH = date(1970, 1, 1).toordinal()
 _REQUEST_ID = re.compile(r"(?:chatcmpl-|req_)?([0-9a-f]{32})", re.ASCII)
 
 
@@ -42,10 +42,10 @@ async def read_usage(request: Request) -> Response:
     house = house_of(request)
     account = await house.gateway.authenticate(bearer_key(request), trace_of(request))
     given = request.query_params
-    start, end = days(given.get("from"), given.get("to"), house.clock.now())
+    first, last = days(given.get("from"), given.get("to"), house.clock.now())
     groups = groups_of(given.get("group_by", "day"))
     key_ids = await _readable(request, house, account)
-    summary = await summarise(records_of(house.usage, key_ids, start, end), groups)
+    summary = summarise(await totals_of(house.usage, key_ids, first, last), groups)
     if given.get("format") == "csv" or "text/csv" in request.headers.get("accept", ""):
         return Response(as_csv(summary), media_type="text/csv")
     return json_response(as_listing(summary))
@@ -58,7 +58,8 @@ async def read_key(request: Request) -> Response:
     house = house_of(request)
     account = await _asked_account(request, house)
     now = house.clock.now()
-    kept = [item async for item in house.usage.usage(account.record.key_id, now - KEPT_DAYS * DAY, now + 60)]
+    today = day_of(now)
+    kept = await house.usage.totals(account.record.key_id, today - KEPT_DAYS, today + 1)
     return json_response({"data": _key(account.record, await _standing(house, account, now), kept, now)})
 
 
@@ -130,43 +131,36 @@ def _no_key(key_id: str) -> KeyNotFoundError:
     return KeyNotFoundError(f"There is no key {key_id[:200]}.", param="key_id")
 
 
-async def records_of(store: UsageStore, key_ids: Iterable[str], start: float, end: float) -> AsyncIterator[UsageRecord]:
-    """The records of several keys, key by key, of requests that began in [start, end), Unix seconds."""
-    for key_id in key_ids:
-        async for record in store.usage(key_id, start, end):
-            yield record
+async def totals_of(store: UsageStore, key_ids: Iterable[str], first: int, last: int) -> Sequence[DailyTotal]:
+    """The daily totals of several keys, on the days from `first` to `last`."""
+    return [total for key_id in key_ids for total in await store.totals(key_id, first, last)]
 
 
-def days(first: str | None, last: str | None, now: float) -> tuple[float, float]:
-    """The first second of day `first`, and of the day after `last`; the last KEPT_DAYS days by default.
+def days(first: str | None, last: str | None, now: float) -> tuple[int, int]:
+    """The days `first` and `last`, counted in Unix time; by default the last KEPT_DAYS days.
 
     Raises BadRequestError, naming the parameter `from` or `to`.
     """
-    today = datetime.fromtimestamp(now, UTC).date()
-    begin = _day("from", first, today - timedelta(days=KEPT_DAYS))
-    end = _day("to", last, today)
+    today = day_of(now)
+    begin, end = _day("from", first, today - KEPT_DAYS), _day("to", last, today)
     if end < begin:
         raise BadRequestError("'to' is before 'from'.", param="to", code="invalid_value")
-    return _start_of(begin), _start_of(end) + DAY
+    return begin, end
 
 
-def _day(name: str, given: str | None, otherwise: date) -> date:
+def _day(name: str, given: str | None, otherwise: int) -> int:
     try:
-        return date.fromisoformat(given) if given else otherwise
+        return date.fromisoformat(given).toordinal() - _EPOCH if given else otherwise
     except ValueError:
         message = f"Invalid value for '{name}': a day is written as 2026-11-21."
         raise BadRequestError(message, param=name, code="invalid_value") from None
 
 
-def _start_of(day: date) -> float:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
-
-
 def groups_of(text: str) -> Sequence[Group]:
     """What to group by: names from Group, with commas. Raises BadRequestError."""
-    groups = [name.strip() for name in text.split(",")]
-    if not set(groups) <= set(get_args(Group)):
-        message = f"Invalid value for 'group_by': it is made of {', '.join(get_args(Group))}."
+    groups = [name.strip() for name in text[:200].split(",")]
+    if not set(groups) <= set(get_args(Group)) or len(set(groups)) < len(groups):
+        message = f"Invalid value for 'group_by': it is made of {', '.join(get_args(Group))}, each once."
         raise BadRequestError(message, param="group_by", code="invalid_value")
     return cast("list[Group]", groups)
 
@@ -206,17 +200,17 @@ async def _standing(house: House, account: Account, now: float) -> Balance:
     return balance
 
 
-def _key(record: KeyRecord, balance: Balance, kept: Sequence[UsageRecord], now: float) -> dict[str, Any]:
-    of, until = record.limits, balance.budget_until
-    today = datetime.fromtimestamp(now, UTC).date()
-    monday, first = today - timedelta(days=today.weekday()), today.replace(day=1)
+def _key(record: KeyRecord, balance: Balance, kept: Sequence[DailyTotal], now: float) -> dict[str, Any]:
+    of, until, today = record.limits, balance.budget_until, day_of(now)
+    date_now = date.fromordinal(_EPOCH + today)
+    monday, first = today - date_now.weekday(), today - date_now.day + 1
     return {
         "label": record.name,
         "key_id": record.key_id,
         "usage": _cost_since(kept, 0),
-        "usage_daily": _cost_since(kept, _start_of(today)),
-        "usage_weekly": _cost_since(kept, _start_of(monday)),
-        "usage_monthly": _cost_since(kept, _start_of(first)),
+        "usage_daily": _cost_since(kept, today),
+        "usage_weekly": _cost_since(kept, monday),
+        "usage_monthly": _cost_since(kept, first),
         "limit": None if of.budget is None else float(of.budget.usd),
         "limit_remaining": None if of.budget is None else balance.budget_left / 1_000_000,
         "limit_reset": None if of.budget is None or until >= limits.NEVER else limits.iso(until),
@@ -241,8 +235,8 @@ def _row(limit: int | None, left: int, resets_at: str | None) -> dict[str, Any] 
     return {"limit": limit, "used": limit - left, "remaining": max(0, left), "resets_at": resets_at}
 
 
-def _cost_since(records: Sequence[UsageRecord], start: float) -> float:
-    return float(sum(item.cost.usd for item in records if item.cost.usd is not None and item.started_at >= start))
+def _cost_since(totals: Sequence[DailyTotal], day: int) -> float:
+    return float(sum(daily.total.cost_usd for daily in totals if daily.day >= day))
 
 
 def _generation(wanted: str, record: UsageRecord) -> dict[str, Any]:

@@ -8,13 +8,15 @@ from typing import Any
 
 from gateway.keys import KeyRecord
 from gateway.limits import Budget, Limits
-from gateway.metering import Cost, UsageRecord
+from gateway.metering import MICRO_DOLLAR, Cost, UsageRecord
 from gateway.types import Usage
+from gateway.usage import DailyTotal, Total
 
 Plain = str | int | float | bool | Decimal | None
 Row = Mapping[str, Any]
 
 COUNTS = tuple(Usage().counts())
+TOTAL_COUNTS = tuple(f.name for f in fields(Total) if f.name != "cost_usd")
 KEY_FIELDS = tuple(f.name for f in fields(KeyRecord) if f.name not in ("limits", "models", "metadata"))
 
 
@@ -113,6 +115,13 @@ def usage_of(row: Row) -> UsageRecord:
         cost=cost,
         estimated=bool(row.get("estimated")),
     )
+
+
+def total_of(row: Row) -> DailyTotal:
+    """The daily total of a row, with its cost in micro-dollars."""
+    cost = Decimal(int(row["micro_usd"])) * MICRO_DOLLAR
+    total = Total(**{name: int(row[name]) for name in TOTAL_COUNTS}, cost_usd=cost)
+    return DailyTotal(row["key_id"], int(row["day"]), row["model"], total)
 
 
 def _int(value: Any) -> int | None:

@@ -21,12 +21,14 @@ from gateway.admission import Account, Hold
 from gateway.errors import ConfigurationError
 from gateway.keys import AuditEntry, Change, KeyRecord
 from gateway.metering import UsageRecord
+from gateway.usage import DailyTotal
 from stores.blocking import BlockingCalls
 from stores.items import read_usage, usage_place
 from stores.ranges import is_kept, request_ids
 from stores.table import ContentionError, Table
 from stores.table_keys import TableKeys
 from stores.table_ledger import TableLedger
+from stores.table_usage import TableUsage
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -96,6 +98,7 @@ class DynamoDBStore:
         self._table = Table(self._client, table)
         self._keys = TableKeys(self._table, now)
         self._ledger = TableLedger(self._table)
+        self._usage = TableUsage(self._table, now)
         place = f"{table} in the region {self._client.meta.region_name}"
         failures = (ClientError, BotoCoreError, ContentionError)
         self._calls = BlockingCalls("dynamodb", CONCURRENT_CALLS, failures, lambda cause: advice(cause, place))
@@ -153,6 +156,10 @@ class DynamoDBStore:
             for record in some:
                 if start <= record.started_at < end and is_kept(record, self._now()):
                     yield record
+
+    async def totals(self, key_id: str, first: int, last: int) -> Sequence[DailyTotal]:
+        """See `UsageStore.totals`."""
+        return await self._calls.run(self._usage.totals, key_id, first, last)
 
     async def usage_of(self, key_id: str, request_id: str) -> UsageRecord | None:
         """See `UsageStore.usage_of`."""

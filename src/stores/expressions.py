@@ -36,7 +36,7 @@ class Update:
         self._changes.setdefault("REMOVE", []).extend(paths)
 
     def add(self, change: str) -> None:
-        """`#set :elements`."""
+        """`#set :elements`, or `#number :more`."""
         self._changes.setdefault("ADD", []).append(change)
 
     def names(self, names: Mapping[str, str]) -> None:
@@ -60,11 +60,13 @@ class Update:
         change = " ".join(f"{verb} {', '.join(changes)}" for verb, changes in self._changes.items() if changes)
         condition = " AND ".join(self._conditions)
         words: set[str] = set(re.findall(r"#\w+", f"{change} {condition}"))
-        return {
+        action: UpdateTypeDef = {
             "TableName": self._table,
             "Key": self._place,
-            "ConditionExpression": condition,
             "UpdateExpression": change,
             "ExpressionAttributeNames": {word: self._names.get(word, word[1:]) for word in words},
             "ExpressionAttributeValues": self._values,
         }
+        if condition:
+            action["ConditionExpression"] = condition
+        return action

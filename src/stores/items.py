@@ -10,10 +10,11 @@ from gateway import limits
 from gateway.admission import Account
 from gateway.keys import AuditEntry, KeyRecord
 from gateway.limits import NEVER, UNLIMITED, Balance, Lease
-from gateway.metering import UsageRecord
+from gateway.metering import MICRO_DOLLAR, UsageRecord
+from gateway.usage import DailyTotal, Total
 from stores import columns
 from stores.books import Books, share
-from stores.columns import Plain
+from stores.columns import TOTAL_COUNTS, Plain
 from stores.ranges import DELETED_KEPT, USAGE_KEPT
 
 if TYPE_CHECKING:
@@ -76,7 +77,34 @@ def key_id_at(place: Answer) -> str:
 
 def usage_place(key_id: str, request_id: str) -> Item:
     """The primary key of a usage record: beside its key's others, in the order of request ids."""
-    return {"pk": {"S": f"USE#{key_id}"}, "sk": {"S": f"REQ#{request_id}"}}
+    return {"pk": {"S": usage_partition(key_id)}, "sk": {"S": f"REQ#{request_id}"}}
+
+
+def usage_partition(key_id: str) -> str:
+    """The partition of all that is kept of a key's usage."""
+    return f"USE#{key_id}"
+
+
+def daily_place(key_id: str, day: int, model: str = "") -> Item:
+    """The primary key of a daily total; without a model, of what comes before all totals of that day."""
+    return {"pk": {"S": usage_partition(key_id)}, "sk": {"S": f"DAY#{day:06d}#{model}"}}
+
+
+def folded_place(key_id: str) -> Item:
+    """The primary key of the mark of how far records were folded into daily totals."""
+    return {"pk": {"S": usage_partition(key_id)}, "sk": {"S": "FOLDED"}}
+
+
+def counts_of(total: Total) -> dict[str, int]:
+    """A total as the counts that its item has, money in micro-dollars."""
+    return {name: getattr(total, name) for name in TOTAL_COUNTS} | {"micro_usd": int(total.cost_usd / MICRO_DOLLAR)}
+
+
+def read_daily(item: Answer) -> DailyTotal:
+    """The daily total that an item holds."""
+    row = {name: plain(value) for name, value in item.items()}
+    day = int(row["sk"].split("#")[1])
+    return columns.total_of({**row, "key_id": row["pk"].removeprefix("USE#"), "day": day})
 
 
 def key_item(record: KeyRecord, shard: int) -> Item:

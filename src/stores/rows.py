@@ -85,3 +85,13 @@ def read_audit(row: sqlite3.Row) -> AuditEntry:
     """The line of the audit that a row holds."""
     changed: Any = json.loads(row["changed"])
     return AuditEntry(row["at"], row["by"], row["action"], changed)
+
+
+TOTALS = """
+SELECT key_id, CAST(started_at / 86400 AS INTEGER) AS day, model, count(*) AS requests,
+    count(error_code) AS errors, coalesce(sum(input_tokens), 0) AS input_tokens,
+    coalesce(sum(output_tokens), 0) AS output_tokens, coalesce(sum(cached_tokens), 0) AS cached_tokens,
+    coalesce(sum(cost_micro_usd), 0) AS micro_usd, count(*) - count(cost_micro_usd) AS unknown,
+    sum(estimated) AS estimated
+FROM usage WHERE key_id = :key_id AND started_at >= :first AND started_at < :end GROUP BY day, model
+"""
