@@ -9,11 +9,15 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from adapters import asking
+from adapters.fidelity import unsupported
 from gateway.errors import BadRequestError, GatewayError, UpstreamError
 from gateway.routing import Route
 from gateway.types import ChatRequest, Chunk, Completion, Message, UpstreamRequest, Usage
 
-_WORD = re.compile(r"\s*\S+")
+_PIECE = re.compile(r"\s+|\S+")
+_DROPPED = ("temperature", "top_p", "top_k", "reasoning_effort", "reasoning", "include_reasoning", "thinking")
+"""Of the fields that every family answers for by itself, those that tune what is not tuned here."""
 
 
 def fetches_url(url: str) -> bool:
@@ -22,17 +26,55 @@ def fetches_url(url: str) -> bool:
 
 
 def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:
-    """The whole answer, written down beforehand. Raises BadRequestError for more than one choice."""
-    if request.n is not None and request.n > 1:
-        raise BadRequestError("The echo provider gives one choice only.", param="n", code="unsupported_value")
+    """The whole answer, written down beforehand.
+
+    Raises BadRequestError for what would change the answer and is not done: it calls no tool, forms no JSON, knows no
+    probabilities and gives one choice.
+    """
+    dropped = _checked(request, route)
     said = next((_text(message) for message in reversed(request.messages) if message["role"] == "user"), "")
-    words = _WORD.findall(said)
+    words = _words(_until(said, request.stop))
     kept = words[: request.output_limit]
     lines: list[Any] = [*kept]
     heard = sum(len(_text(message).split()) for message in request.messages)
     lines.append({"finish_reason": "stop" if kept == words else "length", "usage": [heard, len(kept)]})
     body = "".join(json.dumps(line) + "\n" for line in lines)
-    return UpstreamRequest("echo://local/", body.encode("ascii"), {"content-type": "application/jsonl"})
+    headers = {"content-type": "application/jsonl"}
+    return UpstreamRequest("echo://local/", body.encode("ascii"), headers, dropped=dropped)
+
+
+def _checked(request: ChatRequest, route: Route) -> tuple[str, ...]:
+    """What of the request is dropped."""
+    if request.n is not None and request.n > 1:
+        raise BadRequestError("The echo provider gives one choice only.", param="n", code="unsupported_value")
+    ask = asking.read(request, route, frozenset())
+    if request.tool_choice not in (None, "auto", "none"):
+        raise unsupported("tool_choice")
+    if (request.response_format or {}).get("type", "text") != "text":
+        raise unsupported("response_format")
+    for name in _DROPPED:
+        if not asking.asks_nothing(name, ask.given.get(name)):
+            ask.losses.drop(name)
+    return ask.losses.told
+
+
+def _until(said: str, stop: str | list[str] | None) -> str:
+    """The text up to the first stop sequence in it."""
+    sequences = [stop] if isinstance(stop, str) else stop or []
+    places = [place for sequence in sequences if sequence and (place := said.find(sequence)) >= 0]
+    return said[: min(places)] if places else said
+
+
+def _words(said: str) -> list[str]:
+    """The words, each with the white space before it."""
+    words, space = list[str](), ""
+    for piece in _PIECE.findall(said):
+        if piece.isspace():
+            space = piece
+        else:
+            words.append(space + piece)
+            space = ""
+    return words
 
 
 def parse_response(body: bytes, request: ChatRequest, route: Route) -> Completion:

@@ -10,6 +10,7 @@ from gateway.budget import Reservation, reserve
 from gateway.catalog import Catalog, Model
 from gateway.errors import GatewayError, InsufficientQuotaError, UpstreamError
 from gateway.exchange import Exchange, Trace
+from gateway.functions import wants_functions, with_tools
 from gateway.images import inlined
 from gateway.keys import ApiKey, RecentKeys
 from gateway.ports import Adapter, Clock, Images, KeyStore, Ledger, StreamParser, Upstream, UpstreamAnswer
@@ -126,7 +127,9 @@ class Gateway:
         """Answer one request. Raises GatewayError, with nothing left open, where no answer begins."""
         async with self.told_to_key_holders(api_key, trace):
             routes = find_routes(self.catalog, request.model, self._edges.upstream.is_open, self._stand_in)
+            functions, request = wants_functions(request), with_tools(request)
         exchange = await self._admit(api_key, request, trace, routes[0])
+        exchange.wants_functions = functions
         try:
             return await self._call(exchange)
         except BaseException as error:
@@ -190,7 +193,7 @@ class Gateway:
         now = clock.monotonic()
         exchange.saw(completion, now)
         exchange.completed(now)
-        return Answer(exchange.envelope.completion(completion), exchange, self._edges)
+        return Answer(exchange.told(exchange.envelope.completion(completion)), exchange, self._edges)
 
     async def _stream(
         self, request: ChatRequest, exchange: Exchange, parser: StreamParser, answer: UpstreamAnswer
@@ -248,7 +251,8 @@ class _Chunks:
         for chunk in chunks:
             is_end = any(choice.get("finish_reason") for choice in chunk.choices)
             if chunk.choices:
-                (self.last if is_end else bodies).append(self._exchange.envelope.chunk(chunk, self._with_usage))
+                body = self._exchange.told(self._exchange.envelope.chunk(chunk, self._with_usage))
+                (self.last if is_end else bodies).append(body)
         return bodies
 
     async def _paid_for(self, batch: list[Chunk], failure: GatewayError | None) -> _Batch:

@@ -6,6 +6,7 @@ from gateway.admission import Account, Hold
 from gateway.answers import Envelope
 from gateway.budget import Allowance, Reservation, limit_field, within
 from gateway.errors import ClientClosedError, GatewayError
+from gateway.functions import with_functions
 from gateway.metering import NOTHING, UsageRecord, cost_of, length_of, tokens_in
 from gateway.ports import Clock, Ledger, UpstreamAnswer
 from gateway.routing import Route
@@ -54,6 +55,8 @@ class Exchange:
         """Whether the provider answered with an error status: then it has done nothing, and will bill nothing."""
         self.answer: UpstreamAnswer | None = None
         self.dropped: tuple[str, ...] = ()
+        self.wants_functions = False
+        """Whether the client knows functions, and no tools."""
         self._finish_reason: str | None = None
         self._error: GatewayError | None = None
         self._complete = False
@@ -100,6 +103,10 @@ class Exchange:
         self.hold = replace(self.hold, micro_usd=micro_usd, least_micro_usd=None, at_most_half=False)
         if self.allowance is not None:
             self.allowance.hold(micro_usd)
+
+    def told(self, body: Json) -> Json:
+        """What goes to the client, in the terms it has asked in."""
+        return with_functions(body) if self.wants_functions else body
 
     def completed(self, at: float) -> None:
         """The answer is whole."""

@@ -109,3 +109,49 @@ def test_lone_surrogates_and_line_ends_survive() -> None:
 
 def test_error_of_the_way_out_is_a_bad_gateway() -> None:
     assert echo.parse_error(500, {}, b"").status == 502
+
+
+@pytest.mark.parametrize(
+    ("param", "value"),
+    [
+        ("tool_choice", "required"),
+        ("tool_choice", {"type": "function", "function": {"name": "f"}}),
+        ("response_format", {"type": "json_object"}),
+        ("response_format", {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}),
+        ("logprobs", True),
+        ("top_logprobs", 2),
+        ("audio", {"voice": "x"}),
+        ("web_search_options", {"a": 1}),
+    ],
+)
+def test_what_would_change_the_answer_is_refused(param: str, value: Any) -> None:
+    tools = [{"type": "function", "function": {"name": "f"}}] if param == "tool_choice" else None
+    with pytest.raises(BadRequestError) as refused:
+        echo.build_request(ask(tools=tools, **{param: value}), ROUTE)
+    assert (refused.value.param, refused.value.code) == (param, "unsupported_parameter")
+
+
+def test_tools_that_may_be_left_alone_are() -> None:
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    for more in ({}, {"tool_choice": "auto"}, {"tool_choice": "none"}):
+        assert echo.build_request(ask(tools=tools, **more), ROUTE).dropped == ()
+
+
+@pytest.mark.parametrize(
+    "given", [{"seed": 1}, {"temperature": 0.5}, {"reasoning_effort": "high"}, {"metadata": {"a": "b"}}]
+)
+def test_what_tunes_is_dropped_and_told_or_refused_where_it_is_required(given: dict[str, Any]) -> None:
+    assert echo.build_request(ask(**given), ROUTE).dropped == tuple(given)
+    with pytest.raises(BadRequestError):
+        echo.build_request(ask(**given, provider={"require_parameters": True}), ROUTE)
+
+
+@pytest.mark.parametrize(("stop", "said"), [("Four", "How many?"), (["x", "many"], "How"), ("no", "How many? Four.")])
+def test_it_ends_before_a_stop_sequence(stop: Any, said: str) -> None:
+    assert whole(ask(stop=stop))[0] == said
+
+
+@pytest.mark.parametrize("said", [" " * 200_000, "\n" * 200_000 + "x", "x " * 100_000, "x" * 200_000])
+def test_a_long_text_is_split_in_time_that_grows_with_its_length(said: str) -> None:
+    """The slow way took a minute for a tenth of it."""
+    assert whole(ask(said))[0] == said.rstrip()

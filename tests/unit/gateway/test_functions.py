@@ -1,0 +1,105 @@
+"""OpenAI's deprecated functions, said as tools and answered as functions."""
+
+from typing import Any
+
+import pytest
+
+from gateway.errors import BadRequestError
+from gateway.functions import wants_functions, with_functions, with_tools
+from gateway.types import ChatRequest
+
+WEATHER: dict[str, Any] = {"name": "weather", "description": "d", "parameters": {"type": "object", "properties": {}}}
+USER = {"role": "user", "content": "x"}
+
+
+def ask(*messages: Any, **more: Any) -> ChatRequest:
+    return ChatRequest.model_validate({"model": "m", "messages": [USER, *messages], **more})
+
+
+def called(name: str, arguments: str = "{}") -> dict[str, Any]:
+    return {"role": "assistant", "content": None, "function_call": {"name": name, "arguments": arguments}}
+
+
+def test_a_request_without_functions_is_the_same_request() -> None:
+    request = ask(tools=[{"type": "function", "function": WEATHER}])
+    assert with_tools(request) is request
+    assert not wants_functions(request)
+
+
+@pytest.mark.parametrize(
+    ("choice", "tool_choice"),
+    [("auto", "auto"), ("none", "none"), ({"name": "weather"}, {"type": "function", "function": {"name": "weather"}})],
+)
+def test_functions_become_tools(choice: Any, tool_choice: Any) -> None:
+    request = ask(functions=[WEATHER], function_call=choice)
+    assert wants_functions(request)
+    wire = with_tools(request).wire()
+    assert wire["tools"] == [{"type": "function", "function": WEATHER}]
+    assert (wire["tool_choice"], wire["parallel_tool_calls"]) == (tool_choice, False)
+    assert "functions" not in wire
+    assert "function_call" not in wire
+
+
+def test_calls_and_results_in_a_conversation_find_each_other() -> None:
+    conversation = [
+        called("weather", '{"at": 1}'),
+        {"role": "function", "name": "weather", "content": "rain"},
+        called("weather", '{"at": 2}'),
+        {"role": "function", "name": "weather", "content": "sun"},
+    ]
+    *_, first, rain, second, sun = with_tools(ask(*conversation)).wire()["messages"]
+    assert first["tool_calls"][0]["function"] == {"name": "weather", "arguments": '{"at": 1}'}
+    assert rain == {"role": "tool", "tool_call_id": first["tool_calls"][0]["id"], "content": "rain"}
+    assert sun == {"role": "tool", "tool_call_id": second["tool_calls"][0]["id"], "content": "sun"}
+    assert first["tool_calls"][0]["id"] != second["tool_calls"][0]["id"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "param"),
+    [
+        (ask(functions="weather"), "functions"),
+        (ask(functions=[{}]), "functions[0].name"),
+        (ask(functions=[WEATHER], tools=[{"type": "function", "function": WEATHER}]), "functions"),
+        (ask(functions=[WEATHER], function_call="required"), "function_call"),
+        (ask(functions=[WEATHER], function_call={}), "function_call"),
+        (ask({"role": "function", "name": "weather", "content": "x"}), "messages[1].name"),
+        (ask({"role": "assistant", "function_call": "x"}), "messages[1].function_call"),
+    ],
+)
+def test_what_is_no_function_is_refused_by_name(request_: ChatRequest, param: str) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        with_tools(request_)
+    assert (refused.value.param, refused.value.code) == (param, "invalid_value")
+
+
+def test_a_called_tool_is_answered_as_a_function() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    body = with_functions({"id": "x", "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]})
+    (choice,) = body["choices"]
+    assert choice["finish_reason"] == "function_call"
+    assert choice["message"] == {
+        "role": "assistant",
+        "content": None,
+        "function_call": {"name": "weather", "arguments": "{}"},
+    }
+
+
+def test_a_streamed_call_is_answered_as_a_function_piece_by_piece() -> None:
+    pieces = [
+        {"index": 0, "id": "c", "type": "function", "function": {"name": "weather", "arguments": ""}},
+        {"index": 0, "function": {"arguments": "{}"}},
+    ]
+    told = [
+        with_functions({"choices": [{"index": 0, "delta": {"tool_calls": [piece]}, "finish_reason": None}]})
+        for piece in pieces
+    ]
+    assert [body["choices"][0]["delta"] for body in told] == [
+        {"function_call": {"name": "weather", "arguments": ""}},
+        {"function_call": {"arguments": "{}"}},
+    ]
+
+
+def test_an_answer_in_words_stays_as_it_is() -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}
+    assert with_functions({"choices": [choice]}) == {"choices": [choice]}
