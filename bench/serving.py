@@ -48,7 +48,7 @@ async def _measure_door(kind: str, door: Door) -> list[Row]:
         Row(f"{kind} door: buffered request, ms CPU", whole),
         Row(f"{kind} door: stream of {TOKENS} chunks, ms CPU", stream),
         Row(f"{kind} door: provider's first token to client's, ms", delays, 1),
-        Row(f"{kind} door: peak memory, MB", [_peak_megabytes(door)], 0),
+        Row(f"{kind} door: peak memory, MB", [door.peak_megabytes()], 0),
     ]
 
 
@@ -60,9 +60,9 @@ async def _ask(client: httpx.AsyncClient, model: str, times: int) -> None:
 
 
 async def _cpu_ms(door: Door, client: httpx.AsyncClient, model: str, times: int) -> float:
-    before = _cpu_seconds(_serving(door))
+    before = _cpu_seconds(door.processes())
     await _ask(client, model, times)
-    return (_cpu_seconds(_serving(door)) - before) / times * 1000
+    return (_cpu_seconds(door.processes()) - before) / times * 1000
 
 
 async def _first_token_delays(client: httpx.AsyncClient) -> list[float]:
@@ -79,26 +79,12 @@ async def _first_token_delays(client: httpx.AsyncClient) -> list[float]:
     return delays
 
 
-def _serving(door: Door) -> list[int]:
-    """The processes that run the app: the server itself, or the function's processes below the local function URL."""
-    children = Path(f"/proc/{door.pid}/task/{door.pid}/children").read_text().split()
-    return [int(child) for child in children] or [door.pid]
-
-
 def _cpu_seconds(processes: Iterable[int]) -> float:
     total = 0
     for process in processes:
         user, system = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
         total += int(user) + int(system)
     return total / 100
-
-
-def _peak_megabytes(door: Door) -> float:
-    peaks: list[int] = []
-    for process in _serving(door):
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-        peaks.append(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")))
-    return max(peaks) / 1000
 
 
 def _catalog(url: str) -> str:

@@ -52,12 +52,16 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     place = f"({request.method} {request.url.path[:200]})"
     if error.status_code != 405:
-        known = ", ".join(sorted({route.path for route in request.app.routes if isinstance(route, Route)}))
-        text = f"Invalid URL {place}. A client's base URL ends in /v1; the endpoints are {known}."
+        text = f"Invalid URL {place}. A client's base URL ends in /v1; the endpoints are {_endpoints()}."
         return await on_gateway_error(request, NotFoundError(text, code="unknown_url"))
     response = await on_gateway_error(request, MethodNotAllowedError(f"Method not allowed {place}."))
     response.headers.update(error.headers or {})
     return response
+
+
+def _endpoints() -> str:
+    routes = [route for router in (v1.router, reading.router) for route in router.routes]
+    return ", ".join(route.path for route in routes if isinstance(route, Route))
 
 
 class Threshold:

@@ -32,6 +32,19 @@ class Door:
         command = [str(TOLLGATE), "keys", "create", "--name", "test", "--db", str(self.db), *flags]
         return subprocess.run(command, env=_clean(), capture_output=True, text=True, check=True).stdout.strip()
 
+    def processes(self) -> list[int]:
+        """The processes that run the app: the server itself, or the function's below the local function URL."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [int(child) for child in children] or [self.pid]
+
+    def peak_megabytes(self) -> float:
+        """The most memory that any of its processes has had."""
+        peaks: list[int] = []
+        for process in self.processes():
+            lines = Path(f"/proc/{process}/status").read_text().splitlines()
+            peaks.append(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")))
+        return max(peaks) / 1000
+
     def open_holds(self) -> int:
         """How many requests are admitted and not settled."""
         return len(records_in(self.db)[1])
