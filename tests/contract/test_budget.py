@@ -1,14 +1,20 @@
 """A budget as a cap, in both stores: what a request gets of one that is short, and what it takes more as it grows."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 
 from contract.bench import balance
 from contract.examples import BY, KEY_ID, NOW, budget, hold, key, request_id, usage
-from gateway.admission import RefusedError
+from gateway.admission import RefusedError, error_of
 from gateway.errors import AuthenticationError
+from gateway.limits import MAX_OPEN
 from gateway.ports import Store
+from stores import items
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 DOLLAR = {"budget": budget("1", "day")}
 
@@ -126,3 +132,34 @@ async def test_a_further_model_must_be_one_the_key_may_use(store: Store) -> None
     with pytest.raises(RefusedError, match="model"):
         await store.admit(hold("b", other_models=("vendor/dear",)))
     await store.admit(hold("c", other_models=("fast",)))
+
+
+async def test_a_key_without_limits_holds_a_thousand_open_and_no_more(sqlite: Store) -> None:
+    await sqlite.create(key(), BY)
+    for number in range(MAX_OPEN):
+        await sqlite.admit(hold(str(number)))
+    await is_refused_for_want_of_shards(sqlite)
+
+
+async def test_an_item_with_a_thousand_open_takes_no_more(
+    dynamodb_store: Store, client: "DynamoDBClient", table: str
+) -> None:
+    await dynamodb_store.create(key(), BY)
+    held = {str(number): items.lease(hold().lease) for number in range(MAX_OPEN)}
+    client.update_item(
+        TableName=table,
+        Key=items.key_place(KEY_ID),
+        UpdateExpression="SET leases = :leases",
+        ExpressionAttributeValues={":leases": {"M": held}},
+    )
+    await is_refused_for_want_of_shards(dynamodb_store)
+    await dynamodb_store.settle(usage("7"), hold("7"))
+    await dynamodb_store.admit(hold("next"))
+
+
+async def is_refused_for_want_of_shards(store: Store) -> None:
+    with pytest.raises(RefusedError, match="open") as refused:
+        await store.admit(hold("one too many"))
+    error = error_of(refused.value, hold())
+    assert (error.status, error.code) == (429, "concurrency")
+    assert "--shards" in error.message
