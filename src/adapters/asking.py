@@ -10,8 +10,8 @@ from typing import Any, get_args
 
 from adapters.fidelity import Losses, unsupported
 from adapters.shapes import child, count
-from gateway.catalog import Capabilities, Effort
 from gateway.errors import BadRequestError
+from gateway.quirks import Capabilities, Effort
 from gateway.routing import Route
 from gateway.types import ChatRequest, Json
 

@@ -6,7 +6,7 @@ from adapters.fidelity import unsupported
 from adapters.shapes import child
 from adapters.strict_schema import is_open
 from adapters.tools import called_names
-from gateway.catalog import Capabilities
+from gateway.quirks import Capabilities
 from gateway.types import ChatRequest, Json
 
 FormatPlan = Literal["text", "native", "tool", "words"]

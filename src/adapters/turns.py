@@ -13,7 +13,7 @@ from adapters.fidelity import Losses, unsupported
 from adapters.naming import spell
 from adapters.shapes import child, children, text
 from adapters.tools import arguments, unanswered, uncalled
-from gateway.catalog import Capabilities
+from gateway.quirks import Capabilities
 from gateway.types import Json, Message
 
 OPENING = "Begin."

@@ -7,11 +7,10 @@ answer and takes more as it grows; an answer that cannot be watched as it grows 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import cast
 
-from gateway.catalog import Prices
-from gateway.metering import cost_of, expected_usage, prompt_bytes
+from gateway.metering import ORDINARY_TERMS, Terms, cost_of, expected_usage, prompt_bytes, terms_of
+from gateway.prices import Prices
 from gateway.routing import Route
 from gateway.types import ChatRequest, Json, Usage
 
@@ -41,13 +40,14 @@ class Reservation:
 def reserve(request: ChatRequest, route: Route) -> Reservation:
     """What this request reserves, on this route."""
     usual, asked = expected_usage(request, route.model), request.output_limit
-    least = cost_of(usual, route.prices)
+    terms = terms_of(request)
+    least = cost_of(usual, route.prices, terms)
     most = route.model.capabilities.max_output_tokens or route.model.context_length
     longest = None if asked is None and _is_watched(request, route) else min(asked or most, most)
     wanted = least.micro_usd
     if longest is not None:
         whole = replace(usual, output_tokens=longest * (request.n or 1))
-        wanted = max(wanted, _dearest(whole, route.prices))
+        wanted = max(wanted, _dearest(whole, route.prices, terms))
     enough = wanted if requires_parameters(request) else least.micro_usd
     return Reservation(usual, asked, longest, wanted, enough, asked is None, least.usd is not None)
 
@@ -68,7 +68,8 @@ def within(request: ChatRequest, route: Route, reservation: Reservation, held_mi
         return request
     overhead = MESSAGE_OVERHEAD * (1 + len(request.messages))
     longest_prompt = Usage(max(reservation.usual.input_tokens, prompt_bytes(request) + overhead))
-    pays_for = _tokens_for(longest_prompt, route.prices, held_micro_usd, _dearest)
+    terms = terms_of(request)
+    pays_for = _tokens_for(held_micro_usd, longest_prompt, lambda usage: _dearest(usage, route.prices, terms))
     limit = max(pays_for, reservation.usual.output_tokens) // choices
     return request if limit >= longest else request.model_copy(update={limit_field(request): limit})
 
@@ -87,56 +88,50 @@ def limit_field(request: ChatRequest) -> str:
 class Allowance:
     """How much of an answer is paid for by what is held, while it grows."""
 
-    def __init__(self, prices: Prices, prompt: Usage, held_micro_usd: int) -> None:
+    def __init__(self, prices: Prices, terms: Terms, prompt: Usage, held_micro_usd: int) -> None:
         self.tokens = 0
         self.held_micro_usd = held_micro_usd
         self._prices = prices
+        self._terms = terms
         self.read(prompt)
 
     def read(self, usage: Usage) -> None:
         """The prompt is known better now."""
         self._prompt = replace(usage, output_tokens=0, reasoning_tokens=0, output_audio_tokens=0, cost_usd=None)
-        self.tokens = _tokens_for(self._prompt, self._prices, self.held_micro_usd, _usual)
+        self.hold(self.held_micro_usd)
 
     def hold(self, micro_usd: int) -> None:
         """So much is held now."""
         self.held_micro_usd = micro_usd
-        self.tokens = _tokens_for(self._prompt, self._prices, micro_usd, _usual)
+        self.tokens = _tokens_for(micro_usd, self._prompt, self._cost)
 
     def lacking(self, tokens: int) -> int:
         """Micro-dollars that are not held for an answer of so many tokens."""
-        return _usual(replace(self._prompt, output_tokens=tokens), self._prices) - self.held_micro_usd
+        return self._cost(replace(self._prompt, output_tokens=tokens)) - self.held_micro_usd
+
+    def _cost(self, usage: Usage) -> int:
+        return cost_of(usage, self._prices, self._terms).micro_usd
 
 
-def _tokens_for(prompt: Usage, prices: Prices, micro_usd: int, cost: Callable[[Usage, Prices | None], int]) -> int:
+def _tokens_for(micro_usd: int, prompt: Usage, cost: Callable[[Usage], int]) -> int:
     """How many tokens of an answer to this prompt so much money pays for; 0 where it does not pay for the prompt."""
-    prompt_cost = cost(prompt, prices)
-    per_million = cost(replace(prompt, output_tokens=MILLION), prices) - prompt_cost
+    prompt_cost = cost(prompt)
+    per_million = cost(replace(prompt, output_tokens=MILLION)) - prompt_cost
     return max(0, micro_usd - prompt_cost) * MILLION // per_million if per_million > 0 else _ENDLESS
 
 
-def _usual(usage: Usage, prices: Prices | None) -> int:
-    return cost_of(usage, prices).micro_usd
-
-
-def _dearest(usage: Usage, prices: Prices | None) -> int:
-    """The most that so many tokens can cost, of whatever kind they are."""
+def _dearest(usage: Usage, prices: Prices | None, terms: Terms) -> int:
+    """The most that so many tokens can cost, of whatever kind they are, in the ordinary tier or the one asked for."""
     if prices is None:
         return 0
-    return max(_usual(kind, prices) for kind in _kinds(usage, prices))
+    kinds = list(_kinds(usage, prices))
+    return max(cost_of(kind, prices, tier).micro_usd for kind in kinds for tier in {terms, ORDINARY_TERMS})
 
 
 def _kinds(usage: Usage, prices: Prices) -> Iterator[Usage]:
     """The usage as it may be counted: all of the prompt or of the answer of one kind that has a price of its own."""
-    dear_input = _is_dearer(prices.cache_write_usd_per_mtok, prices.input_usd_per_mtok)
-    dear_output = _is_dearer(prices.reasoning_usd_per_mtok, prices.output_usd_per_mtok)
     yield usage
-    yield replace(
-        usage,
-        cache_write_tokens=usage.input_tokens if dear_input else 0,
-        reasoning_tokens=usage.output_tokens if dear_output else 0,
-    )
-
-
-def _is_dearer(price: Decimal | None, than: Decimal) -> bool:
-    return price is not None and price > than
+    written, thought = usage.input_tokens, usage.output_tokens
+    yield replace(usage, cache_write_tokens=written, reasoning_tokens=thought)
+    if prices.cache_write_1h_usd_per_mtok is not None:
+        yield replace(usage, cache_write_tokens=written, cache_write_1h_tokens=written, reasoning_tokens=thought)

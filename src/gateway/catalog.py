@@ -12,10 +12,12 @@ from decimal import Decimal
 from typing import Annotated, Literal, TypeVar, cast
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gateway.errors import ConfigurationError
 from gateway.limits import MOST, MOST_USD, Budget, Limits, Period
+from gateway.prices import Prices
+from gateway.quirks import Capabilities, Quirks
 from gateway.types import Json
 
 Row = TypeVar("Row", bound=BaseModel)
@@ -25,41 +27,6 @@ _ROW = ConfigDict(extra="forbid", frozen=True)
 
 class CatalogError(ConfigurationError):
     """A catalog cannot be used; the message names file, row and reason."""
-
-
-Price = Annotated[Decimal, Field(ge=0, le=10_000_000)]
-
-
-class Quirks(BaseModel):
-    """How a provider's dialect of its family differs, as named columns."""
-
-    model_config = _ROW
-
-    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
-    """The only name under which this provider knows the output limit; none: as the client wrote it."""
-    stream_usage: StrictBool = True
-    """Whether it understands `stream_options.include_usage`; without it, usage comes unasked or not at all."""
-    unsupported: tuple[str, ...] = ()
-    """Request fields it refuses: those that change the answer are refused here, the others left out and told."""
-    fields: tuple[str, ...] = ()
-    """The only request fields it knows, for one that refuses all others; none: it takes any."""
-    renamed: Mapping[str, str] = {}
-    """Request fields that it knows under another name."""
-    router: StrictBool = False
-    """Whether it reads OpenRouter's fields for a router (`provider`, `models`, `reasoning` and others)."""
-    developer_role: StrictBool = False
-    """Whether it knows that role; to others it is `system`."""
-    cache_marks: tuple[str, ...] | None = None
-    """The marks it knows by which parts of a message are to be cached; none given: whatever the client sends."""
-    fetches_urls: StrictBool = True
-    """Whether it fetches images by URL."""
-    reasoning_fields: tuple[str, ...] | None = None
-    """The fields of an assistant's message in which it takes reasoning back; none given: whatever the client sends."""
-    thinking_switch: StrictBool = False
-    """Whether thinking is on unless `thinking` turns it off, and then must be given back with every call of a tool, and
-    lets none be forced."""
-    tool_id_length: Annotated[int, Field(gt=0)] | None = None
-    """It takes ids of tool calls of just so many letters and digits only."""
 
 
 class Provider(BaseModel):
@@ -97,22 +64,6 @@ class Provider(BaseModel):
         return self
 
 
-class Prices(BaseModel):
-    """USD per million tokens, with the page they were read from and the day they were read."""
-
-    model_config = _ROW
-
-    input_usd_per_mtok: Price
-    output_usd_per_mtok: Price
-    cached_usd_per_mtok: Price | None = None
-    cache_write_usd_per_mtok: Price | None = None
-    input_audio_usd_per_mtok: Price | None = None
-    output_audio_usd_per_mtok: Price | None = None
-    reasoning_usd_per_mtok: Price | None = None
-    source: str
-    date: datetime.date
-
-
 class Architecture(BaseModel):
     """What `GET /v1/models` says of a model's build."""
 
@@ -121,38 +72,6 @@ class Architecture(BaseModel):
     modality: str = "text"
     tokenizer: str = "unknown"
     instruct_type: str | None = None
-
-
-Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
-
-
-class Capabilities(BaseModel):
-    """What a model itself takes and refuses, whoever serves it. The defaults refuse nothing."""
-
-    model_config = _ROW
-
-    sampling: StrictBool = True
-    """Whether temperature, top_p and top_k may be set."""
-    prefill: StrictBool = True
-    """Whether a conversation may end with words put into the assistant's mouth."""
-    forced_tool: StrictBool = True
-    """Whether a tool can be forced on it."""
-    json_schema: StrictBool = True
-    """Whether it can be held to a JSON schema by the provider."""
-    vision: StrictBool = True
-    system_turns: StrictBool = False
-    """Whether it takes system messages in the middle of a conversation."""
-    thinking: Literal["none", "budget", "adaptive", "always"] = "none"
-    """Whether it thinks: within a number of tokens, as it sees fit, or so and never not."""
-    bound_thinking: StrictBool = False
-    """Whether it takes back its thinking only in the very conversation it came from."""
-    least_thinking: Annotated[int, Field(ge=0, strict=True)] = 0
-    """Tokens of thinking below which it cannot go, for one that thinks within a budget; 0: it can do without."""
-    efforts: tuple[Effort, ...] = ("low", "medium", "high")
-    """The efforts it knows, lowest first."""
-    max_output_tokens: Annotated[int, Field(gt=0, strict=True)] | None = None
-    unsupported: tuple[str, ...] = ()
-    """Request fields that this model refuses where others of its provider take them."""
 
 
 class RouteRow(BaseModel):

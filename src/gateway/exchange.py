@@ -7,7 +7,7 @@ from gateway.answers import Envelope
 from gateway.budget import Allowance, Reservation, limit_field, within
 from gateway.errors import ClientClosedError, GatewayError
 from gateway.functions import with_functions
-from gateway.metering import NOTHING, UsageRecord, cost_of, length_of, tokens_in
+from gateway.metering import NOTHING, Cost, UsageRecord, cost_of, length_of, service_tier, terms_of, tokens_in
 from gateway.ports import Clock, Ledger, UpstreamAnswer
 from gateway.routing import Route
 from gateway.types import ChatRequest, Chunk, Completion, Json, Usage
@@ -47,6 +47,7 @@ class Exchange:
         self.streamed = request.stream
         self.usage: Usage | None = None
         self._expected = expected
+        self._served_tier: str | None = None
         self._delivered = 0
         self._pieces = 0
         self.allowance: Allowance | None = None
@@ -75,6 +76,7 @@ class Exchange:
             self.usage = piece.usage
             if self.allowance is not None and piece.usage.input_tokens:
                 self.allowance.read(piece.usage)
+        self._served_tier = service_tier(piece.extra) or self._served_tier
         for choice in piece.choices:
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
         length = _said(piece)
@@ -88,7 +90,7 @@ class Exchange:
         if self.route.prices is None:
             return
         self.holds(held_micro_usd)
-        self.allowance = Allowance(self.route.prices, reservation.usual, held_micro_usd)
+        self.allowance = Allowance(self.route.prices, terms_of(self.request), reservation.usual, held_micro_usd)
         self.request = within(self.request, self.route, reservation, held_micro_usd)
         if self.request.output_limit != reservation.asked:
             self.dropped = (f"{limit_field(self.request)}={self.request.output_limit}",)
@@ -172,9 +174,16 @@ class Exchange:
             time_to_first_token_ms=self._since(self.trace.started, self._first_token_at),
             upstream_ms=self._since(self._sent_at, self._last_byte_at or now),
             usage=usage,
-            cost=NOTHING if usage is None else cost_of(usage, self.route.prices, estimated=estimated),
+            cost=NOTHING if usage is None else self._cost(usage, estimated),
             estimated=estimated,
         )
+
+    def _cost(self, usage: Usage, estimated: bool) -> Cost:
+        """By the service tier that answered; where the answer does not say, by the one that was asked for."""
+        terms = terms_of(self.request)
+        asked = None if "service_tier" in self.dropped else terms.tier
+        terms = replace(terms, tier=self._served_tier or asked)
+        return cost_of(usage, self.route.prices, terms, estimated=estimated)
 
     def _bill(self) -> tuple[Usage | None, bool]:
         """What the provider says was used; else what must have been, if it took the request up at all."""

@@ -1,12 +1,14 @@
 """From usage to money, what to hold for a request beforehand, and the record that every admitted request leaves."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Literal
+from typing import Any, Literal
 
-from gateway.catalog import Model, Prices
+from gateway.catalog import Model
+from gateway.prices import Prices, Rates, TierRates
 from gateway.types import ChatRequest, Usage
 
 MICRO_DOLLAR = Decimal("0.000001")
@@ -20,12 +22,14 @@ CostSource = Literal["provider", "catalog", "estimated", "unknown"]
 class Cost:
     """What an answer cost in USD, exact to the micro-dollar, and who says so; `usd` is None where nobody can.
 
-    `priced_on` is the day the catalog's price was read, where that price made the bill.
+    `priced_on` is the day the catalog's price was read, where that price made the bill. `note` says why a cost is only
+    estimated.
     """
 
     usd: Decimal | None
     source: CostSource
     priced_on: date | None = None
+    note: str | None = None
 
     @property
     def micro_usd(self) -> int:
@@ -33,15 +37,42 @@ class Cost:
         return 0 if self.usd is None else int(self.usd * 1_000_000)
 
 
-NOTHING = Cost(Decimal(0), "estimated")
+NOTHING = Cost(Decimal(0), "estimated", note="No provider took the request up.")
 """The bill of a request that no provider took up."""
 
+_ORDINARY = frozenset({"", "auto", "default", "standard", "unspecified", "on_demand"})
+"""How providers name the service tier that costs what the row itself says; `on_demand` is Groq's word."""
 
-def cost_of(usage: Usage | None, prices: Prices | None, *, estimated: bool = False) -> Cost:
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What sets the price of a request beside its tokens: the service tier, and whether it searches the web."""
+
+    tier: str | None = None
+    searches: bool = False
+
+
+ORDINARY_TERMS = Terms()
+
+
+def terms_of(request: ChatRequest) -> Terms:
+    """The terms that a client asks for."""
+    return Terms(service_tier(request.model_extra or {}), bool((request.model_extra or {}).get("web_search_options")))
+
+
+def service_tier(fields: Mapping[str, Any]) -> str | None:
+    """The `service_tier` among these fields of a request or an answer; None where none is told."""
+    tier = fields.get("service_tier")
+    return tier if isinstance(tier, str) and tier else None
+
+
+def cost_of(
+    usage: Usage | None, prices: Prices | None, terms: Terms = ORDINARY_TERMS, *, estimated: bool = False
+) -> Cost:
     """The bill of one answer: the provider's own figure where it gives one, else the catalog's prices.
 
-    Cached, cache-write and audio tokens are parts of the input, reasoning and audio tokens of the output; a part
-    without a price of its own costs what the whole costs. An unknown price is unknown, never zero.
+    Where the catalog has no price for what happened, the nearest price makes an estimate, and the cost's note says why.
+    An unknown price is unknown, never zero.
     """
     if usage is None:
         return Cost(None, "unknown")
@@ -49,21 +80,69 @@ def cost_of(usage: Usage | None, prices: Prices | None, *, estimated: bool = Fal
         return Cost(_round(usage.cost_usd), "provider")
     if prices is None:
         return Cost(None, "unknown")
-    source: CostSource = "estimated" if estimated else "catalog"
-    input_price, output_price = prices.input_usd_per_mtok, prices.output_usd_per_mtok
-    per_million = _parts(
+    rates, doubts = _rates(usage, prices, (terms.tier or "").lower())
+    if terms.searches:
+        doubts.append("Searches of the web are charged apart.")
+    if estimated:
+        doubts.append("The provider did not tell what was used.")
+    per_million = _input_cost(usage, rates, doubts) + _output_cost(usage, rates, doubts)
+    note = " ".join(doubts) or None
+    return Cost(_round(per_million / 1_000_000), "estimated" if doubts else "catalog", prices.date, note)
+
+
+def _rates(usage: Usage, prices: Prices, tier: str) -> tuple[Rates, list[str]]:
+    """What this tier costs for a prompt of this length, and what is not certain about it."""
+    doubts = [prices.caveat] if prices.caveat else []
+    rates: TierRates = prices
+    if tier not in _ORDINARY:
+        rates = prices.tiers.get(tier, prices)
+        if rates is prices:
+            doubts.append("No price is known for the service tier.")
+    long = rates.long_context or prices.long_context
+    if long is None or usage.input_tokens <= long.above_input_tokens:
+        return rates, doubts
+    if rates.long_context is None:
+        doubts.append("No price is known for so long a prompt in the service tier.")
+    return long, doubts
+
+
+def _input_cost(usage: Usage, rates: Rates, doubts: list[str]) -> Decimal:
+    """USD times a million. Tokens that are both cached and audio are charged once, as cached audio."""
+    overlap = usage.cached_tokens + usage.cache_write_tokens + usage.input_audio_tokens - usage.input_tokens
+    at_most = min(usage.cached_tokens, usage.input_audio_tokens)
+    cached_audio = min(at_most, max(usage.cached_audio_tokens, overlap))
+    if cached_audio > usage.cached_audio_tokens:
+        doubts.append("The provider did not tell how much of the cached input was audio.")
+    audio = usage.input_audio_tokens - cached_audio
+    for_an_hour = min(usage.cache_write_1h_tokens, usage.cache_write_tokens)
+    for tokens, price, kind in (
+        (audio, rates.input_audio_usd_per_mtok, "audio"),
+        (cached_audio, rates.cached_audio_usd_per_mtok, "cached audio"),
+        (for_an_hour, rates.cache_write_1h_usd_per_mtok, "a cache kept for an hour"),
+    ):
+        if tokens and price is None:
+            doubts.append(f"No price is known for {kind}.")
+    written, cached = rates.cache_write_usd_per_mtok, rates.cached_usd_per_mtok
+    return _parts(
         usage.input_tokens,
-        input_price,
-        (usage.cached_tokens, prices.cached_usd_per_mtok),
-        (usage.cache_write_tokens, prices.cache_write_usd_per_mtok),
-        (usage.input_audio_tokens, prices.input_audio_usd_per_mtok),
-    ) + _parts(
-        usage.output_tokens,
-        output_price,
-        (usage.reasoning_tokens, prices.reasoning_usd_per_mtok),
-        (usage.output_audio_tokens, prices.output_audio_usd_per_mtok),
+        rates.input_usd_per_mtok,
+        (usage.cached_tokens - cached_audio, cached),
+        (cached_audio, _first(rates.cached_audio_usd_per_mtok, cached)),
+        (usage.cache_write_tokens - for_an_hour, written),
+        (for_an_hour, _first(rates.cache_write_1h_usd_per_mtok, written)),
+        (audio, rates.input_audio_usd_per_mtok),
     )
-    return Cost(_round(per_million / 1_000_000), source, prices.date)
+
+
+def _output_cost(usage: Usage, rates: Rates, doubts: list[str]) -> Decimal:
+    if usage.output_audio_tokens and rates.output_audio_usd_per_mtok is None:
+        doubts.append("No price is known for spoken answers.")
+    return _parts(
+        usage.output_tokens,
+        rates.output_usd_per_mtok,
+        (usage.reasoning_tokens, rates.reasoning_usd_per_mtok),
+        (usage.output_audio_tokens, rates.output_audio_usd_per_mtok),
+    )
 
 
 def expected_usage(request: ChatRequest, model: Model) -> Usage:
@@ -122,6 +201,10 @@ def _parts(whole: int, price: Decimal, *parts: tuple[int, Decimal | None]) -> De
 
 def _round(usd: Decimal) -> Decimal:
     return usd.quantize(MICRO_DOLLAR, ROUND_HALF_EVEN)
+
+
+def _first(*prices: Decimal | None) -> Decimal | None:
+    return next((price for price in prices if price is not None), None)
 
 
 @dataclass(frozen=True, slots=True)

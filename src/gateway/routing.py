@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from gateway.catalog import Catalog, Model, Prices, Provider
+from gateway.catalog import Catalog, Model, Provider
 from gateway.errors import NotFoundError
+from gateway.prices import Prices
 from gateway.types import ChatRequest, Json
 
 

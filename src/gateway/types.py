@@ -88,7 +88,8 @@ class ChatRequest(BaseModel):
 class Usage:
     """Tokens of one answer. `input_tokens` includes cached and cache-write; `output_tokens` includes reasoning.
 
-    `cost_usd` is what the provider itself says the answer cost, where it says so.
+    `cache_write_1h_tokens` are those of `cache_write_tokens` that were written for an hour, `cached_audio_tokens` those
+    that are both cached and audio. `cost_usd` is what the provider itself says the answer cost, where it says so.
     """
 
     input_tokens: int = 0
@@ -100,6 +101,8 @@ class Usage:
     output_audio_tokens: int = 0
     accepted_prediction_tokens: int = 0
     rejected_prediction_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    cached_audio_tokens: int = 0
     cost_usd: Decimal | None = None
 
     def to_wire(self) -> Json:

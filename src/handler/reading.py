@@ -262,6 +262,7 @@ def _generation(wanted: str, record: UsageRecord) -> dict[str, Any]:
         "total_cost": cost,
         "usage": cost,
         "cost_source": record.cost.source,
+        "cost_note": record.cost.note,
         "priced_on": record.cost.priced_on and record.cost.priced_on.isoformat(),
         "estimated": record.estimated,
         "latency": first if first is not None else whole,

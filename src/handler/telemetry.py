@@ -106,5 +106,6 @@ def _fields(record: UsageRecord) -> dict[str, Any]:
         "cached_tokens": record.usage.cached_tokens if record.usage else None,
         "cost_usd": None if record.cost.usd is None else str(record.cost.usd),
         "cost_source": record.cost.source,
+        "cost_note": record.cost.note,
         "estimated": record.estimated,
     }

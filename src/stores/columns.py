@@ -84,18 +84,24 @@ def of_usage(record: UsageRecord) -> dict[str, Plain]:
         "cost_usd": record.cost.usd,
         "cost_source": record.cost.source,
         "priced_on": record.cost.priced_on and record.cost.priced_on.isoformat(),
+        "cost_note": record.cost.note,
         "estimated": record.estimated,
     }
     return row | (record.usage.counts() if record.usage else dict.fromkeys(COUNTS))
 
 
 def usage_of(row: Row) -> UsageRecord:
-    """The usage record of a row."""
+    """The usage record of a row. A count that an older version of Tollgate did not keep is 0."""
     usd, priced_on = row.get("cost_usd"), row.get("priced_on")
-    cost = Cost(None if usd is None else Decimal(usd), row["cost_source"], priced_on and date.fromisoformat(priced_on))
+    cost = Cost(
+        usd=None if usd is None else Decimal(usd),
+        source=row["cost_source"],
+        priced_on=priced_on and date.fromisoformat(priced_on),
+        note=row.get("cost_note"),
+    )
     usage = None
     if row.get("input_tokens") is not None:
-        counts = {name: int(row[name]) for name in COUNTS}
+        counts = {name: _int(row.get(name)) or 0 for name in COUNTS}
         usage = Usage(**counts, cost_usd=cost.usd if cost.source == "provider" else None)
     return UsageRecord(
         request_id=row["request_id"],

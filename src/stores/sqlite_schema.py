@@ -58,4 +58,10 @@ MIGRATIONS = (
     """
     ALTER TABLE usage ADD COLUMN priced_on TEXT;
     """,
+    # Counts with prices of their own, and why a cost is only estimated.
+    """
+    ALTER TABLE usage ADD COLUMN cache_write_1h_tokens INTEGER;
+    ALTER TABLE usage ADD COLUMN cached_audio_tokens INTEGER;
+    ALTER TABLE usage ADD COLUMN cost_note TEXT;
+    """,
 )

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from adapters import FAMILIES
-from gateway.catalog import Capabilities, Model, Provider, Quirks, RouteRow
+from gateway.catalog import Model, Provider, RouteRow
 from gateway.ports import Adapter, StreamParser
+from gateway.quirks import Capabilities, Quirks
 from gateway.routing import Route
 from gateway.sse import EventReader
 from gateway.types import ChatRequest, Chunk, Completion, Json

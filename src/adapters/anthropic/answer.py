@@ -45,7 +45,7 @@ _STATUSES = {
 }
 """The HTTP status of an error that comes under 200 (Anthropic's API reference, "Errors")."""
 
-_TIERS = {"standard": "default", "priority": "priority"}
+_TIERS = {"standard": "default", "priority": "priority", "batch": "batch"}
 
 
 def parse_response(body: bytes, request: ChatRequest, route: Route) -> Completion:
@@ -289,6 +289,7 @@ def _usage(usage: Json) -> Usage | None:
         output_tokens=count(usage, "output_tokens"),
         cached_tokens=cached,
         cache_write_tokens=written,
+        cache_write_1h_tokens=min(count(child(usage, "cache_creation"), "ephemeral_1h_input_tokens"), written),
         reasoning_tokens=count(child(usage, "output_tokens_details"), "thinking_tokens"),
     )
 

@@ -146,11 +146,15 @@ def read_usage(usage: Json) -> Usage | None:
     if not any(isinstance(usage.get(name), int) for name in ("inputTokens", "outputTokens")):
         return None
     cached, written = count(usage, "cacheReadInputTokens"), count(usage, "cacheWriteInputTokens")
+    for_an_hour = [
+        count(detail, "inputTokens") for detail in children(usage, "cacheDetails") if detail.get("ttl") == "1h"
+    ]
     return Usage(
         input_tokens=count(usage, "inputTokens") + cached + written,
         output_tokens=count(usage, "outputTokens"),
         cached_tokens=cached,
         cache_write_tokens=written,
+        cache_write_1h_tokens=min(sum(for_an_hour), written),
     )
 
 

@@ -35,6 +35,7 @@ _FAILURES = frozenset({
 
 _TOLD_LAST = ("finishReason", "finishMessage", "citationMetadata", "groundingMetadata")
 _RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
+_SERVED_TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
 _NO_CHANCE = -9999.0
 """What OpenAI gives as the log probability of a token too unlikely for a number."""
 
@@ -48,7 +49,7 @@ def parse_response(body: bytes, request: ChatRequest, route: Route) -> Completio
         raise UpstreamError("The provider's answer has no candidates.")
     names = tool_names(request)
     choices = [_Choice(index, names).whole(candidate, answer) for index, candidate in enumerate(candidates)]
-    return Completion(choices, _usage(answer))
+    return Completion(choices, _usage(answer), _extra(answer))
 
 
 def parse_error(status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
@@ -90,7 +91,7 @@ class GeminiStream(EventStream):
                 steps.append(step)
         usage = _usage(event)
         if steps or usage is not None:
-            yield Chunk(steps, usage)
+            yield Chunk(steps, usage, _extra(event))
 
     def close(self) -> Iterator[Chunk]:
         """See StreamParser."""
@@ -281,7 +282,14 @@ def _usage(answer: Json) -> Usage | None:
         input_audio_tokens=_audio(usage, "promptTokensDetails"),
         reasoning_tokens=thoughts,
         output_audio_tokens=_audio(usage, "candidatesTokensDetails"),
+        cached_audio_tokens=_audio(usage, "cacheTokensDetails"),
     )
+
+
+def _extra(answer: Json) -> Json:
+    """The service tier that answered, in OpenAI's words."""
+    tier = (text(child(answer, "usageMetadata"), "serviceTier") or "").lower()
+    return {"service_tier": _SERVED_TIERS[tier]} if tier in _SERVED_TIERS else {}
 
 
 def _audio(usage: Json, name: str) -> int:

@@ -12,8 +12,8 @@ from adapters.fidelity import Losses, unsupported
 from adapters.naming import spell
 from adapters.shapes import child, children, parse_object, text
 from adapters.turns import Turns
-from gateway.catalog import Capabilities
 from gateway.errors import BadRequestError, UpstreamError
+from gateway.quirks import Capabilities
 from gateway.types import Json
 
 THINKING_FORMAT = "google-gemini-v1"

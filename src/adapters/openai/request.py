@@ -14,7 +14,7 @@ from adapters.fidelity import Losses, unsupported
 from adapters.formats import JSON_TOOL, format_plan
 from adapters.naming import spell
 from adapters.shapes import child, children, encode, refuses_depth, text
-from gateway.catalog import Capabilities, Quirks
+from gateway.quirks import Capabilities, Quirks
 from gateway.routing import Route
 from gateway.types import ChatRequest, Json, UpstreamRequest
 

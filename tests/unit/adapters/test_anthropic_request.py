@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters import FAMILIES, anthropic
-from gateway.catalog import Capabilities, Model, Provider, RouteRow, load
+from gateway.catalog import Model, Provider, RouteRow, load
 from gateway.errors import BadRequestError
+from gateway.quirks import Capabilities
 from gateway.routing import Route
 from gateway.types import ChatRequest, Json, UpstreamRequest
 

@@ -16,8 +16,9 @@ from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
 from adapters import bedrock
-from gateway.catalog import Capabilities, Model, Provider, RouteRow
+from gateway.catalog import Model, Provider, RouteRow
 from gateway.errors import BadRequestError
+from gateway.quirks import Capabilities
 from gateway.routing import Route
 from gateway.types import ChatRequest, Json, UpstreamRequest
 

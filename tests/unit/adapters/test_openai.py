@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from adapters import openai
-from gateway.catalog import Model, Provider, Quirks, RouteRow
+from gateway.catalog import Model, Provider, RouteRow
 from gateway.errors import (
     BadRequestError,
     GatewayError,
@@ -20,6 +20,7 @@ from gateway.errors import (
     UpstreamError,
     UpstreamTimeoutError,
 )
+from gateway.quirks import Quirks
 from gateway.routing import Route
 from gateway.sse import encode
 from gateway.types import ChatRequest, Chunk, Json, Usage

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from adapters import openai
-from gateway.catalog import Capabilities, Provider, Quirks
+from gateway.catalog import Provider
 from gateway.errors import BadRequestError
+from gateway.quirks import Capabilities, Quirks
 from gateway.routing import Route
 from gateway.types import ChatRequest, Json, UpstreamRequest
 from handler.deps import read_catalog

@@ -12,7 +12,7 @@ import pytest
 
 from gateway import keys
 from gateway.admission import Account, Hold, decide
-from gateway.catalog import Catalog, Model, Prices, Provider, RouteRow
+from gateway.catalog import Catalog, Model, Provider, RouteRow
 from gateway.chat import HOLD_MARGIN, HOLD_SECONDS, Answer, AnswerStream, Edges, Gateway
 from gateway.errors import (
     AuthenticationError,
@@ -28,6 +28,7 @@ from gateway.keys import AuditEntry, Change, KeyRecord
 from gateway.limits import Limits, full
 from gateway.metering import Cost, UsageRecord
 from gateway.ports import UpstreamAnswer
+from gateway.prices import Prices
 from gateway.routing import Route
 from gateway.types import ChatRequest, Chunk, Completion, UpstreamRequest, Usage
 

@@ -8,11 +8,12 @@ from decimal import Decimal
 import pytest
 
 from gateway.admission import Account, Hold
-from gateway.catalog import Model, Prices, Provider, RouteRow
+from gateway.catalog import Model, Provider, RouteRow
 from gateway.errors import OverloadedError, StoreUnavailableError, UpstreamError
 from gateway.exchange import Exchange, Trace
 from gateway.keys import ApiKey
 from gateway.metering import NOTHING, Cost, UsageRecord
+from gateway.prices import Prices
 from gateway.routing import Route
 from gateway.types import ChatRequest, Chunk, Usage
 

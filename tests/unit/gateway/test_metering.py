@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.catalog import Prices
 from gateway.metering import Cost, cost_of
+from gateway.prices import Prices
 from gateway.types import Usage
 
 DAY = datetime.date(2026, 1, 1)

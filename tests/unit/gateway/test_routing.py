@@ -5,8 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.catalog import Catalog, Model, Prices, Provider, RouteRow
+from gateway.catalog import Catalog, Model, Provider, RouteRow
 from gateway.errors import NotFoundError
+from gateway.prices import Prices
 from gateway.routing import describe, find_model, find_routes
 
 DAY = datetime.date(2026, 1, 1)
