@@ -100,6 +100,8 @@ def open_stream(request: ChatRequest, route: Route) -> "EchoStream":
 class EchoStream:
     """One answer as its lines come."""
 
+    grace = None
+
     def __init__(self) -> None:
         self.done = False
         self._begun = False

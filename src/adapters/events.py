@@ -6,6 +6,16 @@ from gateway.errors import UpstreamError
 from gateway.sse import EventReader
 from gateway.types import Chunk
 
+GRACE = 3.0
+"""Seconds that a stream may go on without saying anything after every choice has its finish_reason."""
+LONG_GRACE = 60.0
+"""The same where that finish_reason is doubtful."""
+
+
+def grace(is_whole: bool, is_doubtful: bool = False) -> float | None:
+    """See gateway.ports.StreamParser."""
+    return (LONG_GRACE if is_doubtful else GRACE) if is_whole else None
+
 
 class EventStream:
     """See gateway.ports.StreamParser. A family reads one event's data, and says when the answer is whole."""
@@ -13,6 +23,11 @@ class EventStream:
     def __init__(self) -> None:
         self.done = False
         self._events = EventReader()
+
+    @property
+    def grace(self) -> float | None:
+        """See StreamParser."""
+        return grace(self.is_whole(), self.is_doubtful())
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """See StreamParser."""
@@ -27,15 +42,26 @@ class EventStream:
         for event in self._events.close():
             if event.data.strip() and not self.done:
                 yield from self.read(event.data)
-        if not self.done and not self.is_whole():
-            raise truncated()
+        if not self.done:
+            if not self.is_whole():
+                raise truncated()
+            self.done = True
+            yield from self.finish()
 
     def read(self, data: str) -> Iterator[Chunk]:
-        """The chunks of one event; sets `done` at the terminal marker."""
+        """The chunks of one event. At the terminal marker `done` is set, and `finish` has its turn."""
+        raise NotImplementedError
+
+    def finish(self) -> Iterator[Chunk]:
+        """What is told at the end only: why each choice ended."""
         raise NotImplementedError
 
     def is_whole(self) -> bool:
-        """Whether the answer is whole though its terminal marker has not come."""
+        """Whether every choice was given a reason to end."""
+        raise NotImplementedError
+
+    def is_doubtful(self) -> bool:
+        """Whether the provider gives reasons to end before the end, as some do in every event."""
         return False
 
 

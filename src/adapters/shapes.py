@@ -12,8 +12,13 @@ from gateway.types import Json
 P = ParamSpec("P")
 T = TypeVar("T")
 
-MAX_COUNT = 2**53 - 1
-"""The largest whole number that every reader of JSON agrees on; more tokens than that no answer has."""
+MAX_COUNT = 100_000_000
+"""More tokens, or anything else that is counted, no answer has: the largest context there is takes ten million."""
+MAX_CHOICES = 128
+"""As many as OpenAI lets a client ask for ("Create chat completion", `n`)."""
+MAX_CONTAINERS = 500_000
+"""Objects and arrays in one body or event. As Python's they take up to a hundred times the memory of their JSON; of
+what answers are made of, the log probabilities of tokens, fewer fit into the largest body that is read."""
 
 
 def encode(body: Json) -> bytes:
@@ -37,15 +42,22 @@ def refuses_depth(build: Callable[P, T]) -> Callable[P, T]:
     return bounded
 
 
-def parse_object(text: str | bytes) -> Json:
-    """The JSON object in `text`, null for NaN and infinities, which no client could read.
+def parse(text: str | bytes) -> Any:
+    """The JSON value in `text`, null for NaN and infinities, which no client could read.
 
-    Raises UpstreamError where it is something else, HTML for instance.
+    Raises UpstreamError where it is something else, HTML for instance, and where it holds more than MAX_CONTAINERS.
     """
+    if _containers(text) > MAX_CONTAINERS:
+        raise UpstreamError("The provider's answer has too many parts to read.")
     try:
-        value = json.loads(text, parse_float=_finite, parse_constant=_finite)
+        return json.loads(text, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError):
         raise UpstreamError("The provider's answer is not JSON.") from None
+
+
+def parse_object(text: str | bytes) -> Json:
+    """The JSON object in `text`; see `parse`. Raises UpstreamError where it is none."""
+    value = parse(text)
     if not isinstance(value, dict):
         raise UpstreamError("The provider's answer is not a JSON object.")
     return cast(Json, value)
@@ -65,16 +77,42 @@ def children(parent: Json, name: str) -> list[Json]:
     return [cast(Json, item) for item in cast(list[Any], value) if isinstance(item, dict)]
 
 
+def check_choices(number: int) -> None:
+    """Raises UpstreamError for more choices than anybody can ask for."""
+    if number > MAX_CHOICES:
+        raise UpstreamError("The provider's answer has more choices than can be asked for.")
+
+
 def count(parent: Json, name: str) -> int:
-    """The whole number, not negative and not beyond MAX_COUNT, under this name, or 0."""
+    """The whole number, not negative and not beyond MAX_COUNT, under this name, or 0; 7.0 is one."""
     value = parent.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_COUNT else 0
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_COUNT:
+        return 0
+    return int(value) if value == int(value) else 0
+
+
+def larger(before: Json, now: Json) -> Json:
+    """Cumulative counts, told more than once: the largest of each, also one object deep; of other values the latest."""
+    merged = {**before}
+    for name, value in now.items():
+        if isinstance(value, dict):
+            inner, given = child(merged, name), cast(Json, value)
+            kept = {key: inner[key] for key in inner if count(inner, key) > count(given, key)}
+            merged[name] = {**inner, **given, **kept}
+        elif count(merged, name) <= count(now, name) and value is not None:
+            merged[name] = value
+    return merged
 
 
 def text(parent: Json, name: str) -> str | None:
     """The string under this name; None where there is none or it is empty."""
     value = parent.get(name)
     return value if isinstance(value, str) and value else None
+
+
+def _containers(text: str | bytes) -> int:
+    """How many objects and arrays JSON holds at most: those in its strings are counted too."""
+    return text.count(b"{") + text.count(b"[") if isinstance(text, bytes) else text.count("{") + text.count("[")
 
 
 def _finite(number: str) -> float | None:

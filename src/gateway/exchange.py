@@ -6,7 +6,6 @@ from gateway.admission import Account, Hold
 from gateway.answers import Envelope
 from gateway.budget import Allowance, Reservation, limit_field, within
 from gateway.errors import ClientClosedError, GatewayError
-from gateway.functions import with_functions
 from gateway.metering import NOTHING, Cost, UsageRecord, cost_of, length_of, service_tier, terms_of, tokens_in
 from gateway.ports import Clock, Ledger, UpstreamAnswer
 from gateway.routing import Route
@@ -14,6 +13,10 @@ from gateway.types import ChatRequest, Chunk, Completion, Json, Usage
 
 BROKEN_OFF = frozenset({"stream_truncated", "upstream_disconnected", "timeout", "insufficient_quota"})
 """Errors that cut an answer off. The provider had taken the request up, and will bill what it had done till then."""
+
+
+NEGLIGIBLE = 1000
+"""A count of zero is believed where what came is less than so small a part of what was counted."""
 
 
 @dataclass(slots=True)
@@ -36,12 +39,24 @@ class Trace:
 class Exchange:
     """The account of one admitted request; `expected` is the usage that was held for it."""
 
-    def __init__(self, trace: Trace, hold: Hold, request: ChatRequest, route: Route, expected: Usage) -> None:
+    def __init__(
+        self,
+        trace: Trace,
+        hold: Hold,
+        request: ChatRequest,
+        route: Route,
+        expected: Usage,
+        has_functions: bool = False,
+    ) -> None:
         self.trace = trace
         self.hold = hold
         self.request = request
         self.envelope = Envelope(
-            f"chatcmpl-{trace.request_id.removeprefix('req_')}", int(hold.opened_at), request.model
+            f"chatcmpl-{trace.request_id.removeprefix('req_')}",
+            int(hold.opened_at),
+            request.model,
+            route.provider.name,
+            has_functions,
         )
         self.route = route
         self.streamed = request.stream
@@ -56,8 +71,6 @@ class Exchange:
         """Whether the provider answered with an error status: then it has done nothing, and will bill nothing."""
         self.answer: UpstreamAnswer | None = None
         self.dropped: tuple[str, ...] = ()
-        self.wants_functions = False
-        """Whether the client knows functions, and no tools."""
         self._finish_reason: str | None = None
         self._error: GatewayError | None = None
         self._complete = False
@@ -73,9 +86,9 @@ class Exchange:
     def saw(self, piece: Completion | Chunk, at: float) -> None:
         """Part of the answer was read: remember its usage and finish_reason, and when the first part came."""
         if piece.usage is not None:
-            self.usage = piece.usage
-            if self.allowance is not None and piece.usage.input_tokens:
-                self.allowance.read(piece.usage)
+            self.usage = piece.usage if self.usage is None else self.usage.larger(piece.usage)
+            if self.allowance is not None and self.usage.input_tokens:
+                self.allowance.read(self.usage)
         self._served_tier = service_tier(piece.extra) or self._served_tier
         for choice in piece.choices:
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
@@ -105,10 +118,6 @@ class Exchange:
         self.hold = replace(self.hold, micro_usd=micro_usd, least_micro_usd=None, at_most_half=False)
         if self.allowance is not None:
             self.allowance.hold(micro_usd)
-
-    def told(self, body: Json) -> Json:
-        """What goes to the client, in the terms it has asked in."""
-        return with_functions(body) if self.wants_functions else body
 
     def completed(self, at: float) -> None:
         """The answer is whole."""
@@ -185,15 +194,29 @@ class Exchange:
         terms = replace(terms, tier=self._served_tier or asked)
         return cost_of(usage, self.route.prices, terms, estimated=estimated)
 
+    @property
+    def told_usage(self) -> Usage | None:
+        """The usage as far as the provider has counted it: none in a prompt, or in text that came, was not counted."""
+        usage = self.usage
+        if usage is None or not usage.input_tokens:
+            return None
+        is_told = usage.output_tokens or tokens_in(self._delivered) * NEGLIGIBLE <= usage.input_tokens
+        return usage if is_told else None
+
     def _bill(self) -> tuple[Usage | None, bool]:
         """What the provider says was used; else what must have been, if it took the request up at all."""
-        if self.usage is not None and (self._complete or self.usage.output_tokens or not self._delivered):
-            return self.usage, False
+        if self.told_usage is not None:
+            return self.told_usage, False
         begun = self._first_token_at is not None
         broke_off = self._error is None or self._error.code in BROKEN_OFF
-        if self._sent_at is None or self.turned_down or not (begun or broke_off):
+        if self.usage is None and (self._sent_at is None or self.turned_down or not (begun or broke_off)):
             return None, False
-        return replace(self.usage or self._expected, output_tokens=tokens_in(self._delivered)), True
+        known = self.usage or Usage()
+        return replace(
+            known,
+            input_tokens=known.input_tokens or self._expected.input_tokens,
+            output_tokens=known.output_tokens or tokens_in(self._delivered),
+        ), True
 
     @staticmethod
     def _since(start: float | None, end: float | None) -> int | None:

@@ -1,22 +1,16 @@
-"""OpenAI's deprecated functions in terms of tools, so that every family has them, and its answers back again.
+"""OpenAI's deprecated functions in terms of tools, so that every family has them. Answers: see gateway.answers.
 
 OpenAI's API reference, "Create chat completion": `functions`, `function_call`, messages with role `function`, and
 `function_call` in messages and as finish_reason are what `tools` and their like have replaced. A function has no ids:
 a result belongs to the last call of its name.
 """
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 from gateway.errors import BadRequestError
 from gateway.types import ChatRequest, Json
 
 _FIELDS = ("functions", "function_call")
-
-
-def wants_functions(request: ChatRequest) -> bool:
-    """Whether the client is to be answered with functions and not with tools."""
-    return bool((request.model_extra or {}).get("functions"))
 
 
 def with_tools(request: ChatRequest) -> ChatRequest:
@@ -36,11 +30,6 @@ def with_tools(request: ChatRequest) -> ChatRequest:
         body["tool_choice"] = _choice(choice)
     body["messages"] = _messages(body["messages"])
     return ChatRequest.model_validate(body)
-
-
-def with_functions(body: Json) -> Json:
-    """A `chat.completion`, or a chunk of one, in terms of functions."""
-    return {**body, "choices": [_choice_told(choice) for choice in body["choices"]]}
 
 
 def _tools(functions: Any) -> list[Json]:
@@ -83,24 +72,6 @@ def _message(message: Json, place: int, waiting: dict[str, list[str]]) -> Json:
             raise _invalid(f"messages[{place}].name", "it names no function that was called before")
         message = {"role": "tool", "tool_call_id": ids.pop(), "content": message.get("content") or ""}
     return {name: value for name, value in message.items() if name != "function_call"}
-
-
-def _choice_told(choice: Mapping[str, Any]) -> Json:
-    told = dict(choice)
-    for place in ("message", "delta"):
-        said = told.get(place)
-        if isinstance(said, dict) and "tool_calls" in said:
-            told[place] = _said(cast(Json, said))
-    if told.get("finish_reason") == "tool_calls":
-        told["finish_reason"] = "function_call"
-    return told
-
-
-def _said(said: Json) -> Json:
-    """A message, or a piece of one, with its first call as a function's."""
-    rest = {name: value for name, value in said.items() if name != "tool_calls"}
-    calls: list[Json] = [call for call in said["tool_calls"] or () if call.get("index", 0) == 0][:1]
-    return {**rest, "function_call": dict(calls[0]["function"])} if calls else rest
 
 
 def _invalid(param: str, why: str) -> BadRequestError:

@@ -16,12 +16,20 @@ from gateway.usage import DailyTotal
 class StreamParser(Protocol):
     """Reads one stream: bytes in, chunks out. It holds that stream's state and does no I/O.
 
-    Chunks come normalised: the role in each choice's first delta, one finish_reason per choice, nothing after it.
+    Chunks come normalised: the role in each choice's first delta, one finish_reason per choice, nothing after it. Why
+    an answer ended is told when it has ended: at its terminal marker, or in `close`.
     """
 
     @property
     def done(self) -> bool:
         """Whether the stream's terminal marker has been read; nothing after it matters."""
+        ...
+
+    @property
+    def grace(self) -> float | None:
+        """Seconds for which more is worth waiting for though every choice has ended: a stream that then goes on without
+        saying anything is whole. None while it is not.
+        """
         ...
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
@@ -66,7 +74,7 @@ class Images(Protocol):
 
 
 class UpstreamAnswer(Protocol):
-    """A provider's answer whose status and headers have come; its body is read once, whole or as it comes."""
+    """A provider's answer whose status and headers have come; its body is read once."""
 
     @property
     def status(self) -> int: ...
@@ -77,11 +85,15 @@ class UpstreamAnswer(Protocol):
         ...
 
     async def read(self) -> bytes:
-        """The whole body, decompressed. Raises UpstreamError, UpstreamTimeoutError."""
+        """The body, or what is left of it, decompressed. Raises UpstreamError, UpstreamTimeoutError."""
         ...
 
     def stream(self) -> AsyncIterator[bytes]:
         """The body as it comes, decompressed. Raises UpstreamError, UpstreamTimeoutError."""
+        ...
+
+    def end_within(self, seconds: float | None) -> None:
+        """From now on `stream` waits so long at most, and then ends as if the body had; None: it waits as it did."""
         ...
 
     async def aclose(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
-from typing import Annotated, Any, Literal, NotRequired, Required
+from typing import Annotated, Any, Literal, NotRequired, Required, cast
 
 from pydantic import BaseModel, ConfigDict, Field, with_config
 from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
@@ -71,8 +71,17 @@ class ChatRequest(BaseModel):
 
     @property
     def wants_usage_chunk(self) -> bool:
-        """Whether the client asked for the extra last chunk with the usage of a stream."""
-        return bool(self.stream_options and self.stream_options.get("include_usage"))
+        """Whether the client asked for the extra last chunk with the usage of a stream, in OpenAI's way or OpenRouter's
+        (`usage.include`; its documentation, "Usage Accounting").
+        """
+        asked: Any = (self.model_extra or {}).get("usage")
+        included = isinstance(asked, dict) and cast(Json, asked).get("include") is True
+        return included or bool(self.stream_options and self.stream_options.get("include_usage"))
+
+    @property
+    def has_functions(self) -> bool:
+        """Whether the client declares its tools as `functions`, which OpenAI had before `tools`."""
+        return bool((self.model_extra or {}).get("functions")) and not self.tools
 
     @property
     def output_limit(self) -> int | None:
@@ -123,6 +132,15 @@ class Usage:
                 "rejected_prediction_tokens": self.rejected_prediction_tokens,
             },
         }
+
+    def larger(self, other: "Usage") -> "Usage":
+        """Of two cumulative tellings, the larger count each; what is no count, as told last."""
+        merged: dict[str, Any] = {}
+        for f in fields(self):
+            told = [value for value in (getattr(self, f.name), getattr(other, f.name)) if value is not None]
+            is_count = all(isinstance(value, int | Decimal) for value in told)
+            merged[f.name] = (max(told) if is_count else told[-1]) if told else None
+        return Usage(**merged)
 
     def counts(self) -> dict[str, int]:
         """Every count by its name, for records and metrics."""

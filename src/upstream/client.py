@@ -20,7 +20,8 @@ from upstream.sigv4 import Signer, in_region, lacks_credentials, lacks_region
 DRAIN_SECONDS = 0.05
 """How long an answer's last bytes are waited for when it is let go: read to its end, a connection can be used again."""
 
-MAX_BODY_BYTES = 64 * 1024 * 1024
+MAX_BODY_BYTES = 16 * 1024 * 1024
+"""Of a whole answer: a picture in it has some megabytes, text some hundred kilobytes. Parsed, it takes far more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ class UpstreamAnswer:
         self._first_byte_by = first_byte_by
         self._idle = idle
         self._end = end
+        self._whole_at: float | None = None
         self._bytes = cast("AsyncGenerator[bytes, None]", response.aiter_raw())
         self.status = response.status_code
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
@@ -152,15 +154,24 @@ class UpstreamAnswer:
         loop = asyncio.get_running_loop()
         decoder = Decoder(self.headers.get("content-encoding", ""))
         by = self._first_byte_by
-        while True:
-            async with _failures(by):
-                data = await anext(self._bytes, None)
+        while self._whole_at is None or loop.time() < self._whole_at:
+            try:
+                async with _failures(by if self._whole_at is None else min(self._whole_at, self._end)):
+                    data = await anext(self._bytes, None)
+            except UpstreamTimeoutError:
+                if self._whole_at is None:
+                    raise
+                return
             if data is None:
                 decoder.close()
                 return
             for piece in decoder.feed(data):
                 yield piece
             by = min(loop.time() + self._idle, self._end)
+
+    def end_within(self, seconds: float | None) -> None:
+        """See gateway.ports.UpstreamAnswer."""
+        self._whole_at = None if seconds is None else asyncio.get_running_loop().time() + seconds
 
     async def aclose(self) -> None:
         """See gateway.ports.UpstreamAnswer."""

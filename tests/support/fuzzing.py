@@ -4,6 +4,7 @@ import json
 
 from hypothesis import strategies as st
 
+from gateway.folding import Folding, unfolded
 from support.families import Family, read
 from support.mutations import changed, shuffled, torn
 from support.rules import check_chunks, check_completion, survives
@@ -16,6 +17,7 @@ def fuzz_answer(family: Family, data: st.DataObject) -> None:
     completion = survives(lambda: family.adapter.parse_response(body, *family.asked(name)))
     if completion is not None:
         check_completion(completion)
+        check_chunks(unfolded(completion))
 
 
 def fuzz_stream(family: Family, data: st.DataObject) -> None:
@@ -27,6 +29,10 @@ def fuzz_stream(family: Family, data: st.DataObject) -> None:
     chunks = survives(lambda: read(family.open(name), body[:edge], body[edge:]))
     if chunks is not None:
         check_chunks(chunks)
+        folding = Folding()
+        for chunk in chunks:
+            folding.add(chunk)
+        check_completion(folding.completion())
 
 
 def fuzz_error(family: Family, data: st.DataObject) -> None:

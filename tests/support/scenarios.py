@@ -81,11 +81,27 @@ SCRIPTS: dict[str, Script] = {
             event({"id": "", "model": "", "created": 0, "choices": [], "prompt_filter_results": []}),
             chunk({"content": "Four"}),
             chunk({"role": "assistant", "content": " score\u2028."}, "eos"),
-            chunk({"content": "late"}, "stop", x_groq={"usage": USAGE}),
+            chunk({"content": ", late"}, "stop", x_groq={"usage": USAGE}),
             b"data: [DONE]\n\n",
         ],
         headers=SSE,
     ),
+    "stream-as-json": Script([*TOKENS, *END]),
+    "stream-as-text": Script([*TOKENS, *END], headers={"content-type": "text/plain"}),
+    "whole-as-stream": Script([answer()], headers=SSE),
+    "stays-open": Script([*TOKENS, *END[:-1], *[b": ping\n\n", 0.2] * 100], headers=SSE),
+    "aborted": Script([*TOKENS, chunk({}, "abort", usage=USAGE)], headers=SSE),
+    "aborted-whole": Script(
+        [answer(choices=[{"index": 0, "message": {"content": "Four"}, "finish_reason": "network_error"}])]
+    ),
+    "thinks": Script([chunk({"reasoning_content": "Hm."}), *TOKENS, *END], headers=SSE),
+    "thinks-whole": Script(
+        [answer(choices=[{"message": {"reasoning": "Hm.", "content": "Four"}, "finish_reason": "stop"}])]
+    ),
+    "counts-nothing": Script(
+        [*TOKENS, chunk({}, "stop"), chunk(usage=dict.fromkeys(("prompt_tokens", "completion_tokens"), 0))], headers=SSE
+    ),
+    "sources": Script([*TOKENS, chunk({}, "stop"), chunk(usage=USAGE, sources=["one"])], headers=SSE),
     "gzip": Script(
         [gzip.compress(answer())],
         headers={
@@ -121,6 +137,8 @@ SCRIPTS: dict[str, Script] = {
     "429": Script(
         [b'{"error":{"message":"Slow down"}}'], 429, {"content-type": "application/json", "retry-after": "7"}
     ),
+    "429-in-words": error(429, message="Rate limit reached in 2 min. Please try again in 1m5.5s."),
+    "wrong-address": Script([b'{"detail":"Not Found"}'], 404),
     "quota": error(429, message="You exceeded your quota", code="insufficient_quota"),
     "500": error(500, message="oh no"),
     "503": error(503, message="overloaded"),

@@ -13,37 +13,18 @@ from typing import Any
 from adapters import carried
 from adapters.anthropic.request import tool_names
 from adapters.anthropic.turns import THINKING_FORMAT, THINKING_TYPES
+from adapters.call_ids import CallIds
 from adapters.events import EventStream, truncated
-from adapters.failures import failure, retry_after
+from adapters.failures import failed_with, in_band
+from adapters.finishing import COMMON, Table, failure_of, finish
 from adapters.formats import format_plan
-from adapters.shapes import child, children, count, parse_object, text
+from adapters.shapes import child, children, count, larger, parse_object, text
 from gateway.errors import GatewayError, UpstreamError
 from gateway.routing import Route
 from gateway.types import ChatRequest, Chunk, Completion, Json, Usage
 
-_FINISH_REASONS = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "pause_turn": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "refusal": "content_filter",
-}
-"""Native stop_reason to OpenAI's; what is not in here is a stop."""
-
-_STATUSES = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
-"""The HTTP status of an error that comes under 200 (Anthropic's API reference, "Errors")."""
+_FINISH_REASONS: Table = {**COMMON, "pause_turn": "stop"}
+"""Native stop_reason, of Anthropic ("Handling stop reasons") and of those who speak its protocol."""
 
 _TIERS = {"standard": "default", "priority": "priority", "batch": "batch"}
 
@@ -51,29 +32,40 @@ _TIERS = {"standard": "default", "priority": "priority", "batch": "batch"}
 def parse_response(body: bytes, request: ChatRequest, route: Route) -> Completion:
     """A `message` object. Raises GatewayError for HTML, an error under status 200, or no content."""
     answer = parse_object(body)
-    if answer.get("type") == "error":
-        raise _in_band(answer)
     if not isinstance(answer.get("content"), list):
-        raise UpstreamError("The provider's answer has no content.")
-    message = _message(answer, tool_names(request), _by_tool(request, route))
-    finish = _finish_reason(text(answer, "stop_reason"), "tool_calls" in message)
-    choice = {"index": 0, "message": message, "finish_reason": finish, "logprobs": None}
+        raise in_band(answer) if answer.get("error") else UpstreamError("The provider's answer has no content.")
+    message = _message(answer, _Caller(request), _by_tool(request, route))
+    why = finish(text(answer, "stop_reason"), _FINISH_REASONS, "tool_calls" in message)
+    choice = {"index": 0, "message": message, **why, "logprobs": None}
     usage = child(answer, "usage")
     return Completion([choice], _usage(usage), _extra(usage))
 
 
 def parse_error(status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
-    """`{"type": "error", "error": {"type", "message"}}`, or what stands in the way to it and speaks no JSON."""
-    try:
-        error = child(parse_object(body), "error")
-    except UpstreamError:
-        error = {}
-    return failure(status, text(error, "message") or "", retry_after=retry_after(headers))
+    """`{"type": "error", "error": {"type", "message"}}`, or what stands in the way to it."""
+    return failed_with(status, headers, body)
 
 
 def open_stream(request: ChatRequest, route: Route) -> "AnthropicStream":
     """A parser for one stream of a message's events."""
-    return AnthropicStream(tool_names(request), _by_tool(request, route))
+    return AnthropicStream(_Caller(request), _by_tool(request, route))
+
+
+class _Caller:
+    """Makes OpenAI's calls of the blocks of one answer, under the client's names for its tools."""
+
+    def __init__(self, request: ChatRequest) -> None:
+        self.called = 0
+        self._names = tool_names(request)
+        self._ids = CallIds(request)
+
+    def call(self, block: Json, arguments: str) -> Json:
+        """The next call."""
+        name = text(block, "name") or ""
+        function = {"name": self._names.get(name, name), "arguments": arguments}
+        call_id = self._ids.give(text(block, "id"), 0, self.called)
+        self.called += 1
+        return {"id": call_id, "type": "function", "function": function}
 
 
 @dataclass(slots=True)
@@ -90,13 +82,12 @@ class _Block:
 class AnthropicStream(EventStream):
     """One stream: the blocks that are open, and what is told only at its end."""
 
-    def __init__(self, names: Mapping[str, str], by_tool: bool) -> None:
+    def __init__(self, caller: _Caller, by_tool: bool) -> None:
         super().__init__()
-        self._names = names
+        self._caller = caller
         self._by_tool = by_tool
         self._begun = False
         self._blocks: dict[int, _Block] = {}
-        self._called = 0
         self._trail = carried.Trail()
         self._usage: Json = {}
         self._end: Json = {}
@@ -112,24 +103,32 @@ class AnthropicStream(EventStream):
         """One event; its kind is told by its data, and kinds that are not known yet are passed over."""
         event = parse_object(data)
         kind = event.get("type")
-        if kind == "error":
-            raise _in_band(event)
+        if kind == "error" or event.get("error"):
+            raise in_band(event)
         if kind == "message_stop":
-            yield self._finish()
+            self.done = True
+            yield from self.finish()
             return
         reader = self._readers.get(kind) if isinstance(kind, str) else None
         delta = None if reader is None else reader(event)
         if delta is not None:
             yield Chunk([self._step(delta)], self._input() if kind == "message_start" else None)
+        if failed := failure_of(text(self._end, "stop_reason"), _FINISH_REASONS):
+            yield Chunk(usage=_usage(self._usage))
+            raise failed
 
-    def _step(self, delta: Json, finish: str | None = None) -> Json:
+    def is_whole(self) -> bool:
+        """See EventStream: the reason to stop comes after the last block."""
+        return self._begun and text(self._end, "stop_reason") is not None
+
+    def _step(self, delta: Json) -> Json:
         if not self._begun:
             delta = {"role": "assistant", "content": "", **delta}
             self._begun = True
-        return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
 
     def _start(self, event: Json) -> Json | None:
-        self._usage.update(child(child(event, "message"), "usage"))
+        self._usage = larger(self._usage, child(child(event, "message"), "usage"))
         return None if self._begun else {}
 
     def _input(self) -> Usage | None:
@@ -146,9 +145,8 @@ class AnthropicStream(EventStream):
             return {"content": said} if said else None
         if kind != "tool_use" or self._by_tool:
             return None
-        block.tool = self._called
-        self._called += 1
-        call = self._trail.call(_call(start, self._names, block.tool, ""))
+        block.tool = self._caller.called
+        call = self._trail.call(self._caller.call(start, ""))
         return {"tool_calls": [{"index": block.tool, **call}]}
 
     def _delta(self, event: Json) -> Json | None:
@@ -198,21 +196,21 @@ class AnthropicStream(EventStream):
     def _remember(self, event: Json) -> None:
         """What is told of the end; counts are of the whole message so far, and not added."""
         self._end.update({name: value for name, value in child(event, "delta").items() if value is not None})
-        self._usage.update({name: value for name, value in child(event, "usage").items() if value is not None})
+        self._usage = larger(self._usage, child(event, "usage"))
 
-    def _finish(self) -> Chunk:
+    def finish(self) -> Iterator[Chunk]:
+        """See EventStream."""
         if not self._begun:
             raise UpstreamError("The provider's stream held no answer.")
-        finish = _finish_reason(text(self._end, "stop_reason"), self._called > 0)
-        if finish == "tool_calls" and any(block.tool is not None for block in self._blocks.values()):
+        why = finish(text(self._end, "stop_reason"), _FINISH_REASONS, self._caller.called > 0)
+        if why["finish_reason"] == "tool_calls" and any(block.tool is not None for block in self._blocks.values()):
             raise truncated()
-        self.done = True
         refusal = _refusal(self._end)
-        step = self._step({"refusal": refusal} if refusal else {}, finish)
-        return Chunk([step], _usage(self._usage), _extra(self._usage))
+        step = {**self._step({"refusal": refusal} if refusal else {}), **why}
+        yield Chunk([step], _usage(self._usage), _extra(self._usage))
 
 
-def _message(answer: Json, names: Mapping[str, str], by_tool: bool) -> Json:
+def _message(answer: Json, caller: _Caller, by_tool: bool) -> Json:
     """The blocks of a whole answer, of which any may be missing, as OpenAI's one message."""
     blocks = children(answer, "content")
     said = "".join(_said(block, by_tool) for block in blocks)
@@ -220,7 +218,7 @@ def _message(answer: Json, names: Mapping[str, str], by_tool: bool) -> Json:
     message: Json = {"role": "assistant", "content": said or (None if used else ""), "refusal": _refusal(answer)}
     if thought := "".join(text(block, "thinking") or "" for block in blocks if block.get("type") == "thinking"):
         message["reasoning_content"] = thought
-    details, calls = _details_and_calls(blocks, names)
+    details, calls = _details_and_calls(blocks, caller)
     if details:
         message["reasoning_details"] = details
     if used:
@@ -228,14 +226,14 @@ def _message(answer: Json, names: Mapping[str, str], by_tool: bool) -> Json:
     return message
 
 
-def _details_and_calls(blocks: list[Json], names: Mapping[str, str]) -> tuple[list[Json], list[Json]]:
+def _details_and_calls(blocks: list[Json], caller: _Caller) -> tuple[list[Json], list[Json]]:
     """The blocks of thinking, and the calls, each with the thinking that led to it."""
     trail, calls = carried.Trail(), list[Json]()
     for block in blocks:
         if block.get("type") in THINKING_TYPES:
             trail.details.append(_detail(block, len(trail.details)))
         elif block.get("type") == "tool_use":
-            calls.append(trail.call(_call(block, names, len(calls), json.dumps(child(block, "input")))))
+            calls.append(trail.call(caller.call(block, json.dumps(child(block, "input")))))
     return trail.details, calls
 
 
@@ -250,13 +248,6 @@ def _by_tool(request: ChatRequest, route: Route) -> bool:
     return format_plan(request, route.model.capabilities) == "tool"
 
 
-def _call(block: Json, names: Mapping[str, str], place: int, arguments: str) -> Json:
-    """A call of a tool, under the client's name for it."""
-    name = text(block, "name") or ""
-    function = {"name": names.get(name, name), "arguments": arguments}
-    return {"id": text(block, "id") or f"call_{place}", "type": "function", "function": function}
-
-
 def _detail(block: Json, index: int) -> Json:
     """A block of thinking as an entry of OpenRouter's `reasoning_details`, from which it can be made again."""
     if block.get("type") == "redacted_thinking":
@@ -267,24 +258,15 @@ def _detail(block: Json, index: int) -> Json:
     return {**entry, "format": THINKING_FORMAT, "index": index}
 
 
-def _finish_reason(native: str | None, called: bool) -> str:
-    reason = _FINISH_REASONS.get(native or "", "stop")
-    if reason in ("stop", "tool_calls"):
-        return "tool_calls" if called else "stop"
-    return reason
-
-
 def _refusal(answer: Json) -> str | None:
     """Why the model refused, in the provider's words."""
     return text(child(answer, "stop_details"), "explanation") if answer.get("stop_reason") == "refusal" else None
 
 
 def _usage(usage: Json) -> Usage | None:
-    """The API counts cached input apart; None where nothing is counted."""
-    if not any(isinstance(usage.get(name), int) for name in ("input_tokens", "output_tokens")):
-        return None
+    """The API counts cached input apart; None where nothing is counted: a count of zero is none."""
     cached, written = count(usage, "cache_read_input_tokens"), count(usage, "cache_creation_input_tokens")
-    return Usage(
+    read = Usage(
         input_tokens=count(usage, "input_tokens") + cached + written,
         output_tokens=count(usage, "output_tokens"),
         cached_tokens=cached,
@@ -292,13 +274,9 @@ def _usage(usage: Json) -> Usage | None:
         cache_write_1h_tokens=min(count(child(usage, "cache_creation"), "ephemeral_1h_input_tokens"), written),
         reasoning_tokens=count(child(usage, "output_tokens_details"), "thinking_tokens"),
     )
+    return read if read.input_tokens or read.output_tokens else None
 
 
 def _extra(usage: Json) -> Mapping[str, Any]:
     tier = _TIERS.get(text(usage, "service_tier") or "")
     return {"service_tier": tier} if tier else {}
-
-
-def _in_band(event: Json) -> GatewayError:
-    error = child(event, "error")
-    return failure(_STATUSES.get(text(error, "type") or "", 502), text(error, "message") or "The provider failed.")

@@ -10,26 +10,22 @@ from typing import Any
 from adapters import carried
 from adapters.anthropic.turns import THINKING_FORMAT
 from adapters.bedrock.request import tool_names
-from adapters.failures import failure, retry_after
+from adapters.call_ids import CallIds
+from adapters.error_bodies import said_in, said_in_body
+from adapters.failures import failed, retry_after
+from adapters.finishing import COMMON, Table, finish
 from adapters.formats import format_plan
 from adapters.shapes import child, children, count, parse_object, text
 from gateway.errors import GatewayError, UpstreamError
 from gateway.routing import Route
 from gateway.types import ChatRequest, Completion, Json, Usage
 
-_FINISH_REASONS = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "tool_use": "tool_calls",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "guardrail_intervened": "content_filter",
-    "content_filtered": "content_filter",
+FINISH_REASONS: Table = {
+    **COMMON,
+    **dict.fromkeys(("guardrail_intervened", "content_filtered"), "content_filter"),
+    **dict.fromkeys(("malformed_model_output", "malformed_tool_use"), "error"),
 }
-"""Native stopReason to OpenAI's; what is not in here is a stop."""
-
-MALFORMED = frozenset({"malformed_model_output", "malformed_tool_use"})
-"""Reasons to stop with which nothing that was to be called can be."""
+"""Native stopReason; with one that is malformed, nothing that was to be called can be."""
 
 _TIERS = ("default", "flex", "priority")
 """The tiers of service that OpenAI has a name for, the same one."""
@@ -58,25 +54,39 @@ def parse_response(body: bytes, request: ChatRequest, route: Route) -> Completio
     if not isinstance(message.get("content"), list):
         raise in_band(text(child(answer, "Output"), "__type") or "", answer)
     blocks, native = children(message, "content"), text(answer, "stopReason")
-    said = read_message(blocks, tool_names(request), by_tool(request, route))
-    if native in MALFORMED and not said["content"]:
-        raise malformed()
-    finish = finish_reason(native, "tool_calls" in said)
-    choice = {"index": 0, "message": said, "finish_reason": finish, "logprobs": None}
+    said = read_message(blocks, Caller(request), by_tool(request, route))
+    why = finish(native, FINISH_REASONS, "tool_calls" in said)
+    choice = {"index": 0, "message": said, **why, "logprobs": None}
     return Completion([choice], read_usage(child(answer, "usage")), read_extra(answer))
 
 
 def parse_error(status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
     """`{"message"}` under an exception named by `x-amzn-errortype`, or what stands in the way and speaks no JSON."""
-    answer = object_or_empty(body)
-    kind = _kind(headers.get("x-amzn-errortype") or text(answer, "__type") or "")
-    return failure(_STATUSES.get(kind, status), _words(answer), retry_after=retry_after(headers))
+    kind = _kind(headers.get("x-amzn-errortype") or text(object_or_empty(body), "__type") or "")
+    return failed(said_in_body(body), _STATUSES.get(kind, status), retry_after(headers))
 
 
-def read_message(blocks: list[Json], names: Mapping[str, str], by_tool: bool) -> Json:
+class Caller:
+    """Makes OpenAI's calls of the blocks of one answer, under the client's names for its tools."""
+
+    def __init__(self, request: ChatRequest) -> None:
+        self.called = 0
+        self._names = tool_names(request)
+        self._ids = CallIds(request)
+
+    def call(self, block: Json, arguments: str) -> Json:
+        """The next call, of this `toolUse` block."""
+        name = text(block, "name") or ""
+        function = {"name": self._names.get(name, name), "arguments": arguments}
+        call_id = self._ids.give(text(block, "toolUseId"), 0, self.called)
+        self.called += 1
+        return {"id": call_id, "type": "function", "function": function}
+
+
+def read_message(blocks: list[Json], caller: Caller, by_tool: bool) -> Json:
     """The blocks of a whole answer, of which any may be missing, as OpenAI's one message."""
     calls = [call for block in blocks if is_call(call := child(block, "toolUse"))]
-    details, native_calls = _details_and_calls(blocks, names)
+    details, native_calls = _details_and_calls(blocks, caller)
     said = "".join(_said(block) for block in blocks)
     if by_tool:
         said, calls = said + "".join(json.dumps(child(call, "input")) for call in calls), []
@@ -91,7 +101,7 @@ def read_message(blocks: list[Json], names: Mapping[str, str], by_tool: bool) ->
     return message
 
 
-def _details_and_calls(blocks: list[Json], names: Mapping[str, str]) -> tuple[list[Json], list[Json]]:
+def _details_and_calls(blocks: list[Json], caller: Caller) -> tuple[list[Json], list[Json]]:
     """The signed thinking, and the calls, each with the thinking that led to it."""
     trail, calls = carried.Trail(), list[Json]()
     for block in blocks:
@@ -101,7 +111,7 @@ def _details_and_calls(blocks: list[Json], names: Mapping[str, str]) -> tuple[li
         thought = text(inner, "text") or ""
         trail.details += reasoning_details(thought, signature, redacted, len(trail.details))
         if is_call(call):
-            calls.append(trail.call(tool_call(call, names, len(calls), json.dumps(child(call, "input")))))
+            calls.append(trail.call(caller.call(call, json.dumps(child(call, "input")))))
     return trail.details, calls
 
 
@@ -116,13 +126,6 @@ def is_call(call: Json) -> bool:
     return bool(call) and "type" not in call
 
 
-def tool_call(call: Json, names: Mapping[str, str], place: int, arguments: str) -> Json:
-    """A call of a tool, under the client's name for it."""
-    name = text(call, "name") or ""
-    function = {"name": names.get(name, name), "arguments": arguments}
-    return {"id": text(call, "toolUseId") or f"call_{place}", "type": "function", "function": function}
-
-
 def reasoning_details(thought: str, signature: str | None, redacted: str | None, index: int) -> list[Json]:
     """Thinking as an entry of OpenRouter's `reasoning_details`; none where, unsigned, it cannot be given back."""
     if redacted:
@@ -133,25 +136,18 @@ def reasoning_details(thought: str, signature: str | None, redacted: str | None,
     return [{**entry, "format": THINKING_FORMAT, "index": index}]
 
 
-def finish_reason(native: str | None, called: bool) -> str:
-    """OpenAI's word for why the model stopped; `called` is whether it called a tool of the client's."""
-    reason = _FINISH_REASONS.get(native or "", "stop")
-    if native in MALFORMED or reason not in ("stop", "tool_calls"):
-        return reason
-    return "tool_calls" if called else "stop"
-
-
 def read_usage(usage: Json) -> Usage | None:
-    """Cached input is counted apart; None where nothing is counted."""
-    if not any(isinstance(usage.get(name), int) for name in ("inputTokens", "outputTokens")):
-        return None
+    """Cached input is counted apart, and the total may count more than the rest; None where nothing is counted."""
     cached, written = count(usage, "cacheReadInputTokens"), count(usage, "cacheWriteInputTokens")
     for_an_hour = [
         count(detail, "inputTokens") for detail in children(usage, "cacheDetails") if detail.get("ttl") == "1h"
     ]
+    given, said = count(usage, "inputTokens") + cached + written, count(usage, "outputTokens")
+    if not (given or said):
+        return None
     return Usage(
-        input_tokens=count(usage, "inputTokens") + cached + written,
-        output_tokens=count(usage, "outputTokens"),
+        input_tokens=given,
+        output_tokens=max(said, count(usage, "totalTokens") - given) if given else said,
         cached_tokens=cached,
         cache_write_tokens=written,
         cache_write_1h_tokens=min(sum(for_an_hour), written),
@@ -164,11 +160,6 @@ def read_extra(answer: Json) -> Mapping[str, Any]:
     return {"service_tier": tier} if tier in _TIERS else {}
 
 
-def malformed() -> UpstreamError:
-    """The error of an answer that is malformed and says nothing."""
-    return UpstreamError("The model's answer was malformed.")
-
-
 def by_tool(request: ChatRequest, route: Route) -> bool:
     """Whether the answer comes as the call of a tool that the client knows nothing of."""
     return format_plan(request, route.model.capabilities) == "tool"
@@ -176,7 +167,7 @@ def by_tool(request: ChatRequest, route: Route) -> bool:
 
 def in_band(kind: str, answer: Json) -> GatewayError:
     """The error of an exception that comes under status 200."""
-    return failure(_STATUSES.get(_kind(kind), 502), _words(answer) or "The provider failed.")
+    return failed(said_in(answer), _STATUSES.get(_kind(kind)))
 
 
 def object_or_empty(body: bytes) -> Json:
@@ -190,7 +181,3 @@ def object_or_empty(body: bytes) -> Json:
 def _kind(named: str) -> str:
     """`namespace#ThrottlingException:http://...` and `throttlingException` are the same."""
     return named.partition(":")[0].rpartition("#")[2].strip().lower()
-
-
-def _words(answer: Json) -> str:
-    return text(answer, "message") or text(answer, "Message") or ""

@@ -5,21 +5,19 @@ from dataclasses import dataclass, field
 
 from adapters import carried
 from adapters.bedrock.answer import (
-    MALFORMED,
+    FINISH_REASONS,
+    Caller,
     by_tool,
-    finish_reason,
     in_band,
     is_call,
-    malformed,
     object_or_empty,
     read_extra,
     read_usage,
     reasoning_details,
-    tool_call,
 )
 from adapters.bedrock.frames import Frame, FrameReader
-from adapters.bedrock.request import tool_names
-from adapters.events import truncated
+from adapters.events import grace, truncated
+from adapters.finishing import failure_of, finish
 from adapters.shapes import child, count, parse_object, text
 from gateway.errors import UpstreamError
 from gateway.routing import Route
@@ -28,7 +26,7 @@ from gateway.types import ChatRequest, Chunk, Json
 
 def open_stream(request: ChatRequest, route: Route) -> "BedrockStream":
     """A parser for one stream of ConverseStream's events."""
-    return BedrockStream(tool_names(request), by_tool(request, route))
+    return BedrockStream(Caller(request), by_tool(request, route))
 
 
 @dataclass(slots=True)
@@ -46,15 +44,13 @@ class _Block:
 class BedrockStream:
     """See gateway.ports.StreamParser. One stream: the blocks that are open, and the end, held until usage has come."""
 
-    def __init__(self, names: Mapping[str, str], by_tool: bool) -> None:
+    def __init__(self, caller: Caller, by_tool: bool) -> None:
         self.done = False
         self._frames = FrameReader()
-        self._names = names
+        self._caller = caller
         self._by_tool = by_tool
         self._begun = False
-        self._said = False
         self._blocks: dict[int, _Block] = {}
-        self._called = 0
         self._trail = carried.Trail()
         self._end: Json | None = None
         self._readers: Mapping[str, Callable[[Json], Json | None]] = {
@@ -64,6 +60,11 @@ class BedrockStream:
             "contentBlockStop": self._close,
             "messageStop": self._stop,
         }
+
+    @property
+    def grace(self) -> float | None:
+        """See StreamParser."""
+        return grace(self._end is not None)
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """See StreamParser."""
@@ -77,7 +78,7 @@ class BedrockStream:
         if self._end is None:
             raise truncated()
         if not self.done:
-            yield self._finish({})
+            yield from self._finish({})
 
     def _read(self, frame: Frame) -> Iterator[Chunk]:
         """One event; kinds that are not known yet are passed over."""
@@ -89,7 +90,7 @@ class BedrockStream:
             raise in_band(frame.headers.get(":exception-type", ""), object_or_empty(frame.payload))
         event = frame.headers.get(":event-type", "")
         if event == "metadata" and self._end is not None:
-            yield self._finish(parse_object(frame.payload))
+            yield from self._finish(parse_object(frame.payload))
             return
         reader = self._readers.get(event)
         if reader is None or self._end is not None:
@@ -98,11 +99,11 @@ class BedrockStream:
         if delta is not None:
             yield Chunk([self._step(delta)])
 
-    def _step(self, delta: Json, finish: str | None = None) -> Json:
+    def _step(self, delta: Json) -> Json:
         if not self._begun:
             delta = {"role": "assistant", "content": "", **delta}
             self._begun = True
-        return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
 
     def _start(self, event: Json) -> Json | None:
         return None if self._begun else {}
@@ -114,15 +115,13 @@ class BedrockStream:
         block = self._blocks[count(event, "contentBlockIndex")] = _Block(call)
         if self._by_tool:
             return None
-        block.place = self._called
-        self._called += 1
-        native = self._trail.call(tool_call(call, self._names, block.place, ""))
+        block.place = self._caller.called
+        native = self._trail.call(self._caller.call(call, ""))
         return {"tool_calls": [{"index": block.place, **native}]}
 
     def _delta(self, event: Json) -> Json | None:
         delta = child(event, "delta")
         if said := text(delta, "text"):
-            self._said = True
             return {"content": said}
         index = count(event, "contentBlockIndex")
         if piece := text(child(delta, "toolUse"), "input"):
@@ -134,7 +133,6 @@ class BedrockStream:
     def _arguments(self, block: _Block, piece: str) -> Json:
         block.spoken = True
         if block.place is None:
-            self._said = True
             return {"content": piece}
         return {"tool_calls": [{"index": block.place, "function": {"arguments": piece}}]}
 
@@ -156,17 +154,17 @@ class BedrockStream:
         return {"reasoning_details": details} if details else None
 
     def _stop(self, event: Json) -> None:
-        native = text(event, "stopReason")
-        if native in MALFORMED and not self._said:
-            raise malformed()
         if not self._begun:
             raise UpstreamError("The provider's stream held no answer.")
-        half = any(block.place is not None for block in self._blocks.values())
-        if half and finish_reason(native, True) == "tool_calls":
-            raise truncated()
         self._end = event
 
-    def _finish(self, metadata: Json) -> Chunk:
+    def _finish(self, metadata: Json) -> Iterator[Chunk]:
+        native, usage = text(self._end or {}, "stopReason"), read_usage(child(metadata, "usage"))
+        if failed := failure_of(native, FINISH_REASONS):
+            yield Chunk(usage=usage)
+            raise failed
+        why = finish(native, FINISH_REASONS, self._caller.called > 0)
+        if why["finish_reason"] == "tool_calls" and any(block.place is not None for block in self._blocks.values()):
+            raise truncated()
         self.done = True
-        finish = finish_reason(text(self._end or {}, "stopReason"), self._called > 0)
-        return Chunk([self._step({}, finish)], read_usage(child(metadata, "usage")), read_extra(metadata))
+        yield Chunk([{**self._step({}), **why}], usage, read_extra(metadata))

@@ -8,36 +8,43 @@ field for it, `extra_content`, has it too. The signature of a text is in OpenRou
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from adapters import carried
+from adapters.call_ids import CallIds
 from adapters.events import EventStream
-from adapters.failures import failure, redact, retry_after
+from adapters.failures import failed_with, in_band
+from adapters.finishing import COMMON, Table, failure_of, finish
+from adapters.gemini.citations import annotations
+from adapters.gemini.logprobs import logprobs_of
 from adapters.gemini.request import tool_names
 from adapters.gemini.turns import THINKING_FORMAT
-from adapters.shapes import child, children, count, parse_object, text
+from adapters.redaction import redact
+from adapters.shapes import check_choices, child, children, count, parse_object, text
 from gateway.errors import GatewayError, UpstreamError
 from gateway.routing import Route
 from gateway.types import ChatRequest, Chunk, Completion, Json, Usage
 
 _FILTERS = (
-    "SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR",
-    "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "IMAGE_OTHER",
+    "safety", "recitation", "language", "blocklist", "prohibited_content", "spii", "model_armor",
+    "image_safety", "image_prohibited_content", "image_recitation", "image_other",
 )  # fmt: skip
-_FINISH_REASONS = {"MAX_TOKENS": "length", "CONTINUATION": "length", **dict.fromkeys(_FILTERS, "content_filter")}
-"""Native finishReason to OpenAI's; what is not in here is a stop."""
-
-_FAILURES = frozenset({
-    "OTHER", "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MISSING_THOUGHT_SIGNATURE",
-    "MALFORMED_RESPONSE",
-})  # fmt: skip
+_FAILURES = (
+    "malformed_function_call", "unexpected_tool_call", "too_many_tool_calls", "missing_thought_signature",
+    "malformed_response",
+)  # fmt: skip
+_FINISH_REASONS: Table = {
+    **COMMON,
+    "continuation": "length",
+    **dict.fromkeys(_FILTERS, "content_filter"),
+    **dict.fromkeys(_FAILURES, "error"),
+}
+"""Native finishReason, in lower case ("Gemini API reference", FinishReason)."""
+_SAYS_NOTHING = frozenset({"OTHER", "NO_IMAGE"})
 """Reasons for which there may be no answer at all. One with nothing in it would be taken for what the model says."""
 
 _TOLD_LAST = ("finishReason", "finishMessage", "citationMetadata", "groundingMetadata")
-_RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
 _SERVED_TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
-_NO_CHANCE = -9999.0
-"""What OpenAI gives as the log probability of a token too unlikely for a number."""
 
 
 def parse_response(body: bytes, request: ChatRequest, route: Route) -> Completion:
@@ -47,23 +54,19 @@ def parse_response(body: bytes, request: ChatRequest, route: Route) -> Completio
     candidates = sorted(_candidates(answer), key=lambda candidate: count(candidate, "index"))
     if not candidates:
         raise UpstreamError("The provider's answer has no candidates.")
-    names = tool_names(request)
-    choices = [_Choice(index, names).whole(candidate, answer) for index, candidate in enumerate(candidates)]
+    names, ids = tool_names(request), CallIds(request)
+    choices = [_Choice(index, names, ids).whole(candidate) for index, candidate in enumerate(candidates)]
     return Completion(choices, _usage(answer), _extra(answer))
 
 
 def parse_error(status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
     """`{"error": {"code", "message", "status", "details"}}`, also in an array of one, or what is no JSON at all."""
-    try:
-        error = child(parse_object(body.strip(b" \t\r\n[]")), "error")
-    except UpstreamError:
-        error = {}
-    return failure(status, text(error, "message") or "", retry_after=_wait(error) or retry_after(headers))
+    return failed_with(status, headers, body)
 
 
 def open_stream(request: ChatRequest, route: Route) -> "GeminiStream":
     """A parser for one stream of a response's parts."""
-    return GeminiStream(tool_names(request))
+    return GeminiStream(request)
 
 
 class GeminiStream(EventStream):
@@ -74,9 +77,11 @@ class GeminiStream(EventStream):
     every choice must have been given its reason.
     """
 
-    def __init__(self, names: Mapping[str, str]) -> None:
+    def __init__(self, request: ChatRequest) -> None:
         super().__init__()
-        self._names = names
+        self._names = tool_names(request)
+        self._ids = CallIds(request)
+        self._asked = request.n or 1
         self._choices: dict[int, _Choice] = {}
 
     def read(self, data: str) -> Iterator[Chunk]:
@@ -86,22 +91,32 @@ class GeminiStream(EventStream):
         steps: list[Json] = []
         for candidate in _candidates(event):
             index = count(candidate, "index")
-            choice = self._choices.get(index) or self._choices.setdefault(index, _Choice(index, self._names))
-            if step := choice.step(candidate, event):
+            choice = self._choices.get(index)
+            if choice is None:
+                choice = self._choices[index] = _Choice(index, self._names, self._ids)
+            if step := choice.step(candidate):
                 steps.append(step)
         usage = _usage(event)
         if steps or usage is not None:
             yield Chunk(steps, usage, _extra(event))
+        for candidate in _candidates(event):
+            failed = failure_of(text(candidate, "finishReason"), _FINISH_REASONS, text(candidate, "finishMessage"))
+            if failed is not None:
+                raise failed
 
-    def close(self) -> Iterator[Chunk]:
-        """See StreamParser."""
-        yield from super().close()
+    def finish(self) -> Iterator[Chunk]:
+        """See EventStream."""
         for index in sorted(self._choices):
             yield Chunk([self._choices[index].last_step()])
 
     def is_whole(self) -> bool:
         """See EventStream."""
         return bool(self._choices) and all(choice.is_ended for choice in self._choices.values())
+
+    def is_doubtful(self) -> bool:
+        """See EventStream."""
+        choices = self._choices.values()
+        return len(choices) < self._asked or any(one.has_resumed or not one.has_spoken for one in choices)
 
 
 @dataclass(slots=True)
@@ -110,67 +125,75 @@ class _Choice:
 
     index: int
     names: Mapping[str, str]
+    ids: CallIds
     begun: bool = False
+    has_resumed: bool = False  # after a reason to end
     said: list[str] = field(default_factory=list[str])
     called: int = 0
     pictured: bool = False
     details: int = 0
     end: Json = field(default_factory=dict[str, Any])
 
-    def whole(self, candidate: Json, answer: Json) -> Json:
+    def whole(self, candidate: Json) -> Json:
         """The choice of a whole answer, in which anything may be missing."""
-        message: Json = {"role": "assistant", "content": "", "refusal": None, **self._read(candidate, answer)}
-        finish, last = self._finish()
+        message: Json = {"role": "assistant", "content": "", "refusal": None, **self._read(candidate)}
+        why, last = self._finish()
         for call in message.get("tool_calls", ()):
             del call["index"]
         if self.called and not message["content"]:
             message["content"] = None
         message |= last
-        return {"index": self.index, "message": message, "logprobs": _logprobs(candidate), "finish_reason": finish}
+        return {"index": self.index, "message": message, "logprobs": logprobs_of(candidate), **why}
 
-    def step(self, candidate: Json, event: Json) -> Json | None:
+    def step(self, candidate: Json) -> Json | None:
         """The next step of a stream; None where the event says nothing."""
-        delta, logprobs = self._read(candidate, event), _logprobs(candidate)
-        return self._step(delta, logprobs, None) if delta or logprobs else None
+        was_ended = self.is_ended
+        delta, logprobs = self._read(candidate), logprobs_of(candidate)
+        self.has_resumed |= was_ended and bool(delta)
+        return self._step(delta, logprobs, {"finish_reason": None}) if delta or logprobs else None
 
     def last_step(self) -> Json:
         """The step that ends the choice."""
-        finish, delta = self._finish()
-        return self._step(delta, None, finish)
+        why, delta = self._finish()
+        return self._step(delta, None, why)
 
-    def _step(self, delta: Json, logprobs: Json | None, finish: str | None) -> Json:
+    def _step(self, delta: Json, logprobs: Json | None, why: Json) -> Json:
         if not self.begun:
             delta = {"role": "assistant", "content": "", **delta}
             self.begun = True
-        return {"index": self.index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
+        return {"index": self.index, "delta": delta, "logprobs": logprobs, **why}
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether there is anything of an answer: text, a call or a picture."""
+        return bool(self.said or self.called or self.pictured)
 
     @property
     def is_ended(self) -> bool:
         """Whether the provider has given a reason to end."""
         return text(self.end, "finishReason") is not None
 
-    def _read(self, candidate: Json, answer: Json) -> Json:
+    def _read(self, candidate: Json) -> Json:
         """The parts of a candidate as OpenAI's fields; what is only told at the end is kept until then."""
         for name in _TOLD_LAST:
             if candidate.get(name):
                 self.end[name] = candidate[name]
         delta: Json = {}
+        said, thought = list[str](), list[str]()
         for part in children(child(candidate, "content"), "parts"):
             if isinstance(part.get("functionCall"), dict):
-                delta.setdefault("tool_calls", []).append(self._call(part, answer))
+                delta.setdefault("tool_calls", []).append(self._call(part))
             elif isinstance(part.get("text"), str):
-                self._say(part, delta)
+                (thought if part.get("thought") is True else said).append(part["text"])
+                self._sign(text(part, "thoughtSignature"), delta)
             elif part.get("thought") is not True:
                 self._picture(child(part, "inlineData"), delta)
-        return delta
+        self.said += said
+        told = {"content": "".join(said), "reasoning_content": "".join(thought)}
+        return {**{name: words for name, words in told.items() if words}, **delta}
 
-    def _say(self, part: Json, delta: Json) -> None:
-        said, signature = part["text"], text(part, "thoughtSignature")
-        if said and part.get("thought") is True:
-            delta["reasoning_content"] = delta.get("reasoning_content", "") + said
-        elif said:
-            delta["content"] = delta.get("content", "") + said
-            self.said.append(said)
+    def _sign(self, signature: str | None, delta: Json) -> None:
+        """What a text is signed with."""
         if signature:
             entry = {"type": "reasoning.encrypted", "data": signature, "format": THINKING_FORMAT, "index": self.details}
             delta.setdefault("reasoning_details", []).append(entry)
@@ -183,14 +206,14 @@ class _Choice:
             delta.setdefault("images", []).append(image)
             self.pictured = True
 
-    def _call(self, part: Json, answer: Json) -> Json:
+    def _call(self, part: Json) -> Json:
         """A call of a tool, under the client's name for it. Models before Gemini 3 give it no id."""
         call = child(part, "functionCall")
         if call.get("partialArgs") or call.get("willContinue"):
             raise UpstreamError("The provider sent a call of a tool in pieces, which it was not asked to.")
         name, place = text(call, "name") or "", self.called
         self.called += 1
-        call_id = text(call, "id") or f"call_{text(answer, 'responseId') or 0}_{self.index}_{place}"
+        call_id = self.ids.give(text(call, "id"), self.index, place)
         function = {"name": self.names.get(name, name), "arguments": json.dumps(child(call, "args"))}
         native: Json = {"index": place, "id": call_id, "type": "function", "function": function}
         if signature := text(part, "thoughtSignature"):
@@ -198,92 +221,51 @@ class _Choice:
             native["extra_content"] = {"google": {"thought_signature": signature}}
         return native
 
-    def _finish(self) -> tuple[str, Json]:
+    def _finish(self) -> tuple[Json, Json]:
         """The finish_reason, and what of the message is only told now."""
         native, message = text(self.end, "finishReason") or "", text(self.end, "finishMessage")
-        if native in _FAILURES and not (self.said or self.called or self.pictured):
+        if native in _SAYS_NOTHING and not self.has_spoken:
             raise UpstreamError(redact(message or "") or f"The provider gave no answer: {native}.")
-        finish = _FINISH_REASONS.get(native, "stop")
-        last: Json = {}
-        if finish == "content_filter" and message:
+        why, last = finish(native, _FINISH_REASONS, self.called > 0, message), dict[str, Any]()
+        if why["finish_reason"] == "content_filter" and message:
             last["refusal"] = message
-        if annotations := _annotations(self.end, "".join(self.said)):
-            last["annotations"] = annotations
-        return "tool_calls" if finish == "stop" and self.called else finish, last
+        if cited := annotations(self.end, "".join(self.said)):
+            last["annotations"] = cited
+        return why, last
 
 
 def _candidates(answer: Json) -> list[Json]:
     """The candidates; where the prompt was blocked there are none, and one stands for them that says so."""
     candidates, feedback = children(answer, "candidates"), child(answer, "promptFeedback")
+    check_choices(max([len(candidates), *(count(candidate, "index") for candidate in candidates)]))
     if candidates or not feedback.get("blockReason"):
         return candidates
     return [{"finishReason": "SAFETY", "finishMessage": feedback.get("blockReasonMessage")}]
 
 
-def _annotations(end: Json, said: str) -> list[Json]:
-    """OpenAI's `url_citation` for every source with a URL. Google counts places in bytes of UTF-8."""
-    metadata, grounding = child(end, "citationMetadata"), child(end, "groundingMetadata")
-    cited = [(source, source) for source in children(metadata, "citationSources") or children(metadata, "citations")]
-    chunks = dict(enumerate(children(grounding, "groundingChunks")))
-    for support in children(grounding, "groundingSupports"):
-        given = support.get("groundingChunkIndices")
-        indices = cast("list[Any]", given) if isinstance(given, list) else []
-        sources = [child(chunks[index], "web") for index in indices if isinstance(index, int) and index in chunks]
-        cited += [(source, child(support, "segment")) for source in sources]
-    encoded = said.encode("utf-8", "surrogatepass")
-
-    def character(segment: Json, name: str) -> int:
-        return len(encoded[: count(segment, name)].decode("utf-8", "ignore"))
-
-    annotations: list[Json] = []
-    for source, segment in cited:
-        if url := text(source, "uri"):
-            place = {"start_index": character(segment, "startIndex"), "end_index": character(segment, "endIndex")}
-            cite = {"url": url, "title": text(source, "title") or url, **place}
-            annotations.append({"type": "url_citation", "url_citation": cite})
-    return annotations
-
-
-def _logprobs(candidate: Json) -> Json | None:
-    """OpenAI's `logprobs`; each chosen token stands at the same place as its alternatives."""
-    result = child(candidate, "logprobsResult")
-    chosen, top = children(result, "chosenCandidates"), children(result, "topCandidates")
-    if not chosen:
-        return None
-    others = [children(step, "candidates") for step in top] + [[]] * (len(chosen) - len(top))
-    content = [
-        {**_token(token), "top_logprobs": [_token(other) for other in alternatives]}
-        for token, alternatives in zip(chosen, others, strict=False)
-    ]
-    return {"content": content, "refusal": None}
-
-
-def _token(token: Json) -> Json:
-    said, probability = text(token, "token") or "", token.get("logProbability", 0.0)
-    is_number = isinstance(probability, (int, float)) and not isinstance(probability, bool)
-    encoded = said.encode("utf-8", "surrogatepass")
-    return {"token": said, "logprob": probability if is_number else _NO_CHANCE, "bytes": list(encoded)}
-
-
 def _usage(answer: Json) -> Usage | None:
-    """Thoughts are counted apart, unless the total says that the candidates include them; None where nothing is."""
+    """Thoughts are counted apart, unless the total says that the candidates include them; it may count more than both.
+
+    None where nothing is counted: a count of zero is none.
+    """
     usage = child(answer, "usageMetadata")
-    if not usage:
-        return None
-    prompt = count(usage, "promptTokenCount") + count(usage, "toolUsePromptTokenCount")
+    prompt, total = (
+        count(usage, "promptTokenCount") + count(usage, "toolUsePromptTokenCount"),
+        count(usage, "totalTokenCount"),
+    )
     candidates, thoughts = count(usage, "candidatesTokenCount"), count(usage, "thoughtsTokenCount")
-    if "candidatesTokenCount" not in usage:
-        candidates = max(0, count(usage, "totalTokenCount") - prompt - thoughts)
-    included = thoughts <= candidates and prompt + candidates == count(usage, "totalTokenCount")
-    return Usage(
+    included = thoughts <= candidates and prompt + candidates == total
+    said = candidates if included else candidates + thoughts
+    read = Usage(
         input_tokens=prompt,
-        output_tokens=candidates if included else candidates + thoughts,
+        output_tokens=max(said, total - prompt) if prompt else said,
         cached_tokens=min(count(usage, "cachedContentTokenCount"), prompt),
         input_audio_tokens=_audio(usage, "promptTokensDetails"),
         reasoning_tokens=thoughts,
         output_audio_tokens=_audio(usage, "candidatesTokensDetails"),
         cached_audio_tokens=_audio(usage, "cacheTokensDetails"),
     )
+    return read if read.input_tokens or read.output_tokens else None
 
 
 def _extra(answer: Json) -> Json:
@@ -296,14 +278,6 @@ def _audio(usage: Json, name: str) -> int:
     return sum(count(entry, "tokenCount") for entry in children(usage, name) if entry.get("modality") == "AUDIO")
 
 
-def _wait(error: Json) -> float | None:
-    """Seconds to wait, of Google's RetryInfo: "17s", "3.5s"."""
-    delays = [text(entry, "retryDelay") for entry in children(error, "details") if entry.get("@type") == _RETRY_INFO]
-    return retry_after({"retry-after": delays[0].removesuffix("s")}) if delays and delays[0] else None
-
-
 def _raise_if_error(answer: Json) -> None:
     if answer.get("error"):
-        error = child(answer, "error")
-        message = text(error, "message") or "The provider failed."
-        raise failure(count(error, "code") or 502, message, retry_after=_wait(error))
+        raise in_band(answer)

@@ -160,7 +160,8 @@ FINISH = {
     "model_context_window_exceeded": "length",
     "tool_use": "stop",
     "refusal": "content_filter",
-    "brand_new": "stop",
+    "sensitive": "content_filter",
+    "brand_new": "brand_new",
     None: "stop",
 }
 
@@ -292,7 +293,7 @@ IN_BAND = {
 
 @pytest.mark.parametrize(("kind", "error"), IN_BAND.items())
 def test_error_under_200_has_the_status_of_its_type(kind: str, error: type[GatewayError]) -> None:
-    body: Json = {"type": "error", "error": {"type": kind, "message": "why"}}
+    body: Json = {"type": "error", "error": {"type": kind, "message": "model: why"}}
     with pytest.raises(error) as streamed:
         read(anthropic.open_stream(PLAIN, ROUTE), events(body))
     with pytest.raises(error) as buffered:

@@ -66,6 +66,7 @@ def test_text_is_content() -> None:
         "index": 0,
         "message": {"role": "assistant", "content": "Four score\u2028 and s\u00e9ven \U0001f600.", "refusal": None},
         "finish_reason": "stop",
+        "native_finish_reason": "end_turn",
         "logprobs": None,
     }
     assert FAMILY.parse("text").extra == {"service_tier": "default"}
@@ -155,9 +156,7 @@ FINISH = {
     "model_context_window_exceeded": "length",
     "guardrail_intervened": "content_filter",
     "content_filtered": "content_filter",
-    "malformed_model_output": "stop",
-    "malformed_tool_use": "stop",
-    "brand_new": "stop",
+    "brand_new": "brand_new",
     None: "stop",
 }
 
@@ -170,9 +169,10 @@ def test_stop_reason_is_one_of_openais_both_ways(native: str | None, openais: st
 
 
 @pytest.mark.parametrize("native", ["malformed_model_output", "malformed_tool_use"])
-def test_malformed_answer_with_nothing_said_is_an_error(native: str) -> None:
-    with pytest.raises(UpstreamError, match="malformed"):
-        answer(stop=native)
+def test_malformed_answer_is_an_error_whatever_it_says(native: str) -> None:
+    for block in ({"text": "Hello"}, {}):
+        with pytest.raises(UpstreamError, match="malformed"):
+            answer(block, stop=native)
     with pytest.raises(UpstreamError, match="malformed"):
         stream(START, CALL, event("messageStop", stopReason=native), USAGE)
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from adapters import openai
+from adapters.events import GRACE, LONG_GRACE
 from gateway.catalog import Model, Provider, RouteRow
 from gateway.errors import (
     BadRequestError,
@@ -78,14 +79,20 @@ def test_message_has_every_field_that_clients_read() -> None:
     }
 
 
-FINISH = {
+FINISH: dict[str, str] = {
+    "end_turn": "stop",
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "model_context_window_exceeded": "length",
+    "sensitive": "content_filter",
+    "brand_new": "brand_new",
     "stop": "stop",
     "eos": "stop",
     "length": "length",
     "max_tokens": "length",
     "model_length": "length",
     "tool_calls": "stop",  # no client should look for calls that are not there
-    "function_call": "function_call",
+    "function_call": "stop",
     "content_filter": "content_filter",
     "": "stop",
 }
@@ -102,9 +109,31 @@ def test_missing_finish_reason_of_a_whole_answer_is_a_stop() -> None:
     assert parsed(choice(finish=None)).choices[0]["finish_reason"] == "stop"
 
 
-def test_answer_that_ends_in_error_is_one() -> None:
-    with pytest.raises(UpstreamError):
-        parsed(choice(finish="error"))
+FAILED = ("error", "abort", "ABORT", "network_error", "cancelled", "malformed_function_call", "timeout")
+
+
+@pytest.mark.parametrize("native", FAILED)
+def test_answer_that_ends_in_error_is_one(native: str) -> None:
+    with pytest.raises(UpstreamError, match=native):
+        parsed(choice(finish=native))
+    parser = openai.open_stream(request(), route())
+    chunks = parser.feed(chunk({"content": "x"}, native, usage=OPENAI_USAGE))
+    told = next(chunks)
+    assert (told.choices[0]["delta"]["content"], told.usage is None) == ("x", False)  # it is billed all the same
+    with pytest.raises(UpstreamError, match=native):
+        next(chunks)
+
+
+def test_reason_of_the_provider_is_told_beside_openais_and_a_router_knows_better() -> None:
+    assert parsed(choice(finish="eos")).choices[0]["native_finish_reason"] == "eos"
+    assert "native_finish_reason" not in parsed(choice(finish="stop")).choices[0]
+    (last,) = stream(chunk({"content": "x"}, "eos"), DONE)[-1].choices
+    assert (last["finish_reason"], last["native_finish_reason"]) == ("stop", "eos")
+    assert parsed(choice(native_finish_reason="end_turn")).choices[0]["native_finish_reason"] == "end_turn"
+
+
+def test_reason_that_is_no_name_is_told_as_unknown() -> None:
+    assert parsed(choice(finish="a secret of 80 characters " * 4)).choices[0]["finish_reason"] == "unknown"
 
 
 def test_deepseek_that_runs_out_of_resources_is_overloaded() -> None:
@@ -160,8 +189,9 @@ def test_call_that_is_there_twice_is_told_once() -> None:
     assert len(parsed(choice({"tool_calls": [nameless, nameless]})).choices[0]["message"]["tool_calls"]) == 2
 
 
-def test_choices_without_an_index_keep_their_order() -> None:
-    answer = parsed(*({"message": {"content": text}} for text in "ab"))
+@pytest.mark.parametrize("index", [{}, {"index": 0}, {"index": None}])
+def test_choices_without_an_index_of_their_own_keep_their_order(index: Json) -> None:
+    answer = parsed(*({"message": {"content": text}, **index} for text in "ab"))
     assert [(c["index"], c["message"]["content"]) for c in answer.choices] == [(0, "a"), (1, "b")]
 
 
@@ -219,6 +249,66 @@ USAGES: dict[str, tuple[Json, Usage | None]] = {
         {"usage": {"prompt_tokens": 9, "completion_tokens": 3, "cost": 0.00014}},
         Usage(9, 3, cost_usd=Decimal("0.00014")),
     ),
+    "moonshot": (
+        {"usage": {"prompt_tokens": 9, "completion_tokens": 3, "cached_tokens": 4}},
+        Usage(9, 3, cached_tokens=4),
+    ),
+    "xai": (
+        {
+            "usage": {
+                "prompt_tokens": 9,
+                "completion_tokens": 3,
+                "total_tokens": 17,
+                "completion_tokens_details": {"reasoning_tokens": 5},
+            }
+        },
+        Usage(9, 8, reasoning_tokens=5),
+    ),
+    "xai-without-total": (
+        {"usage": {"prompt_tokens": 9, "completion_tokens": 3, "completion_tokens_details": {"reasoning_tokens": 5}}},
+        Usage(9, 8, reasoning_tokens=5),
+    ),
+    "google": ({"usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 20}}, Usage(9, 11)),
+    "cached-apart": (
+        {"usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 112, "prompt_cache_hit_tokens": 100}},
+        Usage(109, 3, cached_tokens=100),
+    ),
+    "other-names": (
+        {
+            "usage": {
+                "input_tokens": 9,
+                "output_tokens": 3,
+                "input_tokens_details": {"cached_tokens": 4},
+                "output_tokens_details": {"reasoning_tokens": 2},
+            }
+        },
+        Usage(9, 3, cached_tokens=4, reasoning_tokens=2),
+    ),
+    "total-smaller": ({"usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 2}}, Usage(9, 3)),
+    "whole-floats": ({"usage": {"prompt_tokens": 9.0, "completion_tokens": 3.0}}, Usage(9, 3)),
+    "zeros": ({"usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0, "cost": 0}}, None),
+    "junk": ({"usage": {"prompt_tokens": -1, "completion_tokens": True, "total_tokens": "12"}}, None),
+    "half-junk": ({"usage": {"prompt_tokens": 9, "completion_tokens": "3"}}, Usage(9, 0)),
+    "perplexity": (
+        {"usage": {"prompt_tokens": 9, "completion_tokens": 3, "cost": {"total_cost": 0.006}}},
+        Usage(9, 3, cost_usd=Decimal("0.006")),
+    ),
+    "own-key": (
+        {
+            "usage": {
+                "prompt_tokens": 9,
+                "completion_tokens": 3,
+                "cost": 0.001,
+                "is_byok": True,
+                "cost_details": {"upstream_inference_cost": 0.02},
+            }
+        },
+        Usage(9, 3, cost_usd=Decimal("0.021")),
+    ),
+    "own-key-untold": (
+        {"usage": {"prompt_tokens": 9, "completion_tokens": 3, "cost": 0, "is_byok": True}},
+        Usage(9, 3),
+    ),
     "openrouter-free": ({"usage": {"prompt_tokens": 9, "cost": 0}}, Usage(9, 0, cost_usd=Decimal(0))),
     "cost-alone": ({"usage": {"cost": 1e-7}}, Usage(cost_usd=Decimal("1E-7"))),
     "details-null": ({"usage": {"prompt_tokens": 9, "prompt_tokens_details": None}}, Usage(9, 0)),
@@ -233,6 +323,16 @@ USAGES: dict[str, tuple[Json, Usage | None]] = {
     "cost-text": ({"usage": {"prompt_tokens": 9, "cost": "1"}}, Usage(9, 0)),
     "tokens-absurd": ({"usage": {"prompt_tokens": 10**40, "completion_tokens": 3}}, Usage(0, 3)),
 }
+
+
+def test_usage_inside_the_last_choice_is_read_and_not_told_there() -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 3}
+    answer = parsed(choice(usage=usage))
+    assert (answer.usage, "usage" in answer.choices[0]) == (Usage(9, 3), False)
+    last: Json = {"index": 0, "delta": {}, "finish_reason": "stop", "usage": usage}
+    chunks = stream(chunk({"content": "x"}), event({"choices": [last]}), DONE)
+    assert [got.usage for got in chunks if got.usage is not None] == [Usage(9, 3)]
+    assert all("usage" not in step for got in chunks for step in got.choices)
 
 
 @pytest.mark.parametrize("name", USAGES)
@@ -270,7 +370,7 @@ def test_error_is_read_in_every_shape(body: Any) -> None:
     [
         ({"error": "Bad."}, "Bad."),
         ({"detail": "Bad."}, "Bad."),
-        ({"detail": [{"msg": "One."}, {"msg": "Two."}, 3, {"no": 1}]}, "One.; Two.; "),
+        ({"detail": [{"msg": "One."}, {"msg": "Two."}, 3, {"no": 1}]}, "One.; Two."),
         ({"object": "error", "message": {"detail": [{"msg": "One."}, {"msg": "Two."}]}}, "One.; Two."),
         (b"<html>", "The provider answered with HTTP status 400."),
         (b"", "The provider answered with HTTP status 400."),
@@ -279,7 +379,7 @@ def test_error_is_read_in_every_shape(body: Any) -> None:
 )
 def test_error_is_told_in_the_providers_words_if_it_has_any(body: Any, words: str) -> None:
     error = refused(body)
-    assert error.message == words.strip()
+    assert error.message == words
     assert (error.param, error.code) == (None, None)
 
 
@@ -552,17 +652,18 @@ def test_two_choices_interleaved_keep_apart() -> None:
         chunk({"content": "b"}, index=1),
         chunk({}, "length", index=1),
         chunk({"content": "A"}, index=0),
-        chunk({"content": "late"}, index=1),
+        chunk({"content": "B"}, index=1),
         chunk({}, "stop", index=0),
         DONE,
     )
-    assert [(c["message"]["content"], c["finish_reason"]) for c in fold(chunks)] == [("aA", "stop"), ("b", "length")]
+    assert [(c["message"]["content"], c["finish_reason"]) for c in fold(chunks)] == [("aA", "stop"), ("bB", "length")]
 
 
 def test_two_choices_in_one_event_are_one_chunk() -> None:
     both = [{"index": i, "delta": {"content": str(i)}, "finish_reason": "stop"} for i in range(2)]
-    (only,) = stream(event({"choices": both}), DONE)
-    assert [step["delta"]["content"] for step in only.choices] == ["0", "1"]
+    first, *ends = stream(event({"choices": both}), DONE)
+    assert [step["delta"]["content"] for step in first.choices] == ["0", "1"]
+    assert [step["finish_reason"] for end in ends for step in end.choices] == ["stop", "stop"]
 
 
 def test_role_comes_once_whatever_the_server_repeats() -> None:
@@ -578,11 +679,9 @@ def test_steps_that_say_nothing_are_left_out() -> None:
         chunk({"role": "assistant"}),
         chunk({}),
         chunk({}, "stop"),
-        chunk({}, "stop"),
-        chunk({"content": "late"}),
         DONE,
     )
-    assert len(chunks) == 2
+    assert [chunk.choices[0]["delta"] for chunk in chunks] == [{"role": "assistant", "content": "a"}, {}]
 
 
 def test_logprobs_without_text_are_kept() -> None:
@@ -594,6 +693,62 @@ def test_logprobs_without_text_are_kept() -> None:
 def test_finish_reason_that_is_empty_text_ends_nothing() -> None:
     chunks = stream(chunk({"content": "a"}, ""), chunk({"content": "b"}, ""), chunk({}, "stop"), DONE)
     assert fold(chunks)[0]["message"]["content"] == "ab"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [chunk({"content": text}, "stop") for text in ("one ", "two ", "three")],
+        [
+            chunk({"content": ""}, "stop"),
+            chunk({"content": "one two "}),
+            chunk({"content": "three"}),
+            chunk({}, "stop"),
+        ],
+        [chunk({"reasoning_content": "hm"}, "stop"), chunk({"content": "one two three"})],
+        [chunk({"content": "one "}, "stop", usage=OPENAI_USAGE), chunk({"content": "two three"})],
+    ],
+)
+@pytest.mark.parametrize("end", [[], [DONE]])
+def test_text_after_a_finish_reason_is_told(pieces: list[bytes], end: list[bytes]) -> None:
+    (only,) = fold(stream(*pieces, *end))
+    assert (only["message"]["content"], only["finish_reason"]) == ("one two three", "stop")
+
+
+def test_last_finish_reason_counts() -> None:
+    assert (
+        fold(stream(chunk({"content": "a"}, "stop"), chunk({"content": "b"}, "length")))[0]["finish_reason"] == "length"
+    )
+
+
+def test_fields_of_events_that_say_nothing_come_with_the_end() -> None:
+    chunks = stream(chunk({"content": "a"}), chunk({}, "stop", stop_reason=7), chunk(None, sources=["u"]), DONE)
+    assert chunks[-1].extra == {"stop_reason": 7, "sources": ["u"]}
+
+
+def test_whole_message_in_a_stream_is_its_text() -> None:
+    whole = {"index": 0, "message": {"content": "a", "tool_calls": [CALL]}, "finish_reason": "stop"}
+    (only,) = fold(stream(event({"object": "chat.completion", "choices": [whole]})))
+    assert only["message"] == {"role": "assistant", "content": "a", "tool_calls": [
+        {"id": "c", "name": "f", "arguments": '{"a": 1}'},
+    ]}  # fmt: skip
+    said = chunk({"content": "a"})
+    assert fold(stream(said, event({"choices": [whole]}), DONE))[0]["message"]["content"] == "a"
+
+
+def test_stream_waits_for_more_until_every_choice_has_ended() -> None:
+    parser = openai.open_stream(request(n=2), route())
+
+    def fed(*pieces: bytes) -> float | None:
+        for piece in pieces:
+            list(parser.feed(piece))
+        return parser.grace
+
+    assert fed(chunk({"content": "a"})) is None
+    assert fed(chunk({}, "stop")) == LONG_GRACE  # the other one may be to come
+    assert fed(chunk({"content": "b"}, index=1)) is None
+    assert fed(chunk({}, "stop", index=1)) == GRACE
+    assert fed(chunk({"content": "!"}, index=1)) == LONG_GRACE
 
 
 def test_end_without_done_is_whole_if_every_choice_has_ended() -> None:
@@ -618,7 +773,7 @@ def test_done_without_a_blank_line_is_read_at_the_end() -> None:
 
 
 def test_nothing_counts_after_done() -> None:
-    assert len(stream(chunk({"content": "a"}, "stop") + DONE + event({"error": "late"}) + b"data: oops\n\n")) == 1
+    assert len(stream(chunk({"content": "a"}, "stop") + DONE + event({"error": "late"}) + b"data: oops\n\n")) == 2
 
 
 def test_half_an_event_at_the_end_is_an_error() -> None:

@@ -141,12 +141,19 @@ class Line:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=lambda: SSE)
     closed: int = 0
+    read_so_far: int = 0
+    ends_within: float | None = None
 
     async def read(self) -> bytes:
         return b"".join([piece async for piece in self.stream()])
 
+    def end_within(self, seconds: float | None) -> None:
+        self.ends_within = seconds
+
     async def stream(self) -> AsyncIterator[bytes]:
-        for piece in self.pieces:
+        while self.read_so_far < len(self.pieces):
+            piece = self.pieces[self.read_so_far]
+            self.read_so_far += 1
             if isinstance(piece, Exception):
                 raise piece
             if isinstance(piece, asyncio.Event):
@@ -179,7 +186,9 @@ class WayOut:
 
 
 class LinesParser:
-    """JSON lines: a word, `{"usage": [in, out]}`, `{"error": ...}`, `{"fault": ...}`, and `null` for the end."""
+    """JSON lines: a word, `{"usage": [in, out]}`, `{"error": ...}`, `{"fault": ...}`, 0, and `null` for the end."""
+
+    grace = None
 
     def __init__(self) -> None:
         self.done = False
@@ -189,6 +198,8 @@ class LinesParser:
             said = json.loads(line)
             if said is None:
                 self.done = True
+            elif said == 0:
+                continue
             elif isinstance(said, str):
                 finish = "stop" if said.endswith(".") else None
                 yield Chunk([{"index": 0, "delta": {"content": said}, "finish_reason": finish}])
@@ -220,7 +231,8 @@ class Lines:
         chunks = list(LinesParser().feed(body))
         words = [choice["delta"]["content"] for chunk in chunks for choice in chunk.choices]
         choice = {"index": 0, "message": {"role": "assistant", "content": "".join(words)}, "finish_reason": "stop"}
-        return Completion([choice], chunks[-1].usage, {"system_fingerprint": "fp"})
+        usage = next((chunk.usage for chunk in chunks if chunk.usage is not None), None)
+        return Completion([choice], usage, {"system_fingerprint": "fp"})
 
     def parse_error(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
         return RateLimitError(body.decode(), retry_after=float(headers["retry-after"]))
@@ -295,6 +307,7 @@ async def test_whole_answer_is_settled_when_it_is_told_to_be() -> None:
             {"index": 0, "message": {"role": "assistant", "content": "Four score."}, "finish_reason": "stop"},
         ],
         "system_fingerprint": "fp",
+        "provider": "p",
         "usage": Usage(3, 2).to_wire(),
     }
     assert not stage.cellar.settled
@@ -420,7 +433,7 @@ async def test_fault_of_ours_in_mid_stream_is_not_put_on_the_client() -> None:
         ([lines({"error": "at once"})], "upstream_error"),
         ([], "stream_truncated"),
         ([lines(None)], "upstream_error"),
-        ([lines({"usage": [1, 1]}, None)], "upstream_error"),
+        ([lines(0, {"usage": [1, 1]}, None)], "upstream_error"),
     ],
 )
 async def test_stream_that_fails_before_its_first_chunk_never_begins(pieces: list[Any], code: str) -> None:
@@ -430,11 +443,17 @@ async def test_stream_that_fails_before_its_first_chunk_never_begins(pieces: lis
     assert (stage.record().status, stage.record().error_code) == (502, code)
 
 
-async def test_whole_answer_to_a_request_for_a_stream_is_an_error() -> None:
-    stage = Stage(Line([WHOLE], headers=JSON))
-    with pytest.raises(UpstreamError, match="whole answer"):
-        await stage.ask(stream=True)
-    assert stage.record().status == 502
+@pytest.mark.parametrize("headers", [JSON, SSE, {}])
+async def test_whole_answer_to_a_request_for_a_stream_is_streamed(headers: Mapping[str, str]) -> None:
+    whole = lines({"usage": [3, 2]}, "Four", " score.")
+    stage = Stage(Line([b"\n", whole[:9], whole[9:]], headers=headers))
+    answer = await stage.stream(stream_options={"include_usage": True})
+    (said,), (end, last) = [batch async for batch in answer]
+    assert said["choices"][0]["delta"] == {"role": "assistant", "content": "Four score."}
+    assert end["choices"][0]["finish_reason"] == "stop"
+    assert last["usage"]["total_tokens"] == 5
+    await answer.settle()
+    assert (stage.record().status, stage.record().usage) == (200, Usage(3, 2))
 
 
 @pytest.mark.parametrize("status", [100, 199, 300, 302, 400, 429, 500, 599])

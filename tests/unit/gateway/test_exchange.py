@@ -78,6 +78,9 @@ class Line:
     def stream(self) -> AsyncIterator[bytes]:
         raise NotImplementedError
 
+    def end_within(self, seconds: float | None) -> None:
+        raise NotImplementedError
+
     async def aclose(self) -> None:
         self.closed += 1
         if self.error is not None:
@@ -196,12 +199,40 @@ async def test_usage_seen_before_a_failure_is_billed() -> None:
     assert (await settled(one)).cost == Cost(Decimal("2.000000"), "catalog", DAY)
 
 
-async def test_last_usage_counts() -> None:
+async def test_largest_of_cumulative_counts_holds() -> None:
     one = exchange()
-    one.saw(said("a", usage=Usage(1, 1)), 99.5)
-    one.saw(said("b", usage=Usage(1, 2)), 99.6)
-    one.saw(said("c"), 99.6)
-    assert (await settled(one)).usage == Usage(1, 2)
+    one.saw(said("a", usage=Usage(1, 1, cost_usd=Decimal("0.1"))), 99.5)
+    one.saw(said("b", usage=Usage(5, 2, cached_tokens=3)), 99.6)
+    one.saw(said("c", usage=Usage(0, 0, cost_usd=Decimal(0))), 99.6)
+    assert (await settled(one)).usage == Usage(5, 2, cached_tokens=3, cost_usd=Decimal("0.1"))
+
+
+@pytest.mark.parametrize(
+    ("told", "billed"),
+    [
+        (Usage(7, 0), Usage(7, 2)),  # two tokens of text came
+        (Usage(0, 5), Usage(8, 5)),  # eight were held for the prompt
+        (Usage(cost_usd=Decimal("0.5")), Usage(8, 2, cost_usd=Decimal("0.5"))),
+    ],
+)
+async def test_what_was_plainly_not_counted_is_estimated_and_not_told(told: Usage, billed: Usage) -> None:
+    one = exchange()
+    one.sending(99.2)
+    one.saw(said("12345678", "stop", told), 99.5)
+    one.completed(99.6)
+    assert one.told_usage is None
+    record = await settled(one)
+    assert (record.usage, record.estimated) == (billed, True)
+    assert record.cost.source == ("estimated" if told.cost_usd is None else "provider")
+
+
+async def test_answer_without_a_word_may_have_no_output() -> None:
+    one = exchange()
+    one.sending(99.2)
+    one.saw(said("", "stop", Usage(7, 0)), 99.5)
+    one.completed(99.6)
+    assert one.told_usage == Usage(7, 0)
+    assert not (await settled(one)).estimated
 
 
 @pytest.mark.parametrize("code", ["timeout", "upstream_disconnected"])

@@ -1,11 +1,11 @@
-"""OpenAI's deprecated functions, said as tools and answered as functions."""
+"""OpenAI's deprecated functions, said as tools."""
 
 from typing import Any
 
 import pytest
 
 from gateway.errors import BadRequestError
-from gateway.functions import wants_functions, with_functions, with_tools
+from gateway.functions import with_tools
 from gateway.types import ChatRequest
 
 WEATHER: dict[str, Any] = {"name": "weather", "description": "d", "parameters": {"type": "object", "properties": {}}}
@@ -23,7 +23,7 @@ def called(name: str, arguments: str = "{}") -> dict[str, Any]:
 def test_a_request_without_functions_is_the_same_request() -> None:
     request = ask(tools=[{"type": "function", "function": WEATHER}])
     assert with_tools(request) is request
-    assert not wants_functions(request)
+    assert not request.has_functions
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_a_request_without_functions_is_the_same_request() -> None:
 )
 def test_functions_become_tools(choice: Any, tool_choice: Any) -> None:
     request = ask(functions=[WEATHER], function_call=choice)
-    assert wants_functions(request)
+    assert request.has_functions
     wire = with_tools(request).wire()
     assert wire["tools"] == [{"type": "function", "function": WEATHER}]
     assert (wire["tool_choice"], wire["parallel_tool_calls"]) == (tool_choice, False)
@@ -70,36 +70,3 @@ def test_what_is_no_function_is_refused_by_name(request_: ChatRequest, param: st
     with pytest.raises(BadRequestError) as refused:
         with_tools(request_)
     assert (refused.value.param, refused.value.code) == (param, "invalid_value")
-
-
-def test_a_called_tool_is_answered_as_a_function() -> None:
-    call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
-    message = {"role": "assistant", "content": None, "tool_calls": [call]}
-    body = with_functions({"id": "x", "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]})
-    (choice,) = body["choices"]
-    assert choice["finish_reason"] == "function_call"
-    assert choice["message"] == {
-        "role": "assistant",
-        "content": None,
-        "function_call": {"name": "weather", "arguments": "{}"},
-    }
-
-
-def test_a_streamed_call_is_answered_as_a_function_piece_by_piece() -> None:
-    pieces = [
-        {"index": 0, "id": "c", "type": "function", "function": {"name": "weather", "arguments": ""}},
-        {"index": 0, "function": {"arguments": "{}"}},
-    ]
-    told = [
-        with_functions({"choices": [{"index": 0, "delta": {"tool_calls": [piece]}, "finish_reason": None}]})
-        for piece in pieces
-    ]
-    assert [body["choices"][0]["delta"] for body in told] == [
-        {"function_call": {"name": "weather", "arguments": ""}},
-        {"function_call": {"arguments": "{}"}},
-    ]
-
-
-def test_an_answer_in_words_stays_as_it_is() -> None:
-    choice = {"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}
-    assert with_functions({"choices": [choice]}) == {"choices": [choice]}

@@ -379,6 +379,34 @@ async def test_call_that_timed_out_lets_its_connection_go() -> None:
             await server.gone.wait()
 
 
+@pytest.mark.parametrize("serve", [one_piece, dribble])
+@pytest.mark.parametrize("clocks", [Clocks(), Clocks(total=0.3)])
+async def test_answer_that_is_whole_ends_in_a_while_whatever_its_provider_does(serve: Serve, clocks: Clocks) -> None:
+    async with serving(serve) as server, going_out(clocks) as client:
+        answer = await client.send(request(server.url), PROVIDER, None)
+        began = time.monotonic()
+        pieces = answer.stream()
+        assert await anext(pieces) == b"a"
+        answer.end_within(0.1 if clocks == Clocks() else SOON)
+        assert {piece async for piece in pieces} <= {b"a"}
+        assert time.monotonic() - began < SOON
+        await answer.aclose()
+        async with asyncio.timeout(SOON):
+            await server.gone.wait()
+
+
+async def test_answer_that_goes_on_is_waited_for_again() -> None:
+    async with serving(one_piece) as server, going_out(Clocks(idle=0.2)) as client:
+        answer = await client.send(request(server.url), PROVIDER, None)
+        pieces = answer.stream()
+        assert await anext(pieces) == b"a"
+        answer.end_within(0.1)
+        answer.end_within(None)
+        with pytest.raises(UpstreamTimeoutError):
+            await anext(pieces)
+        await answer.aclose()
+
+
 # --- reuse and abort --------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,163 @@
+"""Calls of tools as compatible servers stream them: late, in pieces, under one index, without ids."""
+
+import json
+from typing import Any
+
+import pytest
+
+from adapters.call_ids import CallIds
+from adapters.carried import CLAUDES, carry
+from adapters.openai.calls import MAX_CALLS, Calls, whole_calls
+from gateway.errors import UpstreamError
+from gateway.types import Json
+from support.families import request
+
+TOOLS = ("read", "read_file", "list")
+
+
+def piece(arguments: Any = "", name: str | None = None, **call: Any) -> Json:
+    return {**call, "function": {"arguments": arguments, **({} if name is None else {"name": name})}}
+
+
+def told(*pieces: Json, tools: tuple[str, ...] = TOOLS) -> list[tuple[str, str]]:
+    """The names and arguments that a client joins, checking that ids and names are whole and first."""
+    calls = Calls(CallIds(request()), 0, tools)
+    steps = [step for one in pieces for step in calls.read({"tool_calls": [one]})] + calls.flush()
+    joined: list[Json] = []
+    for step in steps:
+        if step["index"] == len(joined):
+            assert step["id"]
+            assert step["type"] == "function"
+            joined.append({**step, "function": dict(step["function"])})
+        else:
+            assert "id" not in step
+            assert set(step["function"]) == {"arguments"}
+            joined[step["index"]]["function"]["arguments"] += step["function"]["arguments"]
+    assert len({call["id"] for call in joined}) == len(joined)
+    assert bool(calls) == bool(joined)
+    return [(call["function"]["name"], call["function"]["arguments"]) for call in joined]
+
+
+ONE = [("read", '{"p": "a"}')]
+TWO = [("read", '{"p": "a"}'), ("read", '{"p": "b"}')]
+A, B = '{"p": "a"}', '{"p": "b"}'
+
+ONE_CALL: dict[str, list[Json]] = {
+    "name-after-the-id": [piece(index=0, id="c"), piece(name="read", index=0), piece(A, index=0)],
+    "name-after-the-arguments": [piece(A[:4], index=0, id="c"), piece(A[4:], index=0), piece("", "read", index=0)],
+    "name-empty-first": [piece("", "", index=0, id="c"), piece(A, "read", index=0, id="c")],
+    "name-in-pieces": [piece("", "re", index=0, id="c"), piece(A, "ad", index=0)],
+    "name-in-pieces-without-index": [piece("", "re"), piece(A, "ad")],
+    "name-growing": [piece("", "re", index=0, id="c"), piece("", "read", index=0), piece(A, index=0)],
+    "name-in-every-piece": [piece(part, "read", index=0, id="c") for part in ("", A[:3], A[3:])],
+    "name-in-every-piece-without-id": [piece(part, "read", index=0) for part in ("", A[:3], A[3:])],
+    "name-in-every-piece-without-anything": [piece(A[:3], "read"), piece(A[3:], "read")],
+    "id-late": [piece("", "read", index=0), piece(A, index=0, id="c")],
+    "empty-object-stands-in": [piece("{}", "read", index=0, id="c"), piece(A, index=0)],
+    "empty-pieces-at-the-end": [piece(A, "read", index=0, id="c"), piece("", index=0), piece("", "", index=0, id="")],
+    "empty-header-of-none": [piece(A, "read", index=0, id="c"), piece("", index=1, id="d")],
+}
+TWO_CALLS: dict[str, list[Json]] = {
+    "one-index-without-ids": [piece(A, "read", index=0), piece(B, "read", index=0)],
+    "one-index-with-empty-ids": [piece(A, "read", index=0, id=""), piece(B, "read", index=0, id="")],
+    "one-index-in-pieces": [piece("", "read", index=0), piece(A[:5], index=0), piece(A[5:], index=0),
+                            piece("", "read", index=0), piece(B[:5], index=0), piece(B[5:], index=0)],
+    "one-index-ids-without-names": [piece(index=0, id="c"), piece(A, "read", index=0),
+                                    piece(index=0, id="d"), piece(B, "read", index=0)],
+    "one-index-and-one-id": [piece(A, "read", index=0, id="c"), piece(B, "read", index=0, id="c")],
+    "one-id-for-two-indexes": [piece(A, "read", index=0, id="c"), piece(B, "read", index=1, id="c")],
+    "neither-index-nor-id": [piece(A, "read"), piece(B, "read")],
+    "objects": [piece({"p": "a"}, "read", index=0), piece({"p": "b"}, "read", index=0)],
+    "name-once": [piece(A, "read", index=0), piece(B, index=0)],
+    "interleaved-ids": [piece("", "read", index=0, id="c"), piece("", "read", index=0, id="d"),
+                        piece(A[:5], index=0, id="c"), piece(B[:5], index=0, id="d"),
+                        piece(A[5:], index=0, id="c"), piece(B[5:], index=0, id="d")],
+    "late-names": [piece(index=0, id="c"), piece(index=1, id="d"), piece("", "read", index=0),
+                   piece("", "read", index=1), piece(A, index=0), piece(B, index=1)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ONE_CALL)
+def test_one_call_is_put_together(name: str) -> None:
+    assert told(*ONE_CALL[name]) == ONE
+
+
+@pytest.mark.parametrize("name", TWO_CALLS)
+def test_two_calls_are_kept_apart(name: str) -> None:
+    assert told(*TWO_CALLS[name]) == TWO
+
+
+def test_braces_and_quotes_in_a_text_end_nothing() -> None:
+    arguments = json.dumps({"p": 'a\\"}{"', "q": "\\"})
+    pieces = [piece(part, "read", index=0) for part in arguments]
+    assert told(*pieces, piece(B, "read", index=0)) == [("read", arguments), ("read", B)]
+
+
+def test_name_in_pieces_may_begin_with_that_of_another_tool() -> None:
+    assert told(piece("", "read", index=0, id="c"), piece(A, "_file", index=0)) == [("read_file", A)]
+
+
+def test_other_tool_under_the_same_index_is_another_call() -> None:
+    assert told(piece("", "read", index=0), piece("{}", "list", index=0)) == [("read", ""), ("list", "{}")]
+    assert told(piece(A[:4], "read", index=0), piece("{}", "list", index=0))[1] == ("list", "{}")
+
+
+def test_call_without_arguments_is_told_at_the_end() -> None:
+    assert told(piece("", "list", index=0, id="c")) == [("list", "")]
+    assert told(piece("{}", "list", index=0, id="c")) == [("list", "{}")]
+    assert told(piece(index=0, id="c")) == []
+
+
+def test_calls_keep_their_order_while_one_is_held_back() -> None:
+    pieces = [piece("", "list", index=0, id="c"), piece(A, "read", index=1, id="d"), piece("{}", index=0)]
+    assert told(*pieces) == [("list", "{}"), ("read", A)]
+
+
+def test_former_function_call_is_a_call() -> None:
+    calls = Calls(CallIds(request()), 0)
+    pieces = [{"function_call": {"name": "read", "arguments": ""}}, {"function_call": {"arguments": {"p": "a"}}}]
+    (step,) = [*calls.read(pieces[0]), *calls.read(pieces[1])]
+    assert step["function"] == {"name": "read", "arguments": A}
+    (whole,) = whole_calls({"function_call": {"name": "read", "arguments": A}}, CallIds(request()), 0)
+    assert (whole["function"], whole["id"]) == (step["function"], step["id"])
+
+
+def test_absurd_number_of_calls_is_refused() -> None:
+    many: list[Json] = [piece("{}", "read", index=n) for n in range(MAX_CALLS + 1)]
+    with pytest.raises(UpstreamError):
+        whole_calls({"tool_calls": many}, CallIds(request()), 0)
+    with pytest.raises(UpstreamError):
+        Calls(CallIds(request()), 0).read({"tool_calls": many})
+
+
+# --- ids --------------------------------------------------------------------------------------------------------------
+
+
+def turn(*ids: str) -> list[Json]:
+    """A conversation in which these calls were made and answered."""
+    calls = [{"id": one, "type": "function", "function": {"name": "read", "arguments": "{}"}} for one in ids]
+    results = [{"role": "tool", "tool_call_id": one, "content": "x"} for one in ids]
+    return [{"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": calls}, *results]
+
+
+def test_id_of_the_provider_stays() -> None:
+    assert CallIds(request()).give("call_7", 0, 0) == "call_7"
+
+
+@pytest.mark.parametrize("provided", [None, "", "call_0"])
+def test_ids_are_unique_over_a_conversation(provided: str | None) -> None:
+    seen: list[str] = []
+    for _ in range(5):
+        ids = CallIds(request(messages=turn(*seen)))
+        seen += [ids.give(provided, choice, place) for choice in (0, 1) for place in (0, 1)]
+    assert len(set(seen)) == len(seen)
+
+
+def test_id_that_carries_is_known_by_its_bare_part() -> None:
+    ids = CallIds(request(messages=turn(carry("call_0", CLAUDES, "e30"))))
+    assert ids.give("call_0", 0, 0) != "call_0"
+
+
+def test_ids_of_ours_are_the_same_for_the_same_answer() -> None:
+    first, second = (CallIds(request(messages=turn("a"))).give(None, 0, 1) for _ in range(2))
+    assert first == second

@@ -1,0 +1,140 @@
+"""What a provider's error says, whatever it is wrapped in: its words, its code, how long to wait."""
+
+import json
+from typing import Any
+
+import pytest
+
+from adapters.error_bodies import said_in, said_in_body
+from adapters.failures import failed_with, in_band
+from gateway.errors import BadRequestError, RateLimitError
+from gateway.types import Json
+from support.families import ALL
+
+WORDS = "This model's maximum context length is 65536 tokens."
+INNER: Json = {"error": {"message": WORDS, "type": "invalid_request_error"}}
+PROVIDER: Json = {"message": "Provider returned error"}
+WRAPPED: dict[str, Any] = {
+    "openai": INNER,
+    "openrouter": {"error": {**PROVIDER, "code": 400, "metadata": {"raw": json.dumps(INNER)}}},
+    "openrouter-words": {"error": {**PROVIDER, "metadata": {"raw": WORDS}}},
+    "openrouter-object": {"error": {**PROVIDER, "metadata": {"raw": INNER}}},
+    "cloudflare": {"success": False, "errors": [{"code": 5006, "message": WORDS}]},
+    "graphql": {"message": "Failed", "errors": [{"message": WORDS}]},
+    "baidu": {"error_code": 336007, "error_msg": WORDS},
+    "minimax": {"base_resp": {"status_code": 2013, "status_msg": WORDS}},
+    "json-in-the-message": {"error": {"message": json.dumps(INNER)}},
+    "json-after-words": {"error": {"message": f"litellm.BadRequestError: OpenAIException - {json.dumps(INNER)}"}},
+    "python-after-words": {"detail": f"Error code: 400 - {INNER}"},
+    "twice": {"error": {"message": json.dumps({"error": {"message": f"Error code: 400 - {INNER}"}})}},
+    "nest": {"statusCode": 400, "error": "Bad Request", "message": [WORDS]},
+    "spring": {"status": 400, "error": "Bad Request", "message": WORDS, "path": "/v1/chat"},
+    "fastapi": {"detail": [{"loc": ["body"], "msg": WORDS, "type": "value_error"}]},
+    "anthropic": {"type": "error", "error": {"type": "invalid_request_error", "message": WORDS}},
+    "google": [{"error": {"code": 400, "message": WORDS, "status": "INVALID_ARGUMENT"}}],
+    "aws": {"Message": WORDS},
+    "flat": {"object": "error", "message": WORDS, "code": 400},
+    "text": WORDS,
+}
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+@pytest.mark.parametrize("family", ["anthropic", "bedrock", "gemini", "openai"])
+def test_real_reason_is_told_with_its_code(family: str, name: str) -> None:
+    body = WRAPPED[name] if isinstance(WRAPPED[name], str) else json.dumps(WRAPPED[name])
+    error = ALL[family].adapter.parse_error(400, {}, body.encode())
+    assert (type(error), error.message, error.code) == (BadRequestError, WORDS, "context_length_exceeded")
+
+
+def test_wrapper_speaks_where_nothing_in_it_does() -> None:
+    error: Json = {**PROVIDER, "code": 400, "metadata": {"raw": "<html>"}, "errors": [{}]}
+    assert said_in({"error": error}).message == PROVIDER["message"]
+
+
+def test_several_errors_are_told_each_once() -> None:
+    assert said_in([{"msg": "One."}, {"msg": "Two."}, {"msg": "One."}, 3, {}]).message == "One.; Two."
+
+
+def test_wrapper_names_the_status_and_else_what_is_in_it() -> None:
+    inner = {"message": "x", "type": "rate_limit_error"}
+    assert said_in({"error": {"code": 503, "metadata": {"raw": inner}}}).status == 503
+    assert said_in({"error": {"metadata": {"raw": inner}}}).status == 429
+    assert said_in({"error": {"message": "x", "metadata": {"error_type": "provider_overloaded"}}}).status == 503
+
+
+def test_code_of_the_real_reason_goes_before_that_of_its_wrapper() -> None:
+    raw = {"error": {"message": "x", "code": "content_filter", "param": "messages"}}
+    said = said_in({"error": {"message": "y", "code": "bad_gateway", "metadata": {"raw": raw}}})
+    assert (said.code, said.param) == ("content_filter", "messages")
+
+
+def test_first_event_of_a_stream_is_read_like_a_body() -> None:
+    error = in_band({"error": {**PROVIDER, "code": 429, "metadata": {"raw": "Wait."}}})
+    assert (type(error), error.message) == (RateLimitError, "Wait.")
+
+
+NOTHING = [
+    b"",
+    b"<html>no</html>",
+    b"  <!DOCTYPE html>",
+    b"\xff\xfe",
+    b'{"error": {"mess',
+    b"null",
+    b"[[[[",
+    b"\x00\x01",
+]
+
+
+@pytest.mark.parametrize("body", NOTHING)
+def test_what_says_nothing_says_nothing(body: bytes) -> None:
+    assert said_in_body(body).message == ""
+
+
+def test_few_plain_words_are_told() -> None:
+    assert failed_with(503, {}, b"upstream connect error\n").message == "upstream connect error"
+
+
+def nested(depth: int) -> Any:
+    value: Any = "x"
+    for _ in range(depth):
+        value = {"message": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [nested(100), "{" * 100_000, '{"message":' * 5_000, [[nested(20)]], {"errors": [{"message": "m" * 100}] * 100_000}],
+)
+def test_deep_and_long_errors_end(value: Any) -> None:
+    assert len(said_in(value).message) < 110_000
+
+
+WAITS: list[tuple[Json, float | None]] = [
+    ({"message": "Please try again in 5.289s."}, 5.289),
+    ({"message": "Please retry after 20 seconds."}, 20),
+    ({"message": "Rate limit reached in 2 min: 30000. Try again in 6m0s."}, 360),
+    ({"message": "Please try again in 1h2m3s. Visit us."}, 3723),
+    ({"message": "Please wait 2 minutes and 30 seconds."}, 150),
+    ({"message": "try again in 250ms"}, 0.25),
+    ({"message": "Please retry in 17.5 sec"}, 17.5),
+    ({"message": "Try again in 99999 hours"}, 86_400),
+    ({"message": "x", "retry_after": 3}, 3),
+    ({"message": "x", "metadata": {"retry_after": 1.5}}, 1.5),
+    ({"message": "x", "details": [{}, {"retryDelay": "17s"}]}, 17),
+    ({"message": "Please try again later."}, None),
+    ({"message": "20 requests per 60 seconds"}, None),
+    ({"message": "retry after 30"}, None),
+    ({"message": "x", "retry_after": "soon"}, None),
+]
+
+
+@pytest.mark.parametrize(("error", "seconds"), WAITS)
+@pytest.mark.parametrize("status", [429, 503])
+def test_time_to_wait_is_read_from_the_body(error: Json, seconds: float | None, status: int) -> None:
+    told = failed_with(status, {}, json.dumps({"error": error}).encode())
+    assert told.retry_after == (None if seconds is None else pytest.approx(seconds))
+
+
+def test_time_to_wait_of_the_header_goes_before_words() -> None:
+    body = json.dumps({"error": {"message": "Please try again in 5s."}}).encode()
+    assert failed_with(429, {"retry-after": "7"}, body).retry_after == 7

@@ -1,0 +1,135 @@
+"""Why an answer ended, in every family: by its table, whole and streamed, never a stop for want of a better word."""
+
+import json
+from typing import Any
+
+import pytest
+
+from adapters.events import GRACE
+from gateway.errors import GatewayError, OverloadedError, UpstreamError, UpstreamTimeoutError
+from gateway.types import Chunk, Json
+from support.families import ALL, read, request, route
+
+SAID = "half an answer"
+USED = 7
+
+
+def anthropic(native: str | None, *, whole: bool) -> Any:
+    usage = {"input_tokens": USED, "output_tokens": 1}
+    if whole:
+        return {"content": [{"type": "text", "text": SAID}], "stop_reason": native, "usage": usage}
+    return [
+        {"type": "message_start", "message": {"usage": {"input_tokens": USED}}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": SAID}},
+        {"type": "message_delta", "delta": {"stop_reason": native}, "usage": usage},
+    ]
+
+
+def bedrock(native: str | None, *, whole: bool) -> Any:
+    usage = {"inputTokens": USED, "outputTokens": 1}
+    if whole:
+        return {"output": {"message": {"content": [{"text": SAID}]}}, "stopReason": native, "usage": usage}
+    delta = {"contentBlockIndex": 0, "delta": {"text": SAID}}
+    return [
+        {":event-type": "contentBlockDelta", "payload": delta},
+        {":event-type": "messageStop", "payload": {"stopReason": native}},
+    ]
+
+
+def gemini(native: str | None, *, whole: bool) -> Any:
+    answer: Json = {
+        "candidates": [{"content": {"parts": [{"text": SAID}]}, "finishReason": native}],
+        "usageMetadata": {"promptTokenCount": USED, "candidatesTokenCount": 1},
+    }
+    return answer if whole else [answer]
+
+
+def openai(native: str | None, *, whole: bool) -> Any:
+    said = {"message" if whole else "delta": {"content": SAID}}
+    answer: Json = {
+        "choices": [{"index": 0, **said, "finish_reason": native}],
+        "usage": {"prompt_tokens": USED, "completion_tokens": 1},
+    }
+    return answer if whole else [answer]
+
+
+MAKE = {"anthropic": anthropic, "bedrock": bedrock, "gemini": gemini, "openai": openai}
+USAGE_FRAME: Json = {":event-type": "metadata", "payload": {"usage": {"inputTokens": USED, "outputTokens": 1}}}
+
+
+def whole(family: str, native: str) -> Json:
+    body = json.dumps(MAKE[family](native, whole=True)).encode()
+    return dict(ALL[family].adapter.parse_response(body, request(), route(family)).choices[0])
+
+
+def streamed(family: str, native: str, got: list[Chunk] | None = None) -> Json:
+    """The last step of a stream, whose chunks are kept in `got` also where it fails."""
+    events = MAKE[family](native, whole=False)
+    body = ALL[family].encode([*events, USAGE_FRAME] if family == "bedrock" else events)
+    parser = ALL[family].adapter.open_stream(request(), route(family))
+    chunks = [] if got is None else got
+    for chunk in parser.feed(body):
+        chunks.append(chunk)
+    chunks += [] if parser.done else parser.close()
+    return dict(chunks[-1].choices[0])
+
+
+EACH = pytest.mark.parametrize("family", MAKE)
+COMMON = {
+    "network_error": UpstreamError,
+    "abort": UpstreamError,
+    "cancelled": UpstreamError,
+    "timeout": UpstreamTimeoutError,
+    "insufficient_system_resource": OverloadedError,
+    "sensitive": "content_filter",
+    "model_context_window_exceeded": "length",
+    "max_tokens": "length",
+    "some_new_reason": "some_new_reason",
+}
+OWN = {
+    ("anthropic", "pause_turn"): "stop",
+    ("anthropic", "refusal"): "content_filter",
+    ("bedrock", "guardrail_intervened"): "content_filter",
+    ("bedrock", "malformed_tool_use"): UpstreamError,
+    ("gemini", "STOP"): "stop",
+    ("gemini", "PROHIBITED_CONTENT"): "content_filter",
+    ("gemini", "UNEXPECTED_TOOL_CALL"): UpstreamError,
+    ("openai", "eos"): "stop",
+    ("openai", "model_length"): "length",
+}
+TOLD = {**{(family, native): told for family in MAKE for native, told in COMMON.items()}, **OWN}
+
+
+@pytest.mark.parametrize(("family", "native", "told"), [(*key, told) for key, told in TOLD.items()])
+def test_reason_is_told_the_same_whole_and_streamed(family: str, native: str, told: str | type[GatewayError]) -> None:
+    if isinstance(told, str):
+        for choice in (whole(family, native), streamed(family, native)):
+            assert choice["finish_reason"] == told
+            assert choice.get("native_finish_reason", told) == (native if native != told else told)
+        return
+    got: list[Chunk] = []
+    with pytest.raises(told, match=native):
+        whole(family, native)
+    with pytest.raises(told, match=native):
+        streamed(family, native, got)
+    assert "".join(step["delta"].get("content", "") for chunk in got for step in chunk.choices) == SAID
+    assert [chunk.usage.input_tokens for chunk in got if chunk.usage is not None][-1] == USED  # it is billed
+
+
+@EACH
+def test_finished_stream_may_end_without_its_terminal_marker_after_a_while(family: str) -> None:
+    events = MAKE[family]("stop", whole=False)
+    parser = ALL[family].adapter.open_stream(request(), route(family))
+    assert parser.grace is None
+    list(parser.feed(ALL[family].encode(events)))
+    assert (parser.done, parser.grace) == (False, GRACE)
+    (last,) = list(parser.close())[-1].choices
+    assert last["finish_reason"] == "stop"
+
+
+@EACH
+def test_no_stream_is_whole_without_a_reason(family: str) -> None:
+    events = MAKE[family](None, whole=False)
+    said = events[:-1] if family == "bedrock" else events  # there the event itself is what ends it
+    with pytest.raises(UpstreamError, match="cut"):
+        read(ALL[family].adapter.open_stream(request(), route(family)), ALL[family].encode(said))

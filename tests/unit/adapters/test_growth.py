@@ -1,0 +1,212 @@
+"""Four times as long an answer takes about four times as long to read, whatever it is made of, in every family.
+
+Time is the process's own CPU time, the lesser of two tries; what grows with the square of its input takes sixteen
+times as long. Counts that no answer has are refused.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from adapters.shapes import MAX_CHOICES, MAX_CONTAINERS
+from gateway.errors import GatewayError, UpstreamError
+from gateway.folding import Folding
+from gateway.types import Json
+from support.families import ALL, read, request, route
+
+SOME = 1500
+TIMES = 4
+MOST = 9.0
+"""Halfway between four and sixteen, as far as both are factors."""
+
+Make = Callable[[int], Any]
+
+
+def none(_: int) -> int:
+    return 0
+
+
+def one_id(_: int) -> str:
+    return "same"
+
+
+def openai_calls(n: int, **call: Any) -> list[Json]:
+    function = {"name": "f", "arguments": '{"a": 1}'}
+    return [{"function": function, **{key: make(i) for key, make in call.items()}} for i in range(n)]
+
+
+def openai_whole(message: Json) -> Json:
+    return {"id": "x", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+
+
+def openai_events(deltas: list[Json]) -> list[Any]:
+    end: Json = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    return [*({"choices": [{"index": 0, "delta": delta}]} for delta in deltas), end, "[DONE]"]
+
+
+def openai_stream(calls: list[Json]) -> list[Any]:
+    return openai_events([{"tool_calls": [call]} for call in calls])
+
+
+def anthropic_blocks(n: int) -> list[Json]:
+    kinds: list[Json] = [
+        {"type": "thinking", "thinking": "t", "signature": "s"},
+        {"type": "text", "text": "a"},
+        {"type": "tool_use", "id": "same", "name": "f", "input": {"a": 1}},
+    ]
+    return [kinds[i % 3] for i in range(n)]
+
+
+def anthropic_events(n: int) -> list[Any]:
+    events: list[Json] = [{"type": "message_start", "message": {"usage": {"input_tokens": 1}}}]
+    for i, block in enumerate(anthropic_blocks(n)):
+        events.append({"type": "content_block_start", "index": i, "content_block": block})
+        events.append({"type": "content_block_stop", "index": i})
+    return [*events, {"type": "message_delta", "delta": {"stop_reason": "tool_use"}}, {"type": "message_stop"}]
+
+
+def gemini_answer(parts: list[Json], **more: Any) -> Json:
+    return {"candidates": [{"content": {"parts": parts}, "finishReason": "STOP", **more}]}
+
+
+def gemini_sources(n: int) -> Json:
+    cites = [{"uri": "u", "startIndex": i, "endIndex": i + 1} for i in range(n)]
+    return gemini_answer([{"text": "\u00e9" * n * 20}], citationMetadata={"citationSources": cites})
+
+
+def gemini_parts(n: int) -> list[Json]:
+    call: Json = {"functionCall": {"name": "f", "args": {}}}
+    kinds: list[Json] = [{"text": "a" * 50}, {"text": "t", "thought": True}, call]
+    return [kinds[i % 3] for i in range(n)]
+
+
+def bedrock_blocks(n: int) -> list[Json]:
+    kinds: list[Json] = [
+        {"reasoningContent": {"reasoningText": {"text": "t", "signature": "s"}}},
+        {"text": "a"},
+        {"toolUse": {"toolUseId": "same", "name": "f", "input": {}}},
+    ]
+    return [kinds[i % 3] for i in range(n)]
+
+
+def bedrock_frame(event: str, **payload: Any) -> Json:
+    return {":event-type": event, "payload": payload}
+
+
+def bedrock_events(n: int) -> list[Any]:
+    frames: list[Json] = [bedrock_frame("messageStart", role="assistant")]
+    for i in range(n):
+        start = {"toolUse": {"toolUseId": "same", "name": "f"}}
+        frames.append(bedrock_frame("contentBlockStart", contentBlockIndex=i, start=start))
+        frames.append(bedrock_frame("contentBlockDelta", contentBlockIndex=i, delta={"toolUse": {"input": "{}"}}))
+        frames.append(bedrock_frame("contentBlockStop", contentBlockIndex=i))
+    return [*frames, bedrock_frame("messageStop", stopReason="tool_use"), bedrock_frame("metadata", usage={})]
+
+
+WHOLE: dict[str, tuple[str, Make]] = {
+    "calls": ("openai", lambda n: openai_whole({"tool_calls": openai_calls(n, id=str)})),
+    "calls-without-ids": ("openai", lambda n: openai_whole({"tool_calls": openai_calls(n)})),
+    "calls-of-one-id": ("openai", lambda n: openai_whole({"tool_calls": openai_calls(n, id=one_id)})),
+    "parts": ("openai", lambda n: openai_whole({"content": [{"type": "text", "text": "a" * 99}] * n})),
+    "anthropic": ("anthropic", lambda n: {"content": anthropic_blocks(n), "stop_reason": "tool_use"}),
+    "gemini": ("gemini", lambda n: gemini_answer(gemini_parts(n))),
+    "gemini-sources": ("gemini", gemini_sources),
+    "bedrock": ("bedrock", lambda n: {"output": {"message": {"content": bedrock_blocks(n)}}, "stopReason": "end_turn"}),
+}
+STREAMED: dict[str, tuple[str, Make]] = {
+    "text": ("openai", lambda n: openai_events([{"content": "a", "reasoning_content": "t"}] * n)),
+    "calls": ("openai", lambda n: openai_stream(openai_calls(n, index=int, id=str))),
+    "calls-under-one-index": ("openai", lambda n: openai_stream(openai_calls(n, index=none))),
+    "calls-without-anything": ("openai", lambda n: openai_stream(openai_calls(n))),
+    "calls-twice": ("openai", lambda n: openai_stream(openai_calls(n, index=int, id=str) * 2)),
+    "call-in-pieces": ("openai", lambda n: openai_stream(
+        [{"index": 0, "function": {"name": "f", "arguments": "{"}}] * n)),
+    "text-in-a-call": ("openai", lambda n: openai_stream(
+        [{"index": 0, "function": {"name": "f", "arguments": '{"a": "'}}]
+        + [{"index": 0, "function": {"name": "f", "arguments": "{}" * 20}}] * n)),
+    "name-in-pieces": ("openai", lambda n: openai_stream([{"index": 0, "function": {"name": "f" * 99}}] * n)),
+    "calls-without-names": ("openai", lambda n: openai_stream(
+        [{"index": i, "id": str(i), "function": {"arguments": "{"} if i % 2 else {"arguments": "{", "name": "f"}}
+         for i in range(n)])),
+    "calls-in-one-event": ("openai", lambda n: openai_events([{"tool_calls": openai_calls(n, index=int)}])),
+    "fields-beside": ("openai", lambda n: [*({"choices": [], str(i): i} for i in range(n)), *openai_events([{}])]),
+    "anthropic": ("anthropic", anthropic_events),
+    "gemini": ("gemini", lambda n: [gemini_answer([part]) for part in gemini_parts(n)]),
+    "gemini-in-one-event": ("gemini", lambda n: [gemini_answer(gemini_parts(n))]),
+    "gemini-sources": ("gemini", lambda n: [gemini_sources(n)]),
+    "bedrock": ("bedrock", bedrock_events),
+}  # fmt: skip
+
+
+def cpu(work: Callable[[], Any]) -> float:
+    """Seconds of CPU, the lesser of two tries."""
+    tries: list[float] = []
+    for _ in range(2):
+        began = time.process_time()
+        work()
+        tries.append(time.process_time() - began)
+    return min(tries)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_whole_answer_is_read_in_time_that_grows_as_it_does(name: str) -> None:
+    family, make = WHOLE[name]
+    asked = request(), route(family)
+
+    def took(n: int) -> float:
+        body = json.dumps(make(n)).encode()
+        return cpu(lambda: ALL[family].adapter.parse_response(body, *asked))
+
+    assert took(TIMES * SOME) < MOST * took(SOME) + 0.02
+
+
+@pytest.mark.parametrize("name", STREAMED)
+def test_stream_is_read_and_folded_in_time_that_grows_as_it_does(name: str) -> None:
+    family, make = STREAMED[name]
+
+    def took(n: int) -> float:
+        body = ALL[family].encode(make(n))
+        pieces = [body[at : at + 10_000] for at in range(0, len(body), 10_000)]
+
+        def work() -> None:
+            folding = Folding()
+            for chunk in read(ALL[family].adapter.open_stream(request(), route(family)), *pieces):
+                folding.add(chunk)
+            folding.completion()
+
+        return cpu(work)
+
+    assert took(TIMES * SOME) < MOST * took(SOME) + 0.02
+
+
+# --- bounds -----------------------------------------------------------------------------------------------------------
+
+
+def test_more_choices_than_can_be_asked_for_are_refused() -> None:
+    choices = [{"index": n, "message": {"content": "x"}, "delta": {"content": "x"}} for n in range(MAX_CHOICES + 1)]
+    candidates = [{"index": n, "content": {"parts": [{"text": "x"}]}} for n in range(MAX_CHOICES + 1)]
+    for family, answer in (("openai", {"choices": choices}), ("gemini", {"candidates": candidates})):
+        with pytest.raises(UpstreamError, match="more choices"):
+            ALL[family].adapter.parse_response(json.dumps(answer).encode(), request(), route(family))
+        with pytest.raises(UpstreamError, match="more choices"):
+            read(ALL[family].adapter.open_stream(request(), route(family)), ALL[family].encode([answer]))
+
+
+def test_choices_that_come_one_by_one_are_counted_too() -> None:
+    events = [{"choices": [{"index": n, "delta": {"content": "x"}}]} for n in range(MAX_CHOICES + 1)]
+    with pytest.raises(UpstreamError, match="more choices"):
+        read(ALL["openai"].adapter.open_stream(request(), route("openai")), ALL["openai"].encode(events))
+
+
+@pytest.mark.parametrize("family", ALL)
+@pytest.mark.parametrize("part", ["{}", "[]", '{"a":1}'])
+def test_answer_of_nothing_but_parts_is_refused_before_it_is_read(family: str, part: str) -> None:
+    body = b'{"choices":[' + b",".join([part.encode()] * (MAX_CONTAINERS + 1)) + b"]}"
+    began = time.process_time()
+    with pytest.raises(GatewayError, match="too many parts"):
+        ALL[family].adapter.parse_response(body, request(), route(family))
+    ALL[family].adapter.parse_error(500, {}, body)
+    assert time.process_time() - began < 1
