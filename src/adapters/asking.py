@@ -87,6 +87,8 @@ def read(request: ChatRequest, route: Route, said: frozenset[str]) -> Ask:
 
 def asks_nothing(name: str, value: Any) -> bool:
     """Whether a field with this value is as good as not given."""
+    if name == "include_reasoning":
+        return value is not False  # reasoning is told unless it is to be hidden
     return value is False or value in (None, "", [], {}) or value == _NEUTRAL.get(name)
 
 

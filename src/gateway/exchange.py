@@ -200,8 +200,8 @@ class Exchange:
         usage = self.usage
         if usage is None or not usage.input_tokens:
             return None
-        is_told = usage.output_tokens or tokens_in(self._delivered) * NEGLIGIBLE <= usage.input_tokens
-        return usage if is_told else None
+        most_left_out = usage.input_tokens // NEGLIGIBLE if self._complete else 0
+        return usage if usage.output_tokens or tokens_in(self._delivered) <= most_left_out else None
 
     def _bill(self) -> tuple[Usage | None, bool]:
         """What the provider says was used; else what must have been, if it took the request up at all."""

@@ -38,6 +38,18 @@ class Quirks(BaseModel):
     lets none be forced."""
     tool_id_length: Annotated[int, Field(gt=0)] | None = None
     """It takes ids of tool calls of just so many letters and digits only."""
+    longest_tool_id: Annotated[int, Field(gt=0)] | None = None
+    """Characters of the id of a tool call above which it refuses one; none: it takes any."""
+    echoed_fields: tuple[str, ...] = ()
+    """The fields that answers have beside those of requests (`annotations`, `extra_content`, `images`, `refusal`) and
+    that it takes back; to others they never go."""
+    message_fields: Mapping[str, tuple[str, ...]] | None = None
+    """By role, the only fields beside `role` and `content` that it knows, for one that refuses all others; none given:
+    it takes any."""
+    text_only_roles: tuple[str, ...] = ()
+    """The roles whose content it takes as one string only, and not as a list of text parts."""
+    user_after_tool: StrictBool = True
+    """Whether a user may speak right after the result of a tool."""
 
 
 Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
@@ -67,6 +79,8 @@ class Capabilities(BaseModel):
     """Tokens of thinking below which it cannot go, for one that thinks within a budget; 0: it can do without."""
     efforts: tuple[Effort, ...] = ("low", "medium", "high")
     """The efforts it knows, lowest first."""
+    default_effort: Literal["none"] | Effort = "none"
+    """The effort with which it thinks where the request does not say one."""
     max_output_tokens: Annotated[int, Field(gt=0, strict=True)] | None = None
     unsupported: tuple[str, ...] = ()
     """Request fields that this model refuses where others of its provider take them."""

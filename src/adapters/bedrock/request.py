@@ -68,6 +68,7 @@ def build_body(request: ChatRequest, route: Route) -> tuple[Json, tuple[str, ...
     _write_thinking(ask, body, wanted, plan)
     _write_sampling(ask, body, maker)
     _write_rest(ask, body)
+    _place_points(ask, body)
     _limit_points(ask, body, _CACHE_POINTS.get(maker, 0))
     if not body["system"]:
         del body["system"]
@@ -186,6 +187,9 @@ def _write_thinking(ask: Ask, body: Json, wanted: Reasoning, plan: FormatPlan) -
         ask.losses.drop(wanted.field)
     elif kind == "budget":
         _write_budget(ask, body, wanted, plan)
+    elif kind == "adaptive" and _forces_tool(ask, plan):
+        _native(body)["thinking"] = {"type": "disabled"}
+        ask.losses.drop(wanted.field)
     else:
         if wanted.budget:
             ask.losses.drop(f"{wanted.field}.max_tokens")
@@ -194,12 +198,17 @@ def _write_thinking(ask: Ask, body: Json, wanted: Reasoning, plan: FormatPlan) -
             body.setdefault("outputConfig", {})["effort"] = asking.known_effort(ask, wanted)
 
 
+def _forces_tool(ask: Ask, plan: FormatPlan) -> bool:
+    """Claude refuses to think while a tool is forced on it (Anthropic, "Extended thinking", "Tool use")."""
+    return plan == "tool" or tools.choice(ask).mode in ("any", "named")
+
+
 def _write_budget(ask: Ask, body: Json, wanted: Reasoning, plan: FormatPlan) -> None:
     """Thinking within a budget; dropped where the model refuses it, which the client is told."""
     most = body["inferenceConfig"].get("maxTokens") or ask.model.max_output_tokens or USUAL_MAX_TOKENS
     half = max(most // 2, _LEAST_BUDGET)  # the rest is for the answer
     budget = min(wanted.budget or asking.BUDGETS[wanted.effort or "medium"], half)
-    forced = plan == "tool" or tools.choice(ask).mode in ("any", "named")
+    forced = _forces_tool(ask, plan)
     continues = body["messages"][-1]["role"] == "assistant"
     if forced or continues or not _LEAST_BUDGET <= budget < most or not begins_signed(body["messages"]):
         ask.losses.drop(wanted.field)
@@ -253,6 +262,26 @@ def _write_rest(ask: Ask, body: Json) -> None:
     last = body["messages"][-1]["content"]
     if "cachePoint" not in last[-1]:
         last += cache_point(ask.given)  # the whole request is to be cached
+
+
+def _place_points(ask: Ask, body: Json) -> None:
+    """A mark right behind a document that is no PDF is refused: it moves before the document, or goes, and is told."""
+    for turn in body["messages"]:
+        blocks: list[Json] = turn["content"]
+        kept: list[Json] = []
+        for block in blocks:
+            place = len(kept)
+            while "cachePoint" in block and place and _ends_no_cache(kept[place - 1]):
+                place -= 1
+            if "cachePoint" not in block or (place and "cachePoint" not in kept[place - 1]):
+                kept.insert(place, block)
+            elif not place:
+                ask.losses.drop("cache_control")
+        turn["content"] = kept
+
+
+def _ends_no_cache(block: Json) -> bool:
+    return "document" in block and block["document"].get("format") != "pdf"
 
 
 def _limit_points(ask: Ask, body: Json, most: int) -> None:

@@ -3,16 +3,12 @@
 Fields that nobody has said anything of pass as they are.
 """
 
-import hashlib
-import re
-import string
 from collections.abc import Collection, Iterator
-from typing import Any, cast
 
 from adapters import asking, carried
 from adapters.fidelity import Losses, unsupported
 from adapters.formats import JSON_TOOL, format_plan
-from adapters.naming import spell
+from adapters.openai.messages import write_messages
 from adapters.shapes import child, children, encode, refuses_depth, text
 from gateway.quirks import Capabilities, Quirks
 from gateway.routing import Route
@@ -25,17 +21,9 @@ ROUTER_FIELDS = (
 
 _ENVELOPE = {"model", "messages", "stream", "stream_options"}
 _CACHE_MARKS = ("cache_control", "prompt_cache_breakpoint")
-_REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details")
-_MESSAGE_NAME = "messages.name"
-"""How a row says that a provider takes no names of who is speaking."""
 _SAMPLING = ("temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty")
 _NEUTRAL = {"temperature": 1, "top_p": 1, "tool_choice": "auto"}
 """What every server does unasked."""
-_NO_TEXT = frozenset({"image_url", "video_url", "input_audio", "file"})
-MAX_ID = 40
-"""Characters of the id of a call; OpenAI refuses longer ones, and no other server makes them."""
-_NOTHING = re.compile(r"(?!)")
-_ALPHANUMERIC = string.digits + string.ascii_letters
 
 
 def fetches_url(url: str) -> bool:
@@ -54,13 +42,14 @@ def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:
 def build_body(request: ChatRequest, route: Route) -> tuple[Json, tuple[str, ...]]:
     """The body, and what of the request is not in it. Raises BadRequestError for what changes the answer."""
     quirks, model = route.provider.quirks, route.model.capabilities
-    body = request.wire()
+    body = {name: value for name, value in request.wire().items() if value not in ([], {})}
     ask = asking.Ask(request, {**body}, model, Losses(request))
     body["model"] = route.upstream_model
     _write_format(body, request, route)
     _write_reasoning(body, ask, quirks)
     _write_choice(body, quirks)
-    _write_messages(body, ask, quirks)
+    _leave_out_marks(body, ask, quirks)
+    body["messages"] = write_messages(body["messages"], ask, quirks)
     _write_limit(body, ask, quirks)
     if not quirks.stream_usage:
         body.pop("stream_options", None)
@@ -70,6 +59,9 @@ def build_body(request: ChatRequest, route: Route) -> tuple[Json, tuple[str, ...
     for name, here in quirks.renamed.items():
         if name in body:
             body[here] = body.pop(name)
+    if not body.get("tools") and body.get("tool_choice", "auto") in ("auto", "none"):
+        for name in ("tool_choice", "parallel_tool_calls"):  # without tools both are refused, and say nothing
+            body.pop(name, None)
     return body, ask.losses.told
 
 
@@ -119,6 +111,8 @@ def _write_reasoning(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
         value = body.pop(name, None)
         if name == "plugins" and value:
             raise unsupported(name)
+        if name not in ("provider", "usage", "reasoning") and not asking.asks_nothing(name, value):
+            ask.losses.drop(name)
     if quirks.thinking_switch:
         _restore_reasoning(body)
     wanted = asking.reasoning(ask)
@@ -130,7 +124,8 @@ def _write_reasoning(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
         body["thinking"] = {"type": "disabled"}
     elif wanted.on is not None and wanted.field != "thinking":
         body["reasoning_effort"] = _effort(ask, wanted)
-    thinks = not is_off if quirks.thinking_switch else body.get("reasoning_effort", "none") != "none"
+    effort = body.get("reasoning_effort", ask.model.default_effort)
+    thinks = not is_off if quirks.thinking_switch else effort != "none"
     if thinks and ask.model.thinking == "adaptive":
         _leave_out(body, ask, _SAMPLING)
 
@@ -182,33 +177,15 @@ def _leave_out(body: Json, ask: asking.Ask, unknown: Collection[str]) -> None:
         ask.losses.drop(name)
 
 
-def _write_messages(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
-    for index, message in enumerate(cast("list[Json]", body["messages"])):
-        _write_message(message, quirks)
-        if _MESSAGE_NAME in quirks.unsupported and message.pop("name", None):
-            ask.losses.drop("name")
-        for place, part in enumerate(children(message, "content")):
-            _check_part(part, f"messages[{index}].content[{place}]", ask.model, quirks)
-    if quirks.cache_marks is not None:
-        unknown = [name for name in _CACHE_MARKS if name not in quirks.cache_marks]
-        for marked in _markable(body):
-            for name in unknown:
-                if marked.pop(name, None):
-                    ask.losses.drop(name)
-
-
-def _write_message(message: Json, quirks: Quirks) -> None:
-    if message["role"] == "developer" and not quirks.developer_role:
-        message["role"] = "system"
-    if quirks.reasoning_fields is not None:
-        for name in _REASONING_FIELDS:
-            if name not in quirks.reasoning_fields:
-                message.pop(name, None)
-    for call in children(message, "tool_calls"):
-        if text(call, "id"):
-            call["id"] = _call_id(call["id"], quirks.tool_id_length)
-    if text(message, "tool_call_id"):
-        message["tool_call_id"] = _call_id(message["tool_call_id"], quirks.tool_id_length)
+def _leave_out_marks(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
+    """The marks of what is to be cached that the server does not know."""
+    if quirks.cache_marks is None:
+        return
+    unknown = [name for name in _CACHE_MARKS if name not in quirks.cache_marks]
+    for marked in _markable(body):
+        for name in unknown:
+            if marked.pop(name, None):
+                ask.losses.drop(name)
 
 
 def _markable(body: Json) -> Iterator[Json]:
@@ -218,33 +195,3 @@ def _markable(body: Json) -> Iterator[Json]:
         yield holder
         yield from children(holder, "content")
         yield child(holder, "function")
-
-
-def _check_part(part: Json, place: str, model: Capabilities, quirks: Quirks) -> None:
-    """Raises BadRequestError for what the model neither sees nor hears, and for an image that the server will not get.
-
-    A model without vision is one of text alone.
-    """
-    if part.get("type") in _NO_TEXT and not model.vision:
-        raise unsupported(f"{place}.type", "The model reads text only.")
-    url = text(child(part, "image_url"), "url") or ""
-    if url[:4].lower() == "http" and not quirks.fetches_urls:
-        raise unsupported(f"{place}.image_url.url", "The model fetches nothing by URL; send a data URL.")
-
-
-def _call_id(given: str, length: int | None) -> str:
-    """The id as the server takes it, without what another family has put into it."""
-    bare = carried.bare(given)
-    return spell(bare, _NOTHING, MAX_ID) if length is None else _respelled(bare, length)
-
-
-def _respelled(given: Any, length: int) -> str:
-    """The id in so many letters and digits, the same for the same id: a call and its result find each other."""
-    if len(given) == length and given.isascii() and given.isalnum():
-        return given
-    number = int.from_bytes(hashlib.sha256(given.encode("utf-8", "surrogatepass")).digest())
-    digits: list[str] = []
-    for _ in range(length):
-        number, digit = divmod(number, len(_ALPHANUMERIC))
-        digits.append(_ALPHANUMERIC[digit])
-    return "".join(digits)

@@ -6,6 +6,7 @@ import pytest
 
 from adapters import carried
 from gateway.errors import BadRequestError
+from gateway.quirks import Quirks
 from gateway.types import Json
 from support.families import ALL, read, request, route
 from support.folding import fold
@@ -69,13 +70,15 @@ def test_other_providers_get_the_bare_id() -> None:
     assert body["messages"][1]["tool_calls"][0]["id"] == body["messages"][2]["tool_call_id"] == "call_1"
 
 
-def test_id_longer_than_servers_take_is_shortened_the_same_both_times() -> None:
+@pytest.mark.parametrize(("longest", "length"), [(40, 40), (None, 100)])
+def test_id_longer_than_a_server_takes_is_shortened_the_same_both_times(longest: int | None, length: int) -> None:
     call = {"id": "c" * 100, "type": "function", "function": {"name": "f", "arguments": "{}"}}
     messages = [ASK, {"role": "assistant", "tool_calls": [call]}]
     messages.append({"role": "tool", "tool_call_id": call["id"], "content": "7"})
-    body = json.loads(ALL["openai"].adapter.build_request(request(messages=messages), route("openai")).body)
+    there = route("openai", Quirks(longest_tool_id=longest))
+    body = json.loads(ALL["openai"].adapter.build_request(request(messages=messages), there).body)
     assert body["messages"][1]["tool_calls"][0]["id"] == body["messages"][2]["tool_call_id"]
-    assert len(body["messages"][2]["tool_call_id"]) == 40
+    assert len(body["messages"][2]["tool_call_id"]) == length
 
 
 @pytest.mark.parametrize("of", ["anthropic", "bedrock", "gemini"])

@@ -1,0 +1,182 @@
+"""Messages in the dialects of compatible servers: what a client echoes, and what a server will not read."""
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.quirks import Quirks
+from gateway.types import ChatRequest
+from support.families import ALL, route
+
+USER = {"role": "user", "content": "x"}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+ECHOED = {
+    "role": "assistant",
+    "content": None,
+    "refusal": None,
+    "annotations": [],
+    "images": [{"type": "image_url"}],
+    "reasoning": "r",
+    "tool_calls": [{**CALL, "extra_content": {"google": {"thought_signature": "s"}}}],
+}
+RESULT = {"role": "tool", "tool_call_id": "call_1", "content": "1"}
+PARTS = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+
+
+def built(quirks: Quirks, *messages: Any, **more: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
+    asked = ChatRequest.model_validate({"model": "m", "messages": [USER, *messages], **more})
+    request = ALL["openai"].adapter.build_request(asked, route("openai", quirks))
+    return json.loads(request.body), request.dropped
+
+
+def test_what_the_gateway_has_put_into_an_answer_goes_to_no_server() -> None:
+    body, dropped = built(Quirks(reasoning_fields=()), ECHOED, RESULT)
+    assert body["messages"][1] == {"role": "assistant", "content": None, "tool_calls": [CALL]}
+    assert dropped == ()
+
+
+def test_what_a_server_has_sent_itself_it_gets_back() -> None:
+    body, _ = built(Quirks(echoed_fields=("extra_content", "images")), ECHOED, RESULT)
+    assert body["messages"][1]["images"] == ECHOED["images"]
+    assert body["messages"][1]["tool_calls"] == ECHOED["tool_calls"]
+
+
+def test_a_refusal_is_said_again_where_it_has_no_field() -> None:
+    refused = {"role": "assistant", "content": None, "refusal": "No."}
+    body, _ = built(Quirks(), refused)
+    assert body["messages"][1] == {"role": "assistant", "content": "No."}
+    body, _ = built(Quirks(echoed_fields=("refusal",)), refused)
+    assert body["messages"][1] == refused
+
+
+def test_a_strict_server_gets_what_it_knows_and_the_rest_is_told() -> None:
+    strict = Quirks(message_fields={"user": (), "assistant": ("tool_calls",), "tool": ("tool_call_id", "name")})
+    body, dropped = built(strict, {**USER, "name": "ann", "x": 1}, ECHOED, {**RESULT, "name": "f", "y": ""})
+    assert [sorted(message) for message in body["messages"]] == [
+        ["content", "role"],
+        ["content", "role"],
+        ["content", "role", "tool_calls"],
+        ["content", "name", "role", "tool_call_id"],
+    ]
+    assert set(dropped) == {"name", "x", "reasoning"}
+
+
+@pytest.mark.parametrize("role", ["system", "user", "assistant", "tool", "developer"])
+def test_text_parts_become_a_text_where_only_a_text_is_taken(role: str) -> None:
+    message: dict[str, Any] = {"role": role, "content": PARTS}
+    around = [{"role": "assistant", "tool_calls": [CALL]}] if role == "tool" else []
+    message |= {"tool_call_id": "call_1"} if role == "tool" else {}
+    body, _ = built(Quirks(text_only_roles=("system", "user", "assistant", "tool")), *around, message)
+    assert body["messages"][-1]["content"] == "a\nb"
+    body, _ = built(Quirks(), *around, message)
+    assert body["messages"][-1]["content"] == PARTS
+
+
+def test_parts_that_are_no_text_stay_parts() -> None:
+    parts = [*PARTS, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]
+    body, _ = built(Quirks(text_only_roles=("user",)), {"role": "user", "content": parts})
+    assert body["messages"][-1]["content"] == parts
+
+
+def test_a_turn_is_put_between_a_result_and_a_user_where_a_server_wants_one() -> None:
+    conversation = [{"role": "assistant", "tool_calls": [CALL]}, RESULT, RESULT, USER]
+    body, _ = built(Quirks(user_after_tool=False), *conversation)
+    assert [message["role"] for message in body["messages"]] == [
+        "user",
+        "assistant",
+        "tool",
+        "tool",
+        "assistant",
+        "user",
+    ]
+    body, _ = built(Quirks(), *conversation)
+    assert [message["role"] for message in body["messages"]] == ["user", "assistant", "tool", "tool", "user"]
+
+
+@pytest.mark.parametrize("name", ["tools", "stop", "logit_bias", "metadata", "modalities", "response_format"])
+def test_empty_lists_and_objects_are_left_out(name: str) -> None:
+    body, dropped = built(Quirks(), **{name: {} if name in ("logit_bias", "metadata", "response_format") else []})
+    assert name not in body
+    assert dropped == ()
+
+
+def test_a_choice_among_no_tools_is_left_out() -> None:
+    body, _ = built(Quirks(), tools=[], tool_choice="auto", parallel_tool_calls=True)
+    assert body.keys() & {"tools", "tool_choice", "parallel_tool_calls"} == set()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"include_reasoning": False}, ("include_reasoning",)),
+        ({"include_reasoning": True}, ()),
+        ({"models": ["a"]}, ("models",)),
+        ({"transforms": ["middle-out"]}, ("transforms",)),
+    ],
+)
+def test_what_only_a_router_reads_is_dropped_and_told(given: dict[str, Any], told: tuple[str, ...]) -> None:
+    body, dropped = built(Quirks(), **given)
+    assert (body.keys() & given.keys(), dropped) == (set(), told)
+
+
+@pytest.mark.parametrize("name", ["temperature", "top_p", "presence_penalty"])
+def test_sampling_is_dropped_where_a_model_thinks_by_default(name: str) -> None:
+    asked = ChatRequest.model_validate({"model": "m", "messages": [USER], name: 0.3})
+    thinks = route("openai", thinking="adaptive", default_effort="medium")
+    assert ALL["openai"].adapter.build_request(asked, thinks).dropped == (name,)
+    at_rest = route("openai", thinking="adaptive")
+    assert ALL["openai"].adapter.build_request(asked, at_rest).dropped == ()
+    quiet = asked.model_copy(update={"reasoning_effort": "none"})
+    assert ALL["openai"].adapter.build_request(quiet, thinks).dropped == ()
+
+
+def documents(*kinds: str) -> list[dict[str, Any]]:
+    """Texts and documents; each of the last kind is marked."""
+    files = {"md": "data:text/markdown;base64,IyBoaQ==", "pdf": "data:application/pdf;base64,JVBERi0xLjQK"}
+    parts: list[dict[str, Any]] = []
+    for place, kind in enumerate(kinds):
+        name = kind.rstrip("*")
+        part: dict[str, Any] = (
+            {"type": "text", "text": "see"}
+            if name == "text"
+            else {"type": "file", "file": {"filename": f"{place}.{name}", "file_data": files[name]}}
+        )
+        parts.append({**part, "cache_control": {"type": "ephemeral"}} if kind.endswith("*") else part)
+    return parts
+
+
+@pytest.mark.parametrize(
+    ("parts", "blocks", "told"),
+    [
+        (("text", "md*"), ["text", "cachePoint", "document"], ()),
+        (("text", "md", "md*"), ["text", "cachePoint", "document", "document"], ()),
+        (("text", "pdf*"), ["text", "document", "cachePoint"], ()),
+        (("text*", "md*"), ["text", "cachePoint", "document"], ()),
+        (("md*", "text"), ["document", "text"], ("cache_control",)),
+        (("pdf", "md*", "text"), ["document", "cachePoint", "document", "text"], ()),
+    ],
+)
+def test_bedrock_gets_no_cache_point_behind_a_document_that_is_no_pdf(
+    parts: tuple[str, ...], blocks: list[str], told: tuple[str, ...]
+) -> None:
+    message = {"role": "user", "content": documents(*parts)}
+    asked = ChatRequest.model_validate({"model": "m", "messages": [message]})
+    claude = route("bedrock")
+    model = claude.model.model_copy(update={"owned_by": "anthropic"})
+    request = ALL["bedrock"].adapter.build_request(asked, type(claude)(model, claude.provider, "native", None))
+    content = json.loads(request.body)["messages"][0]["content"]
+    assert [next(iter(block)) for block in content] == blocks
+    assert request.dropped == told
+
+
+@pytest.mark.parametrize("thinking", ["adaptive", "budget"])
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "f"}}])
+def test_bedrock_does_not_think_while_a_tool_is_forced(thinking: str, choice: Any) -> None:
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    fields = {"tools": tools, "tool_choice": choice, "reasoning_effort": "high", "max_tokens": 30_000}
+    asked = ChatRequest.model_validate({"model": "m", "messages": [USER], **fields})
+    request = ALL["bedrock"].adapter.build_request(asked, route("bedrock", thinking=thinking))
+    native = json.loads(request.body).get("additionalModelRequestFields", {})
+    assert native.get("thinking", {}).get("type") in (None, "disabled")
+    assert "reasoning_effort" in request.dropped
