@@ -15,6 +15,8 @@ _FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostnam
 _NAMED = frozenset({"properties", "$defs", "definitions"})
 _SILENT = frozenset({"$schema", "$id", "additionalProperties", "$comment", "examples"})
 _OWNERS = {"properties": "object", "required": "object", "items": "array", "minItems": "array"}
+_TYPES = frozenset({"null", "boolean", "object", "array", "number", "integer", "string"})
+_COMBINED = frozenset({"anyOf", "oneOf", "allOf"})
 _AROUND = ("title", "description", "default", "$defs", "definitions")
 
 
@@ -47,7 +49,8 @@ def without_branches(schema: Json) -> Json:
     for name, listed in branches.items():
         objects = [cast(Json, branch) for branch in cast("list[Any]", listed) if isinstance(branch, dict)]
         for branch in objects:
-            properties = {**child(branch, "properties"), **properties}
+            for field, schema_of_field in child(branch, "properties").items():
+                properties.setdefault(field, schema_of_field)
         needed = Counter(field for branch in objects for field in _required(branch))
         required += [field for field, times in needed.items() if name == "allOf" or times == len(objects)]
     told = f"{plain.get('description') or ''} It must match: {json.dumps(branches)}".strip()
@@ -100,11 +103,14 @@ def _one_of_types(node: Json, types: list[Any]) -> Json:
     if "enum" in node or "const" in node:
         return strict_schema({name: value for name, value in node.items() if name != "type"})
     rest = {name: value for name, value in node.items() if name not in _AROUND and name != "type"}
+    if _COMBINED & rest.keys():  # said in each branch they would double with every level
+        told = f"{node.get('description') or ''} (type: {json.dumps(types)})".strip()
+        return strict_schema({**{name: node[name] for name in _AROUND if name in node}, **rest, "description": told})
     branches = [
         {"type": "null"}
         if kind == "null"
         else {"type": kind, **{name: value for name, value in rest.items() if _OWNERS.get(name, kind) == kind}}
-        for kind in types
+        for kind in dict.fromkeys(kind for kind in types if isinstance(kind, str) and kind in _TYPES)
     ]
     around = strict_schema({name: node[name] for name in _AROUND if name in node})
     return {**around, "anyOf": [strict_schema(branch) for branch in branches]}

@@ -38,18 +38,17 @@ class Quirks(BaseModel):
     lets none be forced."""
     tool_id_length: Annotated[int, Field(gt=0)] | None = None
     """It takes ids of tool calls of just so many letters and digits only."""
-    longest_tool_id: Annotated[int, Field(gt=0)] | None = None
-    """Characters of the id of a tool call above which it refuses one; none: it takes any."""
-    echoed_fields: tuple[str, ...] = ()
-    """The fields that answers have beside those of requests (`annotations`, `extra_content`, `images`, `refusal`) and
-    that it takes back; to others they never go."""
-    message_fields: Mapping[str, tuple[str, ...]] | None = None
-    """By role, the only fields beside `role` and `content` that it knows, for one that refuses all others; none given:
-    it takes any."""
-    text_only_roles: tuple[str, ...] = ()
-    """The roles whose content it takes as one string only, and not as a list of text parts."""
-    user_after_tool: StrictBool = True
-    """Whether a user may speak right after the result of a tool."""
+    longest_tool_id: Annotated[int, Field(gt=12)] | None = None
+    """Characters of the longest id of a tool call it takes; none: any, and then no id is spelt anew."""
+    message_fields: Mapping[Literal["system", "user", "assistant", "tool"], tuple[str, ...]] = {}
+    """The fields it knows in messages of a role, beside `role` and `content`, for one that refuses all others; in those
+    of a role that is not named it takes any."""
+    call_fields: tuple[str, ...] = ("id", "type", "function", "custom")
+    """The fields it knows in an assistant's tool calls."""
+    string_content: tuple[str, ...] = ()
+    """Roles whose content it takes as a string and not as a list of text parts."""
+    strict_order: StrictBool = False
+    """Whether it refuses a user right after a tool's result, and a system message right after either's turn."""
 
 
 Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
@@ -79,8 +78,14 @@ class Capabilities(BaseModel):
     """Tokens of thinking below which it cannot go, for one that thinks within a budget; 0: it can do without."""
     efforts: tuple[Effort, ...] = ("low", "medium", "high")
     """The efforts it knows, lowest first."""
-    default_effort: Literal["none"] | Effort = "none"
-    """The effort with which it thinks where the request does not say one."""
+    default_effort: Effort | Literal["none"] = "none"
+    """How hard it thinks where nobody says, for one of OpenAI's that need not think."""
+    forced_tool_while_thinking: StrictBool = True
+    """Whether a tool can be forced on it while it thinks."""
+    cache_points: tuple[Literal["system", "messages", "tools"], ...] = ()
+    """Where Bedrock takes marks of the cache for it ("Prompt caching", table of supported models)."""
+    cache_hour: StrictBool = False
+    """Whether Bedrock keeps its caches for an hour where a mark says so."""
     max_output_tokens: Annotated[int, Field(gt=0, strict=True)] | None = None
     unsupported: tuple[str, ...] = ()
     """Request fields that this model refuses where others of its provider take them."""

@@ -147,7 +147,7 @@ def _write_thinking(ask: Ask, body: Json, wanted: Reasoning) -> None:
             ask.losses.replace(wanted.field, ask.model.efforts[0])
         elif kind == "adaptive":
             body["thinking"] = {"type": "disabled"}
-    elif kind == "none":
+    elif kind == "none" or (_forces(body) and not ask.model.forced_tool_while_thinking):
         ask.losses.drop(wanted.field)
     elif kind == "budget":
         _write_budget(ask, body, wanted)
@@ -167,13 +167,22 @@ def _write_binding(ask: Ask, body: Json) -> None:
         body["thinking"] = {"type": "adaptive", **child(body, "thinking"), "block_binding": binding}
 
 
+def _forces(body: Json) -> bool:
+    """Whether a tool must be called."""
+    return child(body, "tool_choice").get("type") in ("any", "tool")
+
+
 def _write_budget(ask: Ask, body: Json, wanted: Reasoning) -> None:
     """Thinking within a budget; dropped where the API refuses it, which the client is told."""
     half = max(body["max_tokens"] // 2, _LEAST_BUDGET)  # the rest is for the answer
     budget = min(wanted.budget or asking.BUDGETS[wanted.effort or "medium"], half)
-    forced = child(body, "tool_choice").get("type") in ("any", "tool")
     continues = body["messages"][-1]["role"] == "assistant"
-    if forced or continues or not _LEAST_BUDGET <= budget < body["max_tokens"] or not begins_signed(body["messages"]):
+    if (
+        _forces(body)
+        or continues
+        or not _LEAST_BUDGET <= budget < body["max_tokens"]
+        or not begins_signed(body["messages"])
+    ):
         ask.losses.drop(wanted.field)
         return
     hidden = {"display": "omitted"} if wanted.hidden else {}

@@ -7,12 +7,12 @@ an inference profile of one's own has a name that tells nothing.
 
 import hashlib
 import re
-from collections.abc import Iterable
 from urllib.parse import quote
 
 from adapters import asking, tools
 from adapters.asking import Ask, Reasoning
-from adapters.bedrock.turns import Conversation, begins_signed, cache_point, tool_name
+from adapters.bedrock.caching import cache_point, settle_points
+from adapters.bedrock.turns import Conversation, begins_signed, tool_name
 from adapters.formats import JSON_TOOL, ONLY_JSON, FormatPlan, format_plan
 from adapters.shapes import child, count, encode, refuses_depth, text
 from adapters.strict_schema import is_open, strict_schema, without_branches
@@ -29,8 +29,6 @@ _LEAST_BUDGET = 1024
 _TIERS = frozenset({"default", "priority", "flex", "reserved"})
 _METADATA = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{1,256}", re.ASCII)
 _CLAUDES_MAKER, _NOVAS_MAKER = "anthropic", "amazon"
-_CACHE_POINTS = {_CLAUDES_MAKER: 4, _NOVAS_MAKER: 4}
-"""How many marks of the cache the makers' models take; those of others take none ("Prompt caching")."""
 _NOT_FOR_NOVA = frozenset({"$schema", "title", "description", "additionalProperties"})
 """With these around a tool's schema Nova passes the tool over (AWS, Amazon Nova User Guide, "Troubleshooting tool
 calls").
@@ -68,8 +66,7 @@ def build_body(request: ChatRequest, route: Route) -> tuple[Json, tuple[str, ...
     _write_thinking(ask, body, wanted, plan)
     _write_sampling(ask, body, maker)
     _write_rest(ask, body)
-    _place_points(ask, body)
-    _limit_points(ask, body, _CACHE_POINTS.get(maker, 0))
+    settle_points(ask, body)
     if not body["system"]:
         del body["system"]
     return body, ask.losses.told
@@ -118,9 +115,6 @@ def _tool(ask: Ask, function: tools.Function, maker: str) -> list[Json]:
         else:
             ask.losses.drop("tools.function.strict")
     point = cache_point(function.tool) or cache_point(child(function.tool, "function"))
-    if point and maker != _CLAUDES_MAKER:
-        ask.losses.drop("cache_control")
-        return [spec]
     return [spec, *point]
 
 
@@ -183,13 +177,10 @@ def _write_thinking(ask: Ask, body: Json, wanted: Reasoning, plan: FormatPlan) -
             ask.losses.replace(wanted.field, ask.model.efforts[0])
         elif kind == "adaptive":
             _native(body)["thinking"] = {"type": "disabled"}
-    elif kind == "none":
+    elif kind == "none" or (_forces(ask, plan) and not ask.model.forced_tool_while_thinking):
         ask.losses.drop(wanted.field)
     elif kind == "budget":
         _write_budget(ask, body, wanted, plan)
-    elif kind == "adaptive" and _forces_tool(ask, plan):
-        _native(body)["thinking"] = {"type": "disabled"}
-        ask.losses.drop(wanted.field)
     else:
         if wanted.budget:
             ask.losses.drop(f"{wanted.field}.max_tokens")
@@ -198,8 +189,8 @@ def _write_thinking(ask: Ask, body: Json, wanted: Reasoning, plan: FormatPlan) -
             body.setdefault("outputConfig", {})["effort"] = asking.known_effort(ask, wanted)
 
 
-def _forces_tool(ask: Ask, plan: FormatPlan) -> bool:
-    """Claude refuses to think while a tool is forced on it (Anthropic, "Extended thinking", "Tool use")."""
+def _forces(ask: Ask, plan: FormatPlan) -> bool:
+    """Whether a tool must be called."""
     return plan == "tool" or tools.choice(ask).mode in ("any", "named")
 
 
@@ -208,7 +199,7 @@ def _write_budget(ask: Ask, body: Json, wanted: Reasoning, plan: FormatPlan) -> 
     most = body["inferenceConfig"].get("maxTokens") or ask.model.max_output_tokens or USUAL_MAX_TOKENS
     half = max(most // 2, _LEAST_BUDGET)  # the rest is for the answer
     budget = min(wanted.budget or asking.BUDGETS[wanted.effort or "medium"], half)
-    forced = _forces_tool(ask, plan)
+    forced = _forces(ask, plan)
     continues = body["messages"][-1]["role"] == "assistant"
     if forced or continues or not _LEAST_BUDGET <= budget < most or not begins_signed(body["messages"]):
         ask.losses.drop(wanted.field)
@@ -262,41 +253,3 @@ def _write_rest(ask: Ask, body: Json) -> None:
     last = body["messages"][-1]["content"]
     if "cachePoint" not in last[-1]:
         last += cache_point(ask.given)  # the whole request is to be cached
-
-
-def _place_points(ask: Ask, body: Json) -> None:
-    """A mark right behind a document that is no PDF is refused: it moves before the document, or goes, and is told."""
-    for turn in body["messages"]:
-        blocks: list[Json] = turn["content"]
-        kept: list[Json] = []
-        for block in blocks:
-            place = len(kept)
-            while "cachePoint" in block and place and _ends_no_cache(kept[place - 1]):
-                place -= 1
-            if "cachePoint" not in block or (place and "cachePoint" not in kept[place - 1]):
-                kept.insert(place, block)
-            elif not place:
-                ask.losses.drop("cache_control")
-        turn["content"] = kept
-
-
-def _ends_no_cache(block: Json) -> bool:
-    return "document" in block and block["document"].get("format") != "pdf"
-
-
-def _limit_points(ask: Ask, body: Json, most: int) -> None:
-    """Of more marks than the model takes the last, which cover the most, stay."""
-    tool_blocks: list[Json] = child(body, "toolConfig").get("tools", [])
-    places = [tool_blocks, body["system"], *(turn["content"] for turn in body["messages"])]
-    surplus = sum("cachePoint" in block for blocks in places for block in blocks) - most
-    if surplus <= 0:
-        return
-    ask.losses.drop("cache_control")
-    for blocks in places:
-        points = [block for block in blocks if "cachePoint" in block][:surplus]
-        surplus -= len(points)
-        blocks[:] = _without(blocks, points)
-
-
-def _without(blocks: Iterable[Json], dropped: list[Json]) -> list[Json]:
-    return [block for block in blocks if not any(block is one for one in dropped)]

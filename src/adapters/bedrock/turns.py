@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from adapters.anthropic.turns import THINKING_FORMAT
 from adapters.attachments import Attachment, read_attachment
+from adapters.bedrock.caching import cache_point
 from adapters.fidelity import unsupported
 from adapters.naming import spell
 from adapters.shapes import child, text
@@ -57,15 +58,6 @@ def begins_signed(messages: Sequence[Json]) -> bool:
     return first is None or "reasoningContent" in first["content"][0]
 
 
-def cache_point(marked: Json) -> list[Json]:
-    """Anthropic's `cache_control`, or OpenAI's `prompt_cache_breakpoint`, as a block behind what is marked."""
-    mark = child(marked, "cache_control") or child(marked, "prompt_cache_breakpoint")
-    if not mark:
-        return []
-    ttl = {"ttl": mark["ttl"]} if mark.get("ttl") in ("5m", "1h") else {}
-    return [{"cachePoint": {"type": "default", **ttl}}]
-
-
 class Conversation(Turns):
     """See Turns; blocks are Converse's content blocks."""
 
@@ -110,7 +102,7 @@ class Conversation(Turns):
 
     def _end(self) -> None:
         super()._end()
-        names: set[str] = set()
+        names: dict[str, int] = {}
         for message in self.messages:
             blocks = message["content"]
             for kind, most in _MOST.items():
@@ -172,11 +164,11 @@ def _documents(block: Json) -> list[Json]:
     return [one["document"] for one in inner if "document" in one]
 
 
-def _unique(name: str, taken: set[str]) -> str:
-    """Names of documents must differ in a request: the second `a` is `a (2)`."""
-    unique, number = name, 1
+def _unique(name: str, taken: dict[str, int]) -> str:
+    """Names of documents must differ in a request: the second `a` is `a (2)`. `taken` has the last number of each."""
+    unique, number = name, taken.get(name, 0)
     while unique in taken:
         number += 1
-        unique = f"{name} ({number})"
-    taken.add(unique)
+        unique = f"{name} ({number + 1})"
+    taken[name], taken[unique] = number, taken.get(unique, 0)
     return unique

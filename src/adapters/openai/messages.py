@@ -1,13 +1,14 @@
-"""The messages of a conversation as one compatible server takes them, as its row's quirks say.
+"""A conversation as one compatible server takes it: which fields, which content and which order its row names.
 
-A client gives back what it was given, our own fields and other providers' among it; servers that check refuse what
-they do not know, null or not.
+Nulls and empty lists say nothing and are left out, because strict servers refuse them. So are the fields that the
+gateway's own answers have and a server does not know: clients send back whole messages.
 """
 
 import hashlib
 import re
 import string
-from typing import Any
+from collections.abc import Iterator
+from typing import cast
 
 from adapters import carried
 from adapters.asking import Ask
@@ -17,77 +18,117 @@ from adapters.shapes import child, children, text
 from gateway.quirks import Capabilities, Quirks
 from gateway.types import Json
 
-BRIDGE = "OK."
-"""What the assistant is made to say between a tool's result and a user, where a server wants a turn of its there."""
+CONTINUED = "OK."
+"""What the assistant is made to say between a tool's result and a user, where a server wants it to."""
 
-_ANSWERED = ("annotations", "extra_content", "images", "refusal")
-"""Fields of answers that requests do not have; `refusal` OpenAI takes back ("Create chat completion")."""
+_CACHE_MARKS = ("cache_control", "prompt_cache_breakpoint")
 _REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details")
-_OURS = ("provider", "native_finish_reason")
-_CALL_FIELDS = frozenset({"id", "type", "index", "function", "custom"})
-_MESSAGE_NAME = "messages.name"
-"""How a row says that a provider takes no names of who is speaking."""
+_TOLD_IN_ANSWERS = frozenset({"refusal", "annotations", "extra_content", "images"})
+"""Fields of the gateway's own answers that are no loss: nobody means to say them again."""
 _NO_TEXT = frozenset({"image_url", "video_url", "input_audio", "file"})
 _NOTHING = re.compile(r"(?!)")
 _ALPHANUMERIC = string.digits + string.ascii_letters
 
 
-def write_messages(messages: list[Json], ask: Ask, quirks: Quirks) -> list[Json]:
-    """The messages in the server's dialect. Raises BadRequestError for parts that it cannot take."""
-    written: list[Json] = []
+def write_messages(body: Json, ask: Ask, quirks: Quirks) -> None:
+    """The messages of a request in the server's dialect. Raises BadRequestError for what it cannot be told."""
+    _leave_out_marks(body, ask, quirks)
+    messages = cast("list[Json]", body["messages"])
     for index, message in enumerate(messages):
-        if not quirks.user_after_tool and message["role"] == "user" and written and written[-1]["role"] == "tool":
-            written.append({"role": "assistant", "content": BRIDGE})
-        for place, part in enumerate(children(message, "content")):
-            _check_part(part, f"messages[{index}].content[{place}]", ask.model, quirks)
-        written.append(_message(message, ask, quirks))
-    return written
+        _write_message(message, f"messages[{index}]", ask, quirks)
+    if quirks.strict_order:
+        body["messages"] = _in_order(messages)
 
 
-def _message(message: Json, ask: Ask, quirks: Quirks) -> Json:
+def without_empty(fields: Json) -> Json:
+    """The fields that say something."""
+    return {name: value for name, value in fields.items() if value is not None and value != [] and value != {}}
+
+
+def _write_message(message: Json, place: str, ask: Ask, quirks: Quirks) -> None:
     if message["role"] == "developer" and not quirks.developer_role:
         message["role"] = "system"
-    left_out = [*_OURS, *(name for name in _ANSWERED if name not in quirks.echoed_fields)]
-    if quirks.reasoning_fields is not None:
-        left_out += [name for name in _REASONING_FIELDS if name not in quirks.reasoning_fields]
-    if "refusal" in left_out and not message.get("content") and text(message, "refusal"):
-        message["content"] = message["refusal"]  # else it would have said nothing
-    told = {name: value for name, value in message.items() if name == "content" or value not in (None, "", [], {})}
-    told = {name: value for name, value in told.items() if name not in left_out}
-    if message["role"] in quirks.text_only_roles:
-        told["content"] = _as_text(told.get("content"))
-    if "tool_calls" in told:
-        told["tool_calls"] = [_call(call, quirks) for call in children(told, "tool_calls")]
-    if text(told, "tool_call_id"):
-        told["tool_call_id"] = _call_id(told["tool_call_id"], quirks)
-    return _without_unknown(told, ask, quirks)
+    _write_content(message, place, ask.model, quirks)
+    content = message.pop("content")
+    said = {name: value for name, value in without_empty(message).items() if _is_known(name, message, ask, quirks)}
+    if message.get("audio") and "audio" not in said:
+        raise unsupported(f"{place}.audio", "The model does not remember what it has said in sound.")
+    message.clear()
+    message.update({"role": said["role"], "content": content, **said})
+    for call in children(message, "tool_calls"):
+        for name in [name for name in call if name not in quirks.call_fields or call[name] is None]:
+            del call[name]
+        if text(call, "id"):
+            call["id"] = _call_id(call["id"], quirks)
+    if text(message, "tool_call_id"):
+        message["tool_call_id"] = _call_id(message["tool_call_id"], quirks)
 
 
-def _without_unknown(message: Json, ask: Ask, quirks: Quirks) -> Json:
-    """The message without the fields that the server refuses, which is told."""
-    unknown = ["name"] if _MESSAGE_NAME in quirks.unsupported else []
-    if quirks.message_fields is not None:
-        known = {"role", "content", *quirks.message_fields.get(message["role"], ())}
-        unknown = [name for name in message if name not in known]
-    for name in unknown:
-        if message.pop(name, None):
-            ask.losses.drop(name)
-    return message
+def _is_known(name: str, message: Json, ask: Ask, quirks: Quirks) -> bool:
+    """Whether the server takes this field; what is lost with one that a client has made up is told."""
+    if name in _REASONING_FIELDS and quirks.reasoning_fields is not None:
+        return name in quirks.reasoning_fields
+    role = "system" if message["role"] == "developer" else message["role"]
+    if name == "role" or role not in quirks.message_fields or name in quirks.message_fields[role]:
+        return True
+    if name not in _TOLD_IN_ANSWERS and name not in _REASONING_FIELDS and name != "audio":
+        ask.losses.drop(name)
+    return False
 
 
-def _as_text(content: Any) -> Any:
-    """Text parts as one text; anything else as it is, for the server to say what it thinks of it."""
-    parts = children({"content": content}, "content")
-    if not parts or len(parts) != len(content) or any(part.get("type") != "text" for part in parts):
-        return content
-    return "\n".join(part.get("text") or "" for part in parts)
+def _write_content(message: Json, place: str, model: Capabilities, quirks: Quirks) -> None:
+    """Content is null only beside what stands for it. A refusal that a server has no field for is what was said."""
+    content = message.get("content")
+    if isinstance(content, list):
+        parts = [without_empty(part) for part in children(message, "content")]
+        for index, part in enumerate(parts):
+            _check_part(part, f"{place}.content[{index}]", model, quirks)
+        is_text = all(part.get("type") in ("text", "refusal") for part in parts)
+        if message["role"] in quirks.string_content and is_text:
+            content = "\n".join(text(part, "text") or text(part, "refusal") or "" for part in parts)
+        else:
+            content = parts
+    knows_refusal = "refusal" in quirks.message_fields.get("assistant", ("refusal",))
+    if not content and message["role"] == "assistant" and not knows_refusal:
+        content = text(message, "refusal") or content
+    if not content:
+        content = None if message.get("tool_calls") or message.get("audio") else ""
+    message["content"] = content
 
 
-def _call(call: Json, quirks: Quirks) -> Json:
-    known = {name: value for name, value in call.items() if name in _CALL_FIELDS or name in quirks.echoed_fields}
-    if text(known, "id"):
-        known["id"] = _call_id(known["id"], quirks)
-    return known
+def _in_order(messages: list[Json]) -> list[Json]:
+    """The order of Mistral's own validation (mistral-common, `protocol/instruct/validator.py`).
+
+    After a tool comes the assistant or another tool; after the assistant no system.
+    """
+    ordered: list[Json] = []
+    for message in messages:
+        before = ordered[-1]["role"] if ordered else ""
+        if before == "tool" and message["role"] in ("user", "system"):
+            ordered.append({"role": "assistant", "content": CONTINUED})
+            before = "assistant"
+        is_late = before == "assistant" and message["role"] == "system"
+        ordered.append({**message, "role": "user"} if is_late else message)
+    return ordered
+
+
+def _leave_out_marks(body: Json, ask: Ask, quirks: Quirks) -> None:
+    if quirks.cache_marks is None:
+        return
+    unknown = [name for name in _CACHE_MARKS if name not in quirks.cache_marks]
+    for marked in _markable(body):
+        for name in unknown:
+            if marked.pop(name, None):
+                ask.losses.drop(name)
+
+
+def _markable(body: Json) -> Iterator[Json]:
+    """Everything in a request that may ask to be cached."""
+    yield body
+    for holder in (*children(body, "messages"), *children(body, "tools")):
+        yield holder
+        yield from children(holder, "content")
+        yield child(holder, "function")
 
 
 def _check_part(part: Json, place: str, model: Capabilities, quirks: Quirks) -> None:

@@ -3,13 +3,14 @@
 Fields that nobody has said anything of pass as they are.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from adapters import asking, carried
 from adapters.fidelity import Losses, unsupported
 from adapters.formats import JSON_TOOL, format_plan
-from adapters.openai.messages import write_messages
+from adapters.openai.messages import without_empty, write_messages
 from adapters.shapes import child, children, encode, refuses_depth, text
+from gateway.errors import BadRequestError
 from gateway.quirks import Capabilities, Quirks
 from gateway.routing import Route
 from gateway.types import ChatRequest, Json, UpstreamRequest
@@ -19,11 +20,13 @@ ROUTER_FIELDS = (
 )  # fmt: skip
 """Fields for a router (OpenRouter's API reference, "Chat completion"), which a model's own server refuses."""
 
+_TOLD_ROUTER_FIELDS = frozenset({"models", "route", "transforms"})
 _ENVELOPE = {"model", "messages", "stream", "stream_options"}
-_CACHE_MARKS = ("cache_control", "prompt_cache_breakpoint")
 _SAMPLING = ("temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty")
 _NEUTRAL = {"temperature": 1, "top_p": 1, "tool_choice": "auto"}
 """What every server does unasked."""
+_NOT_WHILE_THINKING = (*_SAMPLING, "logprobs", "top_logprobs")
+"""OpenAI's guide "Using GPT-5.2", "Parameter compatibility"; DeepSeek's guide "Thinking Mode"."""
 
 
 def fetches_url(url: str) -> bool:
@@ -42,14 +45,14 @@ def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:
 def build_body(request: ChatRequest, route: Route) -> tuple[Json, tuple[str, ...]]:
     """The body, and what of the request is not in it. Raises BadRequestError for what changes the answer."""
     quirks, model = route.provider.quirks, route.model.capabilities
-    body = {name: value for name, value in request.wire().items() if value not in ([], {})}
+    body = request.wire()
     ask = asking.Ask(request, {**body}, model, Losses(request))
     body["model"] = route.upstream_model
     _write_format(body, request, route)
     _write_reasoning(body, ask, quirks)
     _write_choice(body, quirks)
-    _leave_out_marks(body, ask, quirks)
-    body["messages"] = write_messages(body["messages"], ask, quirks)
+    write_messages(body, ask, quirks)
+    body = _without_empty(body)
     _write_limit(body, ask, quirks)
     if not quirks.stream_usage:
         body.pop("stream_options", None)
@@ -59,10 +62,29 @@ def build_body(request: ChatRequest, route: Route) -> tuple[Json, tuple[str, ...
     for name, here in quirks.renamed.items():
         if name in body:
             body[here] = body.pop(name)
-    if not body.get("tools") and body.get("tool_choice", "auto") in ("auto", "none"):
-        for name in ("tool_choice", "parallel_tool_calls"):  # without tools both are refused, and say nothing
-            body.pop(name, None)
     return body, ask.losses.told
+
+
+def _without_empty(body: Json) -> Json:
+    """The body without empty lists and objects, and without what is said of tools where there are none.
+
+    Raises BadRequestError where one must be called nevertheless.
+    """
+    said = without_empty(body)
+    if "tools" in said:
+        said["tools"] = [_tool(tool) for tool in children(said, "tools")]
+        return said
+    if said.pop("tool_choice", "auto") not in ("auto", "none"):
+        raise BadRequestError("tool_choice is only allowed with tools.", param="tool_choice", code="invalid_value")
+    said.pop("parallel_tool_calls", None)
+    return said
+
+
+def _tool(tool: Json) -> Json:
+    said = {name: value for name, value in tool.items() if value is not None}
+    if function := child(said, "function"):
+        said["function"] = {name: value for name, value in function.items() if value is not None}
+    return said
 
 
 def by_tool(request: ChatRequest, model: Capabilities) -> bool:
@@ -107,12 +129,7 @@ def _write_reasoning(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
     """
     if quirks.router:
         return
-    for name in ROUTER_FIELDS:
-        value = body.pop(name, None)
-        if name == "plugins" and value:
-            raise unsupported(name)
-        if name not in ("provider", "usage", "reasoning") and not asking.asks_nothing(name, value):
-            ask.losses.drop(name)
+    _leave_out_router_fields(body, ask)
     if quirks.thinking_switch:
         _restore_reasoning(body)
     wanted = asking.reasoning(ask)
@@ -124,10 +141,21 @@ def _write_reasoning(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
         body["thinking"] = {"type": "disabled"}
     elif wanted.on is not None and wanted.field != "thinking":
         body["reasoning_effort"] = _effort(ask, wanted)
-    effort = body.get("reasoning_effort", ask.model.default_effort)
-    thinks = not is_off if quirks.thinking_switch else effort != "none"
+    thinks = not is_off if quirks.thinking_switch else body.get("reasoning_effort", ask.model.default_effort) != "none"
     if thinks and ask.model.thinking == "adaptive":
-        _leave_out(body, ask, _SAMPLING)
+        _leave_out(body, ask, _NOT_WHILE_THINKING)
+
+
+def _leave_out_router_fields(body: Json, ask: asking.Ask) -> None:
+    """What only a router reads; told where it asks for another answer than the client gets."""
+    for name in ROUTER_FIELDS:
+        value = body.pop(name, None)
+        if name == "plugins" and value:
+            raise unsupported(name)
+        if (name in _TOLD_ROUTER_FIELDS and value) or (name == "include_reasoning" and value is False):
+            ask.losses.drop(name)
+    if child(ask.given, "reasoning").get("exclude") is True:
+        ask.losses.drop("reasoning.exclude")
 
 
 def _restore_reasoning(body: Json) -> None:
@@ -175,23 +203,3 @@ def _leave_out(body: Json, ask: asking.Ask, unknown: Collection[str]) -> None:
         if name in asking.CHANGES_THE_ANSWER:
             raise unsupported(name)
         ask.losses.drop(name)
-
-
-def _leave_out_marks(body: Json, ask: asking.Ask, quirks: Quirks) -> None:
-    """The marks of what is to be cached that the server does not know."""
-    if quirks.cache_marks is None:
-        return
-    unknown = [name for name in _CACHE_MARKS if name not in quirks.cache_marks]
-    for marked in _markable(body):
-        for name in unknown:
-            if marked.pop(name, None):
-                ask.losses.drop(name)
-
-
-def _markable(body: Json) -> Iterator[Json]:
-    """Everything in a request that may ask to be cached."""
-    yield body
-    for holder in (*children(body, "messages"), *children(body, "tools")):
-        yield holder
-        yield from children(holder, "content")
-        yield child(holder, "function")

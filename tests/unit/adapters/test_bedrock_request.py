@@ -27,11 +27,11 @@ JPEG = base64.b64encode(b"\xff\xd8\xff\xe0" + bytes(24)).decode()
 PDF = base64.b64encode(b"%PDF-1.7\n" + bytes(24)).decode()
 TEXT = base64.b64encode(b"seven").decode()
 
-CLAUDE: Json = {"owned_by": "anthropic"}
+CLAUDE: Json = {"owned_by": "anthropic", "cache_points": ("system", "messages", "tools"), "cache_hour": True}
 BUDGET: Json = {**CLAUDE, "thinking": "budget", "max_output_tokens": 64000}
 ADAPTIVE: Json = {**CLAUDE, "thinking": "adaptive", "efforts": ("low", "medium", "high", "max")}
 ALWAYS: Json = {**CLAUDE, "thinking": "always", "sampling": False, "prefill": False, "forced_tool": False}
-NOVA: Json = {"owned_by": "amazon", "json_schema": False}
+NOVA: Json = {"owned_by": "amazon", "json_schema": False, "cache_points": ("system", "messages")}
 LLAMA: Json = {"owned_by": "meta", "json_schema": False, "forced_tool": False, "prefill": False, "vision": False}
 
 

@@ -31,35 +31,36 @@ def built(quirks: Quirks, *messages: Any, **more: Any) -> tuple[dict[str, Any], 
 
 
 def test_what_the_gateway_has_put_into_an_answer_goes_to_no_server() -> None:
-    body, dropped = built(Quirks(reasoning_fields=()), ECHOED, RESULT)
+    knows = Quirks(reasoning_fields=(), message_fields={"assistant": ("tool_calls",)})
+    body, dropped = built(knows, ECHOED, RESULT)
     assert body["messages"][1] == {"role": "assistant", "content": None, "tool_calls": [CALL]}
     assert dropped == ()
 
 
 def test_what_a_server_has_sent_itself_it_gets_back() -> None:
-    body, _ = built(Quirks(echoed_fields=("extra_content", "images")), ECHOED, RESULT)
+    body, _ = built(Quirks(call_fields=("id", "type", "function", "extra_content")), ECHOED, RESULT)
     assert body["messages"][1]["images"] == ECHOED["images"]
     assert body["messages"][1]["tool_calls"] == ECHOED["tool_calls"]
 
 
 def test_a_refusal_is_said_again_where_it_has_no_field() -> None:
     refused = {"role": "assistant", "content": None, "refusal": "No."}
-    body, _ = built(Quirks(), refused)
+    body, _ = built(Quirks(message_fields={"assistant": ()}), refused)
     assert body["messages"][1] == {"role": "assistant", "content": "No."}
-    body, _ = built(Quirks(echoed_fields=("refusal",)), refused)
-    assert body["messages"][1] == refused
+    body, _ = built(Quirks(message_fields={"assistant": ("refusal",)}), refused)
+    assert body["messages"][1]["refusal"] == "No."
 
 
 def test_a_strict_server_gets_what_it_knows_and_the_rest_is_told() -> None:
     strict = Quirks(message_fields={"user": (), "assistant": ("tool_calls",), "tool": ("tool_call_id", "name")})
-    body, dropped = built(strict, {**USER, "name": "ann", "x": 1}, ECHOED, {**RESULT, "name": "f", "y": ""})
+    body, dropped = built(strict, {**USER, "name": "ann", "x": 1}, ECHOED, {**RESULT, "name": "f", "y": 2})
     assert [sorted(message) for message in body["messages"]] == [
         ["content", "role"],
         ["content", "role"],
         ["content", "role", "tool_calls"],
         ["content", "name", "role", "tool_call_id"],
     ]
-    assert set(dropped) == {"name", "x", "reasoning"}
+    assert set(dropped) == {"name", "x", "y"}
 
 
 @pytest.mark.parametrize("role", ["system", "user", "assistant", "tool", "developer"])
@@ -67,7 +68,7 @@ def test_text_parts_become_a_text_where_only_a_text_is_taken(role: str) -> None:
     message: dict[str, Any] = {"role": role, "content": PARTS}
     around = [{"role": "assistant", "tool_calls": [CALL]}] if role == "tool" else []
     message |= {"tool_call_id": "call_1"} if role == "tool" else {}
-    body, _ = built(Quirks(text_only_roles=("system", "user", "assistant", "tool")), *around, message)
+    body, _ = built(Quirks(string_content=("system", "user", "assistant", "tool")), *around, message)
     assert body["messages"][-1]["content"] == "a\nb"
     body, _ = built(Quirks(), *around, message)
     assert body["messages"][-1]["content"] == PARTS
@@ -75,13 +76,13 @@ def test_text_parts_become_a_text_where_only_a_text_is_taken(role: str) -> None:
 
 def test_parts_that_are_no_text_stay_parts() -> None:
     parts = [*PARTS, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]
-    body, _ = built(Quirks(text_only_roles=("user",)), {"role": "user", "content": parts})
+    body, _ = built(Quirks(string_content=("user",)), {"role": "user", "content": parts})
     assert body["messages"][-1]["content"] == parts
 
 
 def test_a_turn_is_put_between_a_result_and_a_user_where_a_server_wants_one() -> None:
     conversation = [{"role": "assistant", "tool_calls": [CALL]}, RESULT, RESULT, USER]
-    body, _ = built(Quirks(user_after_tool=False), *conversation)
+    body, _ = built(Quirks(strict_order=True), *conversation)
     assert [message["role"] for message in body["messages"]] == [
         "user",
         "assistant",
@@ -149,12 +150,12 @@ def documents(*kinds: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("parts", "blocks", "told"),
     [
-        (("text", "md*"), ["text", "cachePoint", "document"], ()),
-        (("text", "md", "md*"), ["text", "cachePoint", "document", "document"], ()),
+        (("text", "md*"), ["text", "cachePoint", "document"], ("cache_control",)),
+        (("text", "md", "md*"), ["text", "cachePoint", "document", "document"], ("cache_control",)),
         (("text", "pdf*"), ["text", "document", "cachePoint"], ()),
-        (("text*", "md*"), ["text", "cachePoint", "document"], ()),
+        (("text*", "md*"), ["text", "cachePoint", "document"], ("cache_control",)),
         (("md*", "text"), ["document", "text"], ("cache_control",)),
-        (("pdf", "md*", "text"), ["document", "cachePoint", "document", "text"], ()),
+        (("pdf", "md*", "text"), ["document", "cachePoint", "document", "text"], ("cache_control",)),
     ],
 )
 def test_bedrock_gets_no_cache_point_behind_a_document_that_is_no_pdf(
@@ -162,9 +163,8 @@ def test_bedrock_gets_no_cache_point_behind_a_document_that_is_no_pdf(
 ) -> None:
     message = {"role": "user", "content": documents(*parts)}
     asked = ChatRequest.model_validate({"model": "m", "messages": [message]})
-    claude = route("bedrock")
-    model = claude.model.model_copy(update={"owned_by": "anthropic"})
-    request = ALL["bedrock"].adapter.build_request(asked, type(claude)(model, claude.provider, "native", None))
+    claude = route("bedrock", cache_points=("system", "messages", "tools"))
+    request = ALL["bedrock"].adapter.build_request(asked, claude)
     content = json.loads(request.body)["messages"][0]["content"]
     assert [next(iter(block)) for block in content] == blocks
     assert request.dropped == told
@@ -176,7 +176,9 @@ def test_bedrock_does_not_think_while_a_tool_is_forced(thinking: str, choice: An
     tools = [{"type": "function", "function": {"name": "f"}}]
     fields = {"tools": tools, "tool_choice": choice, "reasoning_effort": "high", "max_tokens": 30_000}
     asked = ChatRequest.model_validate({"model": "m", "messages": [USER], **fields})
-    request = ALL["bedrock"].adapter.build_request(asked, route("bedrock", thinking=thinking))
+    request = ALL["bedrock"].adapter.build_request(
+        asked, route("bedrock", thinking=thinking, forced_tool_while_thinking=False)
+    )
     native = json.loads(request.body).get("additionalModelRequestFields", {})
     assert native.get("thinking", {}).get("type") in (None, "disabled")
     assert "reasoning_effort" in request.dropped

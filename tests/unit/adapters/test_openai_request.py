@@ -227,7 +227,7 @@ def test_mistrals_ids_are_nine_letters_and_digits_in_calls_and_results() -> None
 def test_marks_of_the_cache_stay_behind_and_are_told(name: str) -> None:
     part = {"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral"}}
     body, asked = built(name, {"messages": [{"role": "user", "content": [part]}]})
-    assert body["messages"][0]["content"] in ("Hi", [{"type": "text", "text": "Hi"}])
+    assert body["messages"][0]["content"] == ("Hi" if name == "deepseek" else [{"type": "text", "text": "Hi"}])
     assert asked.dropped == ("cache_control",)
     body, asked = built("openrouter", {"messages": [{"role": "user", "content": [part]}]})
     assert body["messages"][0]["content"] == [part]
