@@ -66,7 +66,7 @@ class Exchange:
         self._delivered = 0
         self._pieces = 0
         self.allowance: Allowance | None = None
-        """What of the answer the hold pays for; None where its key has no budget."""
+        """What of a growing answer the hold pays for; None where it pays for all of it, or there is no budget."""
         self.turned_down = False
         """Whether the provider answered with an error status: then it has done nothing, and will bill nothing."""
         self.answer: UpstreamAnswer | None = None
@@ -103,15 +103,16 @@ class Exchange:
         if self.route.prices is None:
             return
         self.holds(held_micro_usd)
-        self.allowance = Allowance(self.route.prices, terms_of(self.request), reservation.usual, held_micro_usd)
+        if reservation.longest is None:
+            self.allowance = Allowance(self.route.prices, terms_of(self.request), reservation.usual, held_micro_usd)
         self.request = within(self.request, self.route, reservation, held_micro_usd)
         if self.request.output_limit != reservation.asked:
             self.dropped = (f"{limit_field(self.request)}={self.request.output_limit}",)
 
     def answer_tokens_with(self, chunk: Chunk) -> int:
-        """About how many tokens the answer has with this chunk: no fewer than it has chunks."""
+        """About how many tokens the answer has with this chunk, no fewer than chunks; 0 where it says nothing."""
         length = _said(chunk)
-        return max(tokens_in(self._delivered + length), self._pieces + (length > 0))
+        return max(tokens_in(self._delivered + length), self._pieces + 1) if length else 0
 
     def holds(self, micro_usd: int) -> None:
         """So much of the budget is held for it now."""

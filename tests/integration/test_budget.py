@@ -69,6 +69,17 @@ def test_a_limit_that_the_budget_does_not_cover_is_lowered_and_told(metered: Met
     )  # not even the usual answer is covered any more
 
 
+def test_a_stream_with_a_lowered_limit_comes_whole(metered: MeteredGateway, provider: Metered) -> None:
+    key = metered.store.key("--budget", f"{BUDGET}/total")
+    answer = ask(metered.base_url, key, max_tokens=100_000, stream=True)
+    (sent,) = (body["max_tokens"] for body in provider.bodies)
+    assert answer.headers["x-tollgate-dropped-params"] == f"max_tokens={sent}"
+    reasons = [choice["finish_reason"] for event in events(answer) for choice in event["choices"]]
+    assert len(reasons) == sent + 1
+    assert (reasons[-1], answer.text.endswith("data: [DONE]\n\n")) == ("length", True)
+    assert spent(metered.base_url, key) == pytest.approx((PROMPT + sent) * USD_PER_MTOK / 1e6)
+
+
 def test_who_requires_every_parameter_is_refused_rather_than_cut(metered: MeteredGateway, provider: Metered) -> None:
     key = metered.store.key("--budget", f"{BUDGET}/total")
     refused = ask(metered.base_url, key, max_tokens=100_000, provider={"require_parameters": True})
