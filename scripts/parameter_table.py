@@ -15,6 +15,7 @@ from adapters.bedrock.request import NO_CALLS
 from adapters.formats import JSON_TOOL, ONLY_JSON
 from gateway.catalog import Catalog, Model
 from gateway.errors import BadRequestError
+from gateway.functions import with_tools
 from gateway.routing import Route
 from gateway.types import ChatRequest, Json
 from handler.deps import read_catalog
@@ -95,7 +96,7 @@ PARAMETERS: Mapping[str, Json] = {
     "`prediction`": {"prediction": {"type": "content", "content": "x"}},
     "`web_search_options`": {"web_search_options": {"search_context_size": "low"}},
     "`modalities`: sound": {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}},
-    "`functions` (deprecated)": {"functions": [{"name": "f"}]},
+    "`functions` (deprecated): as tools, one call at a time": {"functions": [{"name": "f"}]},
 }
 
 
@@ -121,7 +122,7 @@ def outcome(route: Route, fields: Json) -> str:
 
 
 def _request(fields: Json) -> ChatRequest:
-    return ChatRequest.model_validate({"model": "m", "messages": [HI], **fields})
+    return with_tools(ChatRequest.model_validate({"model": "m", "messages": [HI], **fields}))
 
 
 def routes(catalog: Catalog) -> tuple[Mapping[str, Route], Mapping[str, Route]]:

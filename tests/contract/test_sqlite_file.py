@@ -86,6 +86,21 @@ async def test_a_file_of_the_first_version_is_brought_up_to_date(database: Path)
         assert await held(store) == {"req-1"}
 
 
+async def test_a_record_from_before_a_count_was_kept_reads_it_as_none(database: Path) -> None:
+    with closing(SQLiteStore(database, now=Time())) as store:
+        await store.create(key(), BY)
+        await store.admit(hold())
+        await store.settle(usage(), hold())
+    with closing(sqlite3.connect(database)) as old:
+        old.execute("UPDATE usage SET cache_write_1h_tokens = NULL, cached_audio_tokens = NULL, cost_note = NULL")
+        old.commit()
+    with closing(SQLiteStore(database, now=Time())) as store:
+        (left,) = await records(store)
+        assert left.usage is not None
+        assert (left.usage.cache_write_1h_tokens, left.usage.cached_audio_tokens, left.cost.note) == (0, 0, None)
+        assert left.usage.input_tokens > 0
+
+
 def test_only_its_owner_may_read_it(database: Path) -> None:
     with closing(SQLiteStore(database)):
         for file in database.parent.glob("tollgate.db*"):

@@ -47,6 +47,9 @@ def route(owned_by: str = "meta", model: str = "vendor.model-v1:0", **capabiliti
     return Route(row, Provider(name="p", family="bedrock", base_url="https://x/", auth="none"), model, None)
 
 
+NAMED: Json = {"type": "function", "function": {"name": "f"}}
+
+
 def user(content: Any, **more: Any) -> Json:
     return {"role": "user", "content": content, **more}
 
@@ -552,6 +555,62 @@ def test_marks_go_only_to_models_that_cache() -> None:
     assert body["messages"][0]["content"] == [{"text": "u"}, POINT]
     assert POINT not in sent(fields, LLAMA | {"vision": True})["messages"][0]["content"]
     assert dropped(fields, LLAMA) == dropped(fields, NOVA) == ("cache_control",)
+
+
+def markdown(**more: Any) -> Json:
+    held = f"data:text/markdown;base64,{TEXT}"
+    return {"type": "file", "file": {"filename": "a.md", "file_data": held}, **more}
+
+
+def kinds(fields: Json, of: Json = CLAUDE) -> list[str]:
+    return [next(iter(block)) for block in sent(fields, of)["messages"][0]["content"]]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"messages": [user([text("see"), markdown(cache_control=MARK)])]},
+        {"messages": [user([text("see"), markdown()], cache_control=MARK)]},
+        {"messages": [user([text("see"), markdown()])], "cache_control": MARK},
+    ],
+)
+def test_mark_behind_a_document_that_is_no_pdf_moves_before_it_and_is_told(fields: Json) -> None:
+    assert kinds(fields) == ["text", "cachePoint", "document"]
+    assert dropped(fields, CLAUDE) == ("cache_control",)
+
+
+def test_mark_behind_a_pdf_stays() -> None:
+    file = {"filename": "a.pdf", "file_data": f"data:application/pdf;base64,{PDF}"}
+    fields: Json = {"messages": [user([text("see"), {"type": "file", "file": file, "cache_control": MARK}])]}
+    assert kinds(fields) == ["text", "document", "cachePoint"]
+    assert dropped(fields, CLAUDE) == ()
+
+
+def test_mark_with_nothing_before_it_to_cache_goes() -> None:
+    fields: Json = {"messages": [user([markdown(cache_control=MARK), text("see")])]}
+    assert kinds(fields) == ["document", "text"]
+    assert dropped(fields, CLAUDE) == ("cache_control",)
+
+
+def test_two_marks_in_one_place_are_one() -> None:
+    fields: Json = {"messages": [user([text("see", cache_control=MARK), markdown(cache_control=MARK)])]}
+    assert kinds(fields) == ["text", "cachePoint", "document"]
+
+
+def test_model_whose_caches_do_not_last_an_hour_gets_the_mark_without_it() -> None:
+    fields: Json = {"messages": [user([text("u", cache_control={**MARK, "ttl": "1h"})])]}
+    assert sent(fields, NOVA)["messages"][0]["content"] == [{"text": "u"}, POINT]
+    assert dropped(fields, NOVA) == ("cache_control.ttl=5m",)
+
+
+@pytest.mark.parametrize("forced", [{"tool_choice": "required"}, {"tool_choice": NAMED}])
+def test_model_that_is_not_forced_while_it_thinks_does_not_think(forced: Json) -> None:
+    fields: Json = {"tools": [tool()], "reasoning_effort": "high", **forced}
+    of = {**ADAPTIVE, "forced_tool_while_thinking": False}
+    assert not {"outputConfig", "additionalModelRequestFields"} & sent(fields, of).keys()
+    assert dropped(fields, of) == ("reasoning_effort",)
+    assert "thinking" in sent(fields, ADAPTIVE)["additionalModelRequestFields"]
+    assert "thinking" in sent({**fields, "tool_choice": "auto"}, of)["additionalModelRequestFields"]
 
 
 # --- who and how ------------------------------------------------------------------------------------------------------

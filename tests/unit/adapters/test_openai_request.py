@@ -470,3 +470,182 @@ def test_deepseeks_reasoning_comes_back_with_the_call_it_led_to() -> None:
 def test_reasoning_rides_only_where_it_must_come_back() -> None:
     message = families.ALL["openai"].parse("vllm_tools").choices[0]["message"]
     assert message["tool_calls"][0]["id"] == "chatcmpl-tool-1"
+
+
+# --- messages as each server takes them -------------------------------------------------------------------------------
+
+OURS: Json = {"refusal": None, "annotations": [], "extra_content": {"google": {}}, "images": [{"type": "image_url"}]}
+STRICT = ("openai", "azure", "groq", "mistral", "deepseek", "xai", "fireworks", "gemini-openai")
+
+
+def conversation(*more: Json, **fields: Any) -> Json:
+    return {"messages": [*ASK, *more], **fields}
+
+
+@pytest.mark.parametrize("name", STRICT)
+def test_fields_of_our_own_answers_stay_behind_and_are_no_loss(name: str) -> None:
+    call = {"id": "D681PevKs", "type": "function", "function": {"name": "f", "arguments": "{}"}, "index": 0}
+    said = {"role": "assistant", "content": None, **OURS, "tool_calls": [call]}
+    body, asked = built(name, conversation(said, {"role": "tool", "tool_call_id": "D681PevKs", "content": "7"}))
+    assert body["messages"][1].keys() == {"role", "content", "tool_calls"}
+    assert body["messages"][1]["tool_calls"][0].keys() == {"id", "type", "function"}
+    assert asked.dropped == ()
+
+
+def test_google_gets_its_signatures_back() -> None:
+    call: Json = {
+        "id": "c",
+        "type": "function",
+        "function": {"name": "f", "arguments": "{}"},
+        "extra_content": {"google": {}},
+    }
+    body, _ = built("gemini-openai", conversation({"role": "assistant", "tool_calls": [call]}))
+    assert "extra_content" in body["messages"][1]["tool_calls"][0]
+
+
+@pytest.mark.parametrize("name", ["vllm", "openrouter", "together"])
+def test_server_that_takes_any_field_gets_what_says_something(name: str) -> None:
+    said = {"role": "assistant", "content": "7", "refusal": None, "annotations": [{"type": "url_citation"}]}
+    body, _ = built(name, conversation(said))
+    assert body["messages"][1] == {"role": "assistant", "content": "7", "annotations": [{"type": "url_citation"}]}
+
+
+@pytest.mark.parametrize(("name", "kept"), [("openai", True), ("xai", True), ("groq", False), ("mistral", False)])
+def test_name_of_a_user_goes_where_it_is_known_and_is_told_elsewhere(name: str, kept: bool) -> None:
+    body, asked = built(name, {"messages": [{"role": "user", "content": "Hi", "name": "ann"}]})
+    assert ("name" in body["messages"][0]) is kept
+    assert asked.dropped == (() if kept else ("name",))
+
+
+def test_field_that_a_client_has_made_up_is_told() -> None:
+    assert built("groq", {"messages": [{"role": "user", "content": "Hi", "timestamp": 5}]})[1].dropped == ("timestamp",)
+
+
+@pytest.mark.parametrize(("name", "said"), [("mistral", "No."), ("openai", "")])
+def test_refusal_is_what_was_said_where_there_is_no_field_for_it(name: str, said: str) -> None:
+    body, _ = built(name, conversation({"role": "assistant", "content": None, "refusal": "No."}, *ASK))
+    assert body["messages"][1]["content"] == said
+    assert ("refusal" in body["messages"][1]) is (name == "openai")
+
+
+def test_sound_that_was_said_is_refused_where_it_is_not_remembered() -> None:
+    said = conversation({"role": "assistant", "content": None, "audio": {"id": "a"}}, *ASK)
+    assert refused("mistral", said) == "messages[1].audio"
+    assert built("openai", said)[0]["messages"][1]["audio"] == {"id": "a"}
+
+
+PARTS = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "flat"),
+    [
+        ("deepseek", "user", True), ("deepseek", "tool", True), ("groq", "system", True), ("groq", "tool", True),
+        ("groq", "user", False), ("openai", "system", False), ("groq", "developer", True),
+    ],
+)  # fmt: skip
+def test_text_parts_are_a_string_where_only_strings_are_taken(name: str, role: str, flat: bool) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    before = [{"role": "assistant", "content": None, "tool_calls": [call]}] if role == "tool" else []
+    message = {"role": role, "content": PARTS, **({"tool_call_id": "c"} if role == "tool" else {})}
+    body, _ = built(name, conversation(*before, message))
+    assert body["messages"][-1]["content"] == ("a\nb" if flat else PARTS)
+
+
+def test_image_stays_a_part_beside_its_text() -> None:
+    parts = [*PARTS, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]
+    assert built("deepseek", {"messages": [{"role": "user", "content": parts}]})[0]["messages"][0]["content"] == parts
+
+
+@pytest.mark.parametrize("role", ["user", "system", "tool", "assistant"])
+@pytest.mark.parametrize("nothing", [None, []])
+def test_content_that_is_nothing_is_an_empty_text(role: str, nothing: Any) -> None:
+    body, _ = built("openai", conversation({"role": role, "content": nothing, "tool_call_id": "c"}))
+    assert body["messages"][1]["content"] == ""
+
+
+@pytest.mark.parametrize("name", ["mistral", "openai", "vllm"])
+def test_empty_lists_stay_behind_and_with_no_tools_what_is_said_of_them(name: str) -> None:
+    nothing: Json = {"tools": [], "stop": [], "logit_bias": {}, "tool_choice": "auto", "parallel_tool_calls": True}
+    said: Json = {"role": "assistant", "content": "7", "tool_calls": []}
+    body, asked = built(name, conversation(said, *ASK, **nothing))
+    assert body.keys() == {"model", "messages"}
+    assert body["messages"][1].keys() == {"role", "content"}
+    assert asked.dropped == ()
+
+
+def test_tool_cannot_be_forced_where_there_is_none() -> None:
+    with pytest.raises(BadRequestError, match="only allowed with tools") as caught:
+        built("openai", {"tools": [], "tool_choice": "required"})
+    assert caught.value.param == "tool_choice"
+
+
+def test_nulls_in_a_tool_stay_behind_but_not_those_of_its_schema() -> None:
+    schema = {"type": "object", "properties": {"a": {"default": None}}}
+    given = {"type": "function", "function": {"name": "f", "strict": None, "description": None, "parameters": schema}}
+    body, _ = built("mistral", {"tools": [given]})
+    assert body["tools"] == [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+
+
+RESULT: list[Json] = [
+    {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"id": "D681PevKs", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+    },
+    {"role": "tool", "tool_call_id": "D681PevKs", "content": "7"},
+]
+
+
+@pytest.mark.parametrize(
+    ("after", "roles"),
+    [
+        ([{"role": "user", "content": "stop"}], ["assistant", "user"]),
+        ([{"role": "system", "content": "s"}, *ASK], ["assistant", "user", "user"]),
+        ([{"role": "assistant", "content": "7"}, *ASK], ["assistant", "user"]),
+    ],
+)
+def test_mistral_gets_an_assistant_between_a_result_and_a_user(after: list[Json], roles: list[str]) -> None:
+    body, asked = built("mistral", conversation(*RESULT, *after))
+    assert [message["role"] for message in body["messages"][3:]] == roles
+    assert all(message["content"] for message in body["messages"][3:])
+    assert asked.dropped == ()
+    assert len(built("openai", conversation(*RESULT, *after))[0]["messages"]) == 3 + len(after)
+
+
+# --- thinking by default ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("field", [{"temperature": 0}, {"top_p": 0.9}, {"presence_penalty": 1}])
+def test_model_that_thinks_unasked_is_told_of_no_sampling(field: Json) -> None:
+    thinks = {"thinking": "adaptive", "default_effort": "medium"}
+    body, asked = built("openai", field, **thinks)
+    assert not body.keys() & field.keys()
+    assert asked.dropped == tuple(field)
+    assert built("openai", {**field, "reasoning_effort": "none"}, **thinks)[1].dropped == ()
+    assert built("openai", field, thinking="adaptive")[1].dropped == ()
+
+
+def test_probabilities_are_refused_while_a_model_thinks() -> None:
+    assert refused("openai", {"logprobs": True, "reasoning_effort": "low"}, thinking="adaptive") == "logprobs"
+    assert built("openai", {"logprobs": True}, thinking="adaptive")[0]["logprobs"] is True
+
+
+# --- a router's fields ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"include_reasoning": False}, ("include_reasoning",)),
+        ({"include_reasoning": True}, ()),
+        ({"reasoning": {"exclude": True}}, ("reasoning.exclude",)),
+        ({"models": ["a/b"]}, ("models",)),
+        ({"transforms": []}, ()),
+    ],
+)
+def test_what_only_a_router_reads_is_told_where_it_is_lost(fields: Json, told: tuple[str, ...]) -> None:
+    assert built("openai", fields)[1].dropped == told
+    assert built("openrouter", fields)[1].dropped == ()
+    if told:
+        assert refused("openai", {**fields, "provider": {"require_parameters": True}}) == told[0]

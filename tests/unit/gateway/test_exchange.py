@@ -87,9 +87,9 @@ class Line:
             raise self.error
 
 
-def exchange(streamed: bool = True) -> Exchange:
+def exchange(streamed: bool = True, **fields: str) -> Exchange:
     asked = ChatRequest.model_validate(
-        {"model": "alias", "messages": [{"role": "user", "content": "?"}], "stream": streamed}
+        {"model": "alias", "messages": [{"role": "user", "content": "?"}], "stream": streamed, **fields}
     )
     return Exchange(Trace("req_1", 99.0), HOLD, asked, ROUTE, Usage(8, 100))
 
@@ -281,3 +281,25 @@ async def test_reasoning_told_twice_counts_once() -> None:
     usage = (await settled(one)).usage
     assert usage is not None
     assert usage.output_tokens == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "served", "dropped", "source"),
+    [
+        ("flex", "default", (), "catalog"),  # what answered is billed, not what was asked for
+        ("default", "flex", (), "estimated"),
+        ("flex", None, (), "estimated"),
+        ("flex", None, ("service_tier",), "catalog"),  # the provider was never asked for it
+        ("flex", 7, (), "estimated"),
+    ],
+)
+async def test_bill_is_by_the_tier_that_answered(
+    asked: str, served: str | None, dropped: tuple[str, ...], source: str
+) -> None:
+    one = exchange(service_tier=asked)
+    one.dropped = dropped
+    one.sending(99.25)
+    one.saw(Chunk([], None, {} if served is None else {"service_tier": served}), 99.3)
+    one.saw(said("a", "stop", Usage(10, 5)), 99.5)
+    one.completed(99.75)
+    assert (await settled(one)).cost.source == source

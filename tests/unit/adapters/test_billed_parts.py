@@ -1,0 +1,59 @@
+"""Counts with prices of their own, and the tier that answered, in whole answers and in streams of every family."""
+
+import json
+from typing import Any, cast
+
+import pytest
+
+from gateway.types import Json, Usage
+from support.families import ALL, read
+
+
+def changed(value: Any, usage_field: str, more: Json) -> Any:
+    """The same answer or events, with more in everything under this name."""
+    if isinstance(value, list):
+        return [changed(item, usage_field, more) for item in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    made = {name: changed(inner, usage_field, more) for name, inner in cast(Json, value).items()}
+    return {**made, usage_field: {**made[usage_field], **more}} if usage_field in made else made
+
+
+def both(family: str, name: str, usage_field: str, more: Json) -> list[tuple[Usage | None, Json]]:
+    """Usage and extra fields of the recorded answer with these changes, whole and streamed."""
+    of = ALL[family]
+    body = json.dumps(changed(json.loads(of.whole(name)), usage_field, more)).encode()
+    whole = of.adapter.parse_response(body, *of.asked(name))
+    chunks = read(of.open(name), of.encode(changed(of.events(name), usage_field, more)))
+    usages = [chunk.usage for chunk in chunks if chunk.usage is not None]
+    return [(whole.usage, dict(whole.extra)), (usages[-1], {k: v for chunk in chunks for k, v in chunk.extra.items()})]
+
+
+@pytest.mark.parametrize(
+    ("family", "field", "more"),
+    [
+        (
+            "anthropic",
+            "usage",
+            {"cache_creation": {"ephemeral_5m_input_tokens": 156, "ephemeral_1h_input_tokens": 300}},
+        ),
+        ("bedrock", "usage", {"cacheDetails": [{"ttl": "5m", "inputTokens": 156}, {"ttl": "1h", "inputTokens": 300}]}),
+    ],
+)
+def test_caches_for_an_hour_are_told_from_the_others(family: str, field: str, more: Json) -> None:
+    for usage, _ in both(family, "cached", field, more):
+        assert usage is not None
+        assert (usage.cache_write_tokens, usage.cache_write_1h_tokens) == (456, 300)
+
+
+def test_cached_audio_is_told_from_other_cached_input() -> None:
+    more = {"cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 7}, {"modality": "TEXT", "tokenCount": 5}]}
+    for usage, _ in both("gemini", "cached", "usageMetadata", more):
+        assert usage is not None
+        assert usage.cached_audio_tokens == 7
+
+
+@pytest.mark.parametrize(("said", "tier"), [("flex", "flex"), ("PRIORITY", "priority"), ("standard", "default")])
+def test_gemini_tells_the_tier_in_its_usage(said: str, tier: str) -> None:
+    for _, extra in both("gemini", "text", "usageMetadata", {"serviceTier": said}):
+        assert extra["service_tier"] == tier
