@@ -18,7 +18,7 @@ _NAME = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 COMMON: Table = {
     **dict.fromkeys(("stop", "end_turn", "stop_sequence"), "stop"),
     **dict.fromkeys(("length", "max_tokens", "model_context_window_exceeded"), "length"),
-    **dict.fromkeys(("tool_calls", "tool_use"), "tool_calls"),
+    **dict.fromkeys(("tool_calls", "tool_use", "tool_call", "function_call"), "tool_calls"),
     **dict.fromkeys(("content_filter", "sensitive", "safety", "refusal", "recitation"), "content_filter"),
     **dict.fromkeys(
         ("error", "abort", "aborted", "network_error", "internal_error", "server_error", "failed", "cancelled",

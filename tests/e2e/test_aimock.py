@@ -354,7 +354,7 @@ def test_stop(client: OpenAI, aimock: Aimock, family: str, stream: bool, stop: A
         ("Fail with 429.", 429, "rate_limit_exceeded"),
         ("Fail with 500.", 502, "upstream_error"),
         ("Fail with 503.", 503, "overloaded"),
-        ("Say what is in no fixture.", 404, "model_not_found"),
+        ("Say what is in no fixture.", 502, "upstream_error"),  # a 404 that does not speak of a model
         ("Talk nonsense.", 502, "upstream_error"),
     ],
 )
