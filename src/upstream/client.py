@@ -137,6 +137,7 @@ class UpstreamAnswer:
         self._bytes = cast("AsyncGenerator[bytes, None]", response.aiter_raw())
         self.status = response.status_code
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+        self._pieces = self._decoded()
 
     async def read(self) -> bytes:
         """See gateway.ports.UpstreamAnswer; an answer larger than MAX_BODY_BYTES is refused."""
@@ -149,8 +150,11 @@ class UpstreamAnswer:
                 raise UpstreamError("The provider's answer is too large.")
         return b"".join(pieces)
 
-    async def stream(self) -> AsyncIterator[bytes]:
-        """See gateway.ports.UpstreamAnswer."""
+    def stream(self) -> AsyncIterator[bytes]:
+        """See gateway.ports.UpstreamAnswer; whoever asks again goes on where the last one stopped."""
+        return self._pieces
+
+    async def _decoded(self) -> AsyncGenerator[bytes, None]:
         loop = asyncio.get_running_loop()
         decoder = Decoder(self.headers.get("content-encoding", ""))
         by = self._first_byte_by

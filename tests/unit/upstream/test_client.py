@@ -511,6 +511,18 @@ async def test_compression_bomb_costs_no_more_than_the_bound(encoding: str, stat
                 tracemalloc.stop()
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+async def test_a_body_is_read_on_where_a_look_at_its_beginning_stopped(encoding: str) -> None:
+    body = bytes(range(256)) * 2000  # decompressed it comes in several pieces
+    sent = gzip.compress(body) if encoding == "gzip" else body
+    async with serving(lambda call: call.answer(sent, f"content-encoding: {encoding}\r\n")) as server:
+        async with going_out() as client:
+            answer = await client.send(request(server.url), PROVIDER, None)
+            head = await anext(aiter(answer.stream()))
+            assert head + await answer.read() == body
+            await answer.aclose()
+
+
 async def test_compressed_body_that_is_cut_is_an_error() -> None:
     body = gzip.compress(b"data: one" * 100)[:-12]
     async with serving(lambda call: call.answer(body, "content-encoding: gzip\r\n")) as server:
