@@ -13,7 +13,7 @@ from adapters.finishing import COMMON, Table, finish
 from adapters.openai.calls import whole_calls
 from adapters.openai.request import by_tool
 from adapters.openai.usage import read_usage
-from adapters.shapes import check_choices, children, count, parse_object, text
+from adapters.shapes import check_choices, child, children, count, parse_object, text
 from gateway.errors import GatewayError, UpstreamError
 from gateway.routing import Route
 from gateway.types import ChatRequest, Completion, Json
@@ -22,7 +22,6 @@ FINISH_REASONS: Table = {
     **COMMON,
     **dict.fromkeys(("eos", "eos_token", "end", "complete", "completed"), "stop"),
     **dict.fromkeys(("model_length", "max_length", "max_output_tokens", "context_length_exceeded"), "length"),
-    **dict.fromkeys(("function_call", "tool_call"), "tool_calls"),
     **dict.fromkeys(("content_filtered", "content_policy_violation", "guardrail_intervened", "error_toxic"),
                     "content_filter"),
     **dict.fromkeys(("malformed_function_call", "malformed_tool_use", "unexpected_tool_call", "disconnected"), "error"),
@@ -34,7 +33,7 @@ _ENVELOPE = frozenset({
     "id", "object", "created", "model", "choices", "usage", "error", "x_groq", "obfuscation", "prompt_filter_results",
 })  # fmt: skip
 """Top-level fields of an answer that are the gateway's to say, or of no use to a client; the others are relayed."""
-_ERRORS = ("error", "errors", "error_msg", "error_message", "errorMessage", "error_code", "detail", "base_resp")
+_ERRORS = ("error", "errors", "error_msg", "error_message", "errorMessage", "error_code", "detail")
 """Top-level fields of an error that came instead of an answer."""
 
 
@@ -81,10 +80,17 @@ def extra_of(answer: Json) -> Json:
 
 
 def raise_if_error(answer: Json) -> None:
-    """Raises GatewayError for an error that came instead of an answer, or of the rest of one."""
+    """Raises GatewayError for an error that came instead of an answer, or of the rest of one.
+
+    Groq tells in `x_groq.error` why it stopped a stream, OpenRouter in a choice's `error` (their API references).
+    """
     if answer.get("error") or answer.get("object") == "error":
         raise failed(said_in(answer))
-    if not answer.get("choices") and any(answer.get(name) for name in _ERRORS):
+    for holder in (child(answer, "x_groq"), *children(answer, "choices")):
+        if holder.get("error"):
+            raise failed(said_in(holder))
+    failed_code = child(answer, "base_resp").get("status_code")  # MiniMax's, 0 in every answer that is none
+    if not answer.get("choices") and (failed_code or any(answer.get(name) for name in _ERRORS)):
         error = said_in(answer)
         if error.message:
             raise failed(error)

@@ -84,6 +84,7 @@ COMMON = {
     "sensitive": "content_filter",
     "model_context_window_exceeded": "length",
     "max_tokens": "length",
+    "function_call": "stop",  # none was made
     "some_new_reason": "some_new_reason",
 }
 OWN = {

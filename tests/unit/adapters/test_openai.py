@@ -446,6 +446,32 @@ def test_error_in_a_stream_has_the_status_it_names(error: Any, kind: type[Gatewa
         parsed(error=error)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"choices": [], "x_groq": {"error": "It broke."}},
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "error", "error": {"message": "It broke."}}]},
+        {"error_msg": "It broke."},
+        {"errors": [{"message": "It broke."}]},
+        {"base_resp": {"status_code": 1000, "status_msg": "It broke."}},
+    ],
+)
+def test_error_beside_an_answer_ends_its_stream(fields: Json) -> None:
+    with pytest.raises(UpstreamError, match="It broke"):
+        stream(chunk({"content": "a"}), event(fields))
+    with pytest.raises(UpstreamError, match="It broke"):
+        openai.parse_response(json.dumps(fields).encode(), request(), route())
+
+
+def test_success_that_is_told_like_an_error_is_none() -> None:
+    fine: Json = {"base_resp": {"status_code": 0, "status_msg": "success"}}
+    assert (
+        fold(stream(chunk({"content": "a"}, "stop"), event({"choices": None, **fine}), DONE))[0]["finish_reason"]
+        == "stop"
+    )
+    assert parsed(choice(), **fine).choices
+
+
 def test_flat_error_in_a_stream_is_one_and_what_came_before_is_kept() -> None:
     parser = openai.open_stream(request(), route())
     chunks = parser.feed(chunk({"content": "a"}) + event({"object": "error", "message": "broke", "code": 500}))
