@@ -1,10 +1,9 @@
-# One door to the project: `make help` lists what it does.
+# Every task of the project: `make help` lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 PYTHON ?= python3
-DOOR ?= asgi
 ARCH ?= arm64
 ARGS ?=
 
@@ -16,21 +15,24 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 export AWS_DEFAULT_REGION ?= us-east-1
 export SAM_CLI_TELEMETRY ?= 0
 
-.PHONY: help setup run test fuzz check lint sam-check artifact build deploy bench docs live lock clean
+.PHONY: help setup run run-lambda test fuzz check lint sam-check artifact build deploy bench docs live lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: .venv/.ready ## make the project's own environment, in .venv
 
-run: setup $(if $(filter lambda,$(DOOR)),artifact) ## serve on this machine; DOOR=lambda: the Lambda artifact, streaming
-	@$(BIN)/tollgate serve --door $(DOOR) $(ARGS)
+run: setup ## serve on this machine
+	@$(BIN)/tollgate serve $(ARGS)
+
+run-lambda: setup artifact ## the same, with the Lambda artifact under a local function URL
+	@$(BIN)/python -m devtools.run_artifact $(ARGS)
 
 test: setup artifact ## run the tests
 	$(BIN)/pytest $(ARGS)
 
 fuzz: setup ## feed every wire family's parsers changed answers, a minute each
-	PYTHONPATH=tests $(BIN)/python -m fuzz $(ARGS)
+	PYTHONPATH=.:tests $(BIN)/python -m fuzz $(ARGS)
 
 check: lint test fuzz sam-check ## everything a change must pass
 
@@ -38,7 +40,7 @@ lint: setup ## style, types, and the law of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	PYTHONPATH=src:layers/streaming/python:layers/streaming $(BIN)/lint-imports --no-cache
+	PYTHONPATH=.:layers/streaming/python $(BIN)/lint-imports --no-cache
 
 sam-check: .sam-venv/.ready ## the template, as SAM and cfn-lint read it, and the build
 	$(SAM) validate --lint
@@ -54,10 +56,10 @@ deploy: build ## deploy to your AWS account
 	$(SAM) deploy --parameter-overrides Architecture=$(ARCH) $(ARGS)
 
 bench: setup artifact ## measure: cold start, CPU per request, memory, size
-	PYTHONPATH=tests $(BIN)/python -m bench
+	PYTHONPATH=.:tests $(BIN)/python -m bench
 
 live: setup ## a dozen real calls: PROVIDER=openai, its credential in the environment; costs some cents
-	PYTHONPATH=tests $(BIN)/python -m live $(PROVIDER) $(ARGS)
+	PYTHONPATH=.:tests $(BIN)/python -m live $(PROVIDER) $(ARGS)
 
 docs: setup ## write what is generated in docs/
 	$(BIN)/python scripts/parameter_table.py
@@ -83,5 +85,5 @@ clean: ## remove everything that was made
 	@touch $@
 
 # .build/python names the interpreter the artifact is for: the managed runtime's version if it is at hand, else our own.
-.build/python: src/requirements.txt scripts/build_artifact.py $(shell find src -name '*.py' -o -name '*.toml')
+.build/python: src/requirements.txt scripts/build_artifact.py $(shell find src/ -name '*.py' -o -name '*.toml')
 	$(BIN)/python scripts/build_artifact.py local .build

@@ -7,12 +7,12 @@ from typing import Any
 
 from bench.figures import Row
 from contract.examples import usage
-from gateway import keys
-from gateway.admission import Hold
-from gateway.keys import KeyRecord
-from gateway.limits import Budget, Limits
-from stores.dynamodb import DynamoDBStore
 from support.dynamodb_local import create_table, serve
+from tollgate.gateway import keys
+from tollgate.gateway.admission import Hold
+from tollgate.gateway.keys import KeyRecord
+from tollgate.gateway.limits import Budget, Limits
+from tollgate.stores.dynamodb.store import DynamoDBStore
 
 REQUESTS = 20
 OPEN = 100
@@ -46,7 +46,7 @@ async def measure() -> list[Row]:
     with serve() as dynamodb:
         client = dynamodb.client()
         store = DynamoDBStore(create_table(client), client=client)
-        _, key = keys.mint(lambda size: b"\x07" * size)
+        _, key = keys.generate(lambda size: b"\x07" * size)
         await store.create(KeyRecord(key.key_id, key.key_hash, "bench", "active", 0, limits=LIMITS), "bench")
         meter = Meter(client)
         admits: list[Sequence[float]] = []

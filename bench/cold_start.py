@@ -16,7 +16,7 @@ from bench.figures import Row
 from support.artifact import ARTIFACT, CHECKOUT, artifact_python
 
 RUNS = 7
-READY = "import os, handler.lambda_function; os._exit(0)"
+READY = "import os, tollgate.handler.lambda_function; os._exit(0)"
 NAIVE = """
 import boto3, httpx, os
 from aws_lambda_powertools import Logger, Metrics
@@ -104,7 +104,7 @@ async def _until_first_poll(artifact: Path, layer: Path) -> float:
     env = {
         **LAMBDA,
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}",
-        "_HANDLER": "handler.lambda_function.app",
+        "_HANDLER": "tollgate.handler.lambda_function.app",
         "LAMBDA_TASK_ROOT": str(artifact),
         "AWS_LAMBDA_FUNCTION_NAME": "bench",
     }

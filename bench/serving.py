@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from bench.figures import Row
-from support.doors import Door, open_door
+from support.running_gateway import RunningGateway, run_gateway
 
 REQUESTS, STREAMS, TOKENS, PAUSE = 300, 100, 100, 0.1
 WORDS = " ".join(["word"] * 50)
@@ -31,24 +31,24 @@ async def measure(folder: Path) -> list[Row]:
         for kind in ("asgi", "lambda"):
             place = folder / kind
             place.mkdir()
-            with open_door(kind, place, catalog) as door:
-                rows += await _measure_door(kind, door)
+            with run_gateway(kind, place, catalog) as gateway:
+                rows += await _measure_door(kind, gateway)
     return rows
 
 
-async def _measure_door(kind: str, door: Door) -> list[Row]:
-    headers = {"authorization": f"Bearer {door.api_key}"}
-    async with httpx.AsyncClient(base_url=door.base_url, headers=headers, timeout=60) as client:
+async def _measure_door(kind: str, gateway: RunningGateway) -> list[Row]:
+    headers = {"authorization": f"Bearer {gateway.api_key}"}
+    async with httpx.AsyncClient(base_url=gateway.base_url, headers=headers, timeout=60) as client:
         await _ask(client, "whole", 30)
         await _ask(client, "stream", 10)
-        whole = [await _cpu_ms(door, client, "whole", REQUESTS // 5) for _ in range(5)]
-        stream = [await _cpu_ms(door, client, "stream", STREAMS // 5) for _ in range(5)]
+        whole = [await _cpu_ms(gateway, client, "whole", REQUESTS // 5) for _ in range(5)]
+        stream = [await _cpu_ms(gateway, client, "stream", STREAMS // 5) for _ in range(5)]
         delays = await _first_token_delays(client)
     return [
         Row(f"{kind} door: buffered request, ms CPU", whole),
         Row(f"{kind} door: stream of {TOKENS} chunks, ms CPU", stream),
         Row(f"{kind} door: provider's first token to client's, ms", delays, 1),
-        Row(f"{kind} door: peak memory, MB", [door.peak_megabytes()], 0),
+        Row(f"{kind} door: peak memory, MB", [gateway.peak_megabytes()], 0),
     ]
 
 
@@ -59,10 +59,10 @@ async def _ask(client: httpx.AsyncClient, model: str, times: int) -> None:
         assert answer.status_code == 200, answer.text
 
 
-async def _cpu_ms(door: Door, client: httpx.AsyncClient, model: str, times: int) -> float:
-    before = _cpu_seconds(door.processes())
+async def _cpu_ms(gateway: RunningGateway, client: httpx.AsyncClient, model: str, times: int) -> float:
+    before = _cpu_seconds(gateway.processes())
     await _ask(client, model, times)
-    return (_cpu_seconds(door.processes()) - before) / times * 1000
+    return (_cpu_seconds(gateway.processes()) - before) / times * 1000
 
 
 async def _first_token_delays(client: httpx.AsyncClient) -> list[float]:

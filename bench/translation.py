@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.figures import Row
-from gateway.answers import Envelope
-from gateway.sse import encode
 from support.families import ALL, Family
+from tollgate.gateway.answers import Envelope
+from tollgate.gateway.sse import encode
 
 TIMES, ROUNDS = 1000, 20
 RECORDED = {"openai": "openai_text"}

@@ -19,11 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parent.parent
+SOURCE = CHECKOUT / "src"
 LAMBDA_PYTHON = os.environ.get("TOLLGATE_PYTHON") or "3.13"
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 GLIBC = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")  # Amazon Linux 2023 has glibc 2.34
 
-PACKAGES = ("adapters", "gateway", "handler", "stores", "upstream")
+NOT_SHIPPED = ("__pycache__", "*.pyc", "cli", "__main__.py", "py.typed", "requirements.txt", "Makefile")
+"""Of src/: what no function runs."""
 AWS_SERVICES = frozenset({"dynamodb", "ssm", "sts"})
 """The services whose descriptions botocore needs here; it ships some four hundred."""
 UNUSED_FOLDERS = (
@@ -81,13 +83,12 @@ def build_function(out: Path, target: Target) -> None:
     platforms = [f"--platform={glibc}_{target.machine}" for glibc in GLIBC] if target.machine else []
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
     wheels = ["--only-binary=:all:", "--implementation=cp", f"--python-version={target.python}", *platforms]
-    pins = ["--require-hashes", "--no-deps", "-r", str(CHECKOUT / "src/requirements.txt")]
+    pins = ["--require-hashes", "--no-deps", "-r", str(SOURCE / "requirements.txt")]
     subprocess.run([*pip, *wheels, *pins, "--target", str(out), "--upgrade"], check=True)
     prune(out)
-    for package in PACKAGES:
-        shutil.copytree(CHECKOUT / "src" / package, out / package, dirs_exist_ok=True, ignore=_ignore)
-    for catalog in (CHECKOUT / "src").glob("*.toml"):
-        shutil.copy(catalog, out)
+    shutil.copytree(SOURCE, out / "tollgate", dirs_exist_ok=True, ignore=shutil.ignore_patterns(*NOT_SHIPPED))
+    for overlay in (path for path in SOURCE.glob("*.toml") if path.name != "catalog.toml"):
+        shutil.copy(overlay, out)  # the parameter Catalog names it from the function's folder
 
 
 def build_layer(out: Path, target: Target) -> None:

@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from adapters import FAMILIES
-from adapters.bedrock.request import NO_CALLS
-from adapters.formats import JSON_TOOL, ONLY_JSON
-from gateway.catalog import Catalog, Model
-from gateway.errors import BadRequestError
-from gateway.functions import with_tools
-from gateway.routing import Route
-from gateway.types import ChatRequest, Json
-from handler.deps import read_catalog
+from tollgate.adapters import FAMILIES
+from tollgate.adapters.bedrock.chat_request import NO_CALLS
+from tollgate.adapters.response_format import JSON_TOOL, ONLY_JSON
+from tollgate.gateway.catalog import Catalog, Model
+from tollgate.gateway.errors import BadRequestError
+from tollgate.gateway.legacy_functions import with_tools
+from tollgate.gateway.routing import Route
+from tollgate.gateway.types import ChatRequest, Json
+from tollgate.handler.components import read_catalog
 
 PAGE = Path(__file__).parent.parent / "docs" / "parameters.md"
 OWN = (

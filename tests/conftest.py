@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stores.dynamodb import connect
 from support.dynamodb_local import DynamoDB, UnavailableError, create_table, serve
+from tollgate.stores.dynamodb.store import connect
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -1,9 +1,10 @@
-"""The interpreters: a package for each wire family, pure functions between OpenAI's shapes and a provider's."""
+"""Translation between the gateway and providers: a package for each family, pure functions without I/O."""
 
 from collections.abc import Mapping
 
-from adapters import anthropic, bedrock, echo, gemini, openai
-from gateway.ports import Adapter
+from tollgate.adapters import anthropic, bedrock, gemini, openai
+from tollgate.adapters.echo import chat as echo
+from tollgate.gateway.ports import Adapter
 
 FAMILIES: Mapping[str, Adapter] = {
     "anthropic": anthropic,

@@ -5,7 +5,7 @@ import binascii
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from gateway.errors import BadRequestError
+from tollgate.gateway.errors import BadRequestError
 
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from adapters.shapes import child, children, parse, text
-from gateway.errors import UpstreamError
-from gateway.types import Json
+from tollgate.adapters.json_access import child, children, parse, text
+from tollgate.gateway.errors import UpstreamError
+from tollgate.gateway.types import Json
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ErrorDetails:
     """One error. `status` is the HTTP status that it names itself, if any; `wait` is in seconds."""
 
     message: str = ""
@@ -22,7 +22,7 @@ class Said:
     wait: float | None = None
 
 
-_NOTHING = Said()
+_NOTHING = ErrorDetails()
 _MAX_DEPTH = 8
 _MAX_ITEMS = 20
 _MAX_TEXT = 20_000
@@ -54,18 +54,18 @@ _STATUSES = {
 Google's `google.rpc.Code`."""
 
 
-def said_in_body(body: bytes) -> Said:
+def read_error_body(body: bytes) -> ErrorDetails:
     """The error in a body under an error status: JSON of any shape, or a few plain words; HTML says nothing."""
     try:
-        return said_in(parse(body))
+        return read_error(parse(body))
     except UpstreamError:
         pass
     words = body[:_MAX_TEXT].decode("utf-8", "replace").strip()
     is_plain = words.replace("\n", " ").isprintable() and "\ufffd" not in words and words[:1] not in "<{["
-    return Said(words) if is_plain else _NOTHING
+    return ErrorDetails(words) if is_plain else _NOTHING
 
 
-def said_in(value: Any, depth: int = 0) -> Said:
+def read_error(value: Any, depth: int = 0) -> ErrorDetails:
     """The innermost error of a JSON value that is one, or holds one."""
     if depth > _MAX_DEPTH:
         return _NOTHING
@@ -91,36 +91,36 @@ def named_status(code: Any, kind: Any) -> int | None:
     return None
 
 
-def _in_text(words: str, depth: int) -> Said:
+def _in_text(words: str, depth: int) -> ErrorDetails:
     """Words, which may be JSON themselves, or end in some: "SomeClientError: 400 - {...}"."""
     words = words[:_MAX_TEXT].strip()
     if words[:1] == "<":
         return _NOTHING
     opened = re.search(r"\[?\{", words)
     if opened is None:
-        return Said(words)
+        return ErrorDetails(words)
     try:
         value, _ = json.JSONDecoder().raw_decode(words, opened.start())
     except (ValueError, RecursionError):
         written = _REPR.search(words, opened.start())
-        return Said(written[1] or written[2]) if written else Said(words)
-    inner = said_in(value, depth + 1)
-    return inner if inner.message else Said(words)
+        return ErrorDetails(written[1] or written[2]) if written else ErrorDetails(words)
+    inner = read_error(value, depth + 1)
+    return inner if inner.message else ErrorDetails(words)
 
 
-def _in_list(values: list[Any], depth: int) -> Said:
+def _in_list(values: list[Any], depth: int) -> ErrorDetails:
     """Several errors as one: all their words, each once, and the code of the first."""
-    found = [said for value in values[:_MAX_ITEMS] if (said := said_in(value, depth + 1)).message]
+    found = [said for value in values[:_MAX_ITEMS] if (said := read_error(value, depth + 1)).message]
     if not found:
         return _NOTHING
     return replace(found[0], message="; ".join(dict.fromkeys(said.message for said in found)))
 
 
-def _in_object(error: Json, depth: int) -> Said:
+def _in_object(error: Json, depth: int) -> ErrorDetails:
     """The words of the first that has some, and what else is told there or, failing that, around it."""
-    inner = next((said for one in _candidates(error) if (said := said_in(one, depth + 1)).message), _NOTHING)
+    inner = next((said for one in _candidates(error) if (said := read_error(one, depth + 1)).message), _NOTHING)
     kind = text(error, "type") or text(child(error, "metadata"), "error_type") or text(error, "status")
-    return Said(
+    return ErrorDetails(
         inner.message,
         inner.code or _code(error, kind),
         inner.param or text(error, "param"),

@@ -7,8 +7,8 @@ import json
 from collections import Counter
 from typing import Any, cast
 
-from adapters.shapes import child
-from gateway.types import Json
+from tollgate.adapters.json_access import child
+from tollgate.gateway.types import Json
 
 _KEPT = frozenset({"$ref", "title", "description", "enum", "const", "default", "required", "type"})
 _FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"})

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from adapters.asking import Ask
-from adapters.fidelity import unsupported
-from adapters.shapes import child, children, text
-from gateway.errors import BadRequestError
-from gateway.types import ChatRequest, Json, Message
+from tollgate.adapters.dropped_params import unsupported
+from tollgate.adapters.json_access import child, children, text
+from tollgate.adapters.params import Ask
+from tollgate.gateway.errors import BadRequestError
+from tollgate.gateway.types import ChatRequest, Json, Message
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from gateway import keys, limits
-from gateway.errors import GatewayError, InsufficientQuotaError, PermissionDeniedError, RateLimitError
-from gateway.keys import ApiKey, KeyRecord
-from gateway.limits import Balance, ExceededError, Kind, Lease, Limits
+from tollgate.gateway import keys, limits
+from tollgate.gateway.errors import GatewayError, InsufficientQuotaError, PermissionDeniedError, RateLimitError
+from tollgate.gateway.keys import ApiKey, KeyRecord
+from tollgate.gateway.limits import Balance, ExceededError, Kind, Lease, Limits
 
 Refusal = Kind | Literal["model", "unpriced"]
 
@@ -83,28 +83,28 @@ def decide(account: Account, hold: Hold) -> Account:
     Ended leases are the store's to close beforehand: only it knows whether their requests left a record.
     """
     record = keys.verify(account.record, hold.key, hold.opened_at)
-    standing = replace(account, balance=limits.brought_up(account.balance, record.limits, hold.opened_at))
-    refusal = None if hold.forced else never(record, hold)
+    standing = replace(account, balance=limits.refreshed(account.balance, record.limits, hold.opened_at))
+    refusal = None if hold.forced else permanent_refusal(record, hold)
     if refusal is not None:
         raise RefusedError(refusal, standing)
     try:
         lease = hold.lease_of(standing.balance, record.limits)
-        balance = limits.take(standing.balance, record.limits, hold.hold_id, lease, forced=hold.forced)
+        balance = limits.reserve(standing.balance, record.limits, hold.hold_id, lease, forced=hold.forced)
     except ExceededError as exceeded:
         raise RefusedError(exceeded.kind, standing) from None
     return replace(standing, balance=balance)
 
 
-def never(record: KeyRecord, hold: Hold) -> Literal["model", "unpriced"] | None:
+def permanent_refusal(record: KeyRecord, hold: Hold) -> Literal["model", "unpriced"] | None:
     """Why the key may not have this however much is left to it; None where it may."""
-    if not all(keys.may_use(record, model) for model in (hold.model, *hold.other_models)):
+    if not all(keys.allows_model(record, model) for model in (hold.model, *hold.other_models)):
         return "model"
     if record.limits.budget is not None and not hold.priced and not record.allow_unpriced:
         return "unpriced"
     return None
 
 
-def error_of(refused: RefusedError, hold: Hold) -> GatewayError:
+def refusal_error(refused: RefusedError, hold: Hold) -> GatewayError:
     """What the client is told: 429 with the kind of limit as its code, 402 for money, 403 for what it may never do."""
     of = refused.account.record.limits
     wait = max(0.001, limits.window_ends(refused.account.balance) - hold.opened_at)
@@ -136,13 +136,13 @@ def _soon() -> float:
 
 def _not_allowed(record: KeyRecord, hold: Hold) -> PermissionDeniedError:
     """The error for the first model that the key may not use."""
-    own = not keys.may_use(record, hold.model)
-    model = hold.model if own else next(name for name in hold.other_models if not keys.may_use(record, name))
+    own = not keys.allows_model(record, hold.model)
+    model = hold.model if own else next(name for name in hold.other_models if not keys.allows_model(record, name))
     text = f"This key may not use the model {model[:200]!r}."
     return PermissionDeniedError(text, param="model" if own else "models", code="model_not_allowed")
 
 
-def standing_headers(account: Account, now: float) -> Mapping[str, str]:
+def rate_limit_headers(account: Account, now: float) -> Mapping[str, str]:
     """How the key stands, in OpenAI's `x-ratelimit-*` (the reset as an ISO 8601 time) and IETF's `RateLimit` fields.
 
     IETF: draft-ietf-httpapi-ratelimit-headers, "RateLimit-Policy" (quota `q` per window of `w` seconds) and "RateLimit"
@@ -151,7 +151,7 @@ def standing_headers(account: Account, now: float) -> Mapping[str, str]:
     """
     if not account.checked:
         return {}
-    of, balance = account.record.limits, limits.brought_up(account.balance, account.record.limits, now)
+    of, balance = account.record.limits, limits.refreshed(account.balance, account.record.limits, now)
     ends = limits.window_ends(balance)
     rows = [("requests", of.rpm, balance.requests_left), ("tokens", of.tpm, balance.tokens_left)]
     known = [(name, limit, max(0, left)) for name, limit, left in rows if limit is not None]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.types import Chunk, Completion, Json, Usage
+from tollgate.gateway.types import Chunk, Completion, Json, Usage
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import cast
 
-from gateway.metering import ORDINARY_TERMS, Terms, cost_of, expected_usage, prompt_bytes, terms_of
-from gateway.prices import Prices
-from gateway.routing import Route
-from gateway.types import ChatRequest, Json, Usage
+from tollgate.gateway.metering import STANDARD_TERMS, PriceTerms, cost_of, estimate_usage, price_terms, prompt_bytes
+from tollgate.gateway.prices import Prices
+from tollgate.gateway.routing import Route
+from tollgate.gateway.types import ChatRequest, Json, Usage
 
 MILLION = 1_000_000
 _ENDLESS = 2**53
@@ -39,15 +39,15 @@ class Reservation:
 
 def reserve(request: ChatRequest, route: Route) -> Reservation:
     """What this request reserves, on this route."""
-    usual, asked = expected_usage(request, route.model), request.output_limit
-    terms = terms_of(request)
+    usual, asked = estimate_usage(request, route.model), request.output_limit
+    terms = price_terms(request)
     least = cost_of(usual, route.prices, terms)
     most = route.model.capabilities.max_output_tokens or route.model.context_length
     longest = None if asked is None and _is_watched(request, route) else min(asked or most, most)
     wanted = least.micro_usd
     if longest is not None:
         whole = replace(usual, output_tokens=longest * (request.n or 1))
-        wanted = max(wanted, _dearest(whole, route.prices, terms))
+        wanted = max(wanted, _max_cost(whole, route.prices, terms))
     enough = wanted if requires_parameters(request) else least.micro_usd
     return Reservation(usual, asked, longest, wanted, enough, asked is None, least.usd is not None)
 
@@ -57,7 +57,7 @@ def _is_watched(request: ChatRequest, route: Route) -> bool:
     return request.stream and route.model.capabilities.thinking == "none"
 
 
-def within(request: ChatRequest, route: Route, reservation: Reservation, held_micro_usd: int) -> ChatRequest:
+def limit_output(request: ChatRequest, route: Route, reservation: Reservation, held_micro_usd: int) -> ChatRequest:
     """The request with the limit of its answer lowered to what is held, where that is less than it reserves.
 
     The prompt is taken as long as it can be: a token has a byte at least. Where that leaves less than the usual answer,
@@ -68,8 +68,8 @@ def within(request: ChatRequest, route: Route, reservation: Reservation, held_mi
         return request
     overhead = MESSAGE_OVERHEAD * (1 + len(request.messages))
     longest_prompt = Usage(max(reservation.usual.input_tokens, prompt_bytes(request) + overhead))
-    terms = terms_of(request)
-    pays_for = _tokens_for(held_micro_usd, longest_prompt, lambda usage: _dearest(usage, route.prices, terms))
+    terms = price_terms(request)
+    pays_for = _tokens_for(held_micro_usd, longest_prompt, lambda usage: _max_cost(usage, route.prices, terms))
     limit = max(pays_for, reservation.usual.output_tokens) // choices
     return request if limit >= longest else request.model_copy(update={limit_field(request): limit})
 
@@ -88,7 +88,7 @@ def limit_field(request: ChatRequest) -> str:
 class Allowance:
     """How much of an answer is paid for by what is held, while it grows."""
 
-    def __init__(self, prices: Prices, terms: Terms, prompt: Usage, held_micro_usd: int) -> None:
+    def __init__(self, prices: Prices, terms: PriceTerms, prompt: Usage, held_micro_usd: int) -> None:
         self.tokens = 0
         self.held_micro_usd = held_micro_usd
         self._prices = prices
@@ -105,7 +105,7 @@ class Allowance:
         self.held_micro_usd = micro_usd
         self.tokens = _tokens_for(micro_usd, self._prompt, self._cost)
 
-    def lacking(self, tokens: int) -> int:
+    def shortfall(self, tokens: int) -> int:
         """Micro-dollars that are not held for an answer of so many tokens."""
         return self._cost(replace(self._prompt, output_tokens=tokens)) - self.held_micro_usd
 
@@ -120,12 +120,12 @@ def _tokens_for(micro_usd: int, prompt: Usage, cost: Callable[[Usage], int]) -> 
     return max(0, micro_usd - prompt_cost) * MILLION // per_million if per_million > 0 else _ENDLESS
 
 
-def _dearest(usage: Usage, prices: Prices | None, terms: Terms) -> int:
+def _max_cost(usage: Usage, prices: Prices | None, terms: PriceTerms) -> int:
     """The most that so many tokens can cost, of whatever kind they are, in the ordinary tier or the one asked for."""
     if prices is None:
         return 0
     kinds = list(_kinds(usage, prices))
-    return max(cost_of(kind, prices, tier).micro_usd for kind in kinds for tier in {terms, ORDINARY_TERMS})
+    return max(cost_of(kind, prices, tier).micro_usd for kind in kinds for tier in {terms, STANDARD_TERMS})
 
 
 def _kinds(usage: Usage, prices: Prices) -> Iterator[Usage]:

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from gateway.errors import ConfigurationError
-from gateway.limits import MOST, MOST_USD, Budget, Limits, Period
-from gateway.prices import Prices
-from gateway.quirks import Capabilities, Quirks
-from gateway.types import Json
+from tollgate.gateway.errors import ConfigurationError
+from tollgate.gateway.limits import MAX_LIMIT, MAX_LIMIT_USD, Budget, Limits, Period
+from tollgate.gateway.prices import Prices
+from tollgate.gateway.quirks import Capabilities, Quirks
+from tollgate.gateway.types import Json
 
 Row = TypeVar("Row", bound=BaseModel)
 TABLES = ("providers", "models", "tiers")
@@ -106,10 +106,10 @@ class Tier(BaseModel):
 
     model_config = _ROW
 
-    rpm: Annotated[int, Field(gt=0, le=MOST)] | None = None
-    tpm: Annotated[int, Field(gt=0, le=MOST)] | None = None
-    concurrency: Annotated[int, Field(gt=0, le=MOST)] | None = None
-    budget_usd: Annotated[Decimal, Field(ge=0, le=MOST_USD)] | None = None
+    rpm: Annotated[int, Field(gt=0, le=MAX_LIMIT)] | None = None
+    tpm: Annotated[int, Field(gt=0, le=MAX_LIMIT)] | None = None
+    concurrency: Annotated[int, Field(gt=0, le=MAX_LIMIT)] | None = None
+    budget_usd: Annotated[Decimal, Field(ge=0, le=MAX_LIMIT_USD)] | None = None
     budget_per: Period = "month"
 
     @property

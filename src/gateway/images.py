@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from gateway.errors import BadRequestError
-from gateway.ports import Images
-from gateway.types import ChatRequest, Message
+from tollgate.gateway.errors import BadRequestError
+from tollgate.gateway.ports import Images
+from tollgate.gateway.types import ChatRequest, Message
 
 MAX_IMAGES = 20
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Literal, cast
 
-from gateway.errors import AuthenticationError, BadRequestError
-from gateway.limits import Limits
+from tollgate.gateway.errors import AuthenticationError, BadRequestError
+from tollgate.gateway.limits import Limits
 
 KEY_ID_BYTES = 6
 NO_HASH = "0" * 64  # no text has it
@@ -85,7 +85,7 @@ def _told(value: object) -> str:
     return "-" if value is None else str(value)
 
 
-def mint(random_bytes: Callable[[int], bytes], key_id: str | None = None) -> tuple[str, ApiKey]:
+def generate(random_bytes: Callable[[int], bytes], key_id: str | None = None) -> tuple[str, ApiKey]:
     """A new key `sk-tg-<key_id>-<secret>`: the text to show once, and what to store of it.
 
     With a `key_id`, a new secret for that key.
@@ -139,7 +139,7 @@ def verify(record: KeyRecord | None, key: ApiKey, now: float) -> KeyRecord:
     return record
 
 
-def may_use(record: KeyRecord, model: str) -> bool:
+def allows_model(record: KeyRecord, model: str) -> bool:
     """Whether the key may ask for this model, by the name it asked by."""
     return not record.models or any(fnmatchcase(model, pattern) for pattern in record.models)
 
@@ -153,7 +153,7 @@ class RecentKeys:
     """Keys that this process has seen to be good in the last minutes. Nothing is granted by it but a look at a body."""
 
     SECONDS = 300
-    MOST = 10_000
+    MAX_ENTRIES = 10_000
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._now = monotonic
@@ -163,7 +163,7 @@ class RecentKeys:
         """It is good; the one added first is forgotten where there are too many."""
         self._seen.pop(key, None)
         self._seen[key] = self._now()
-        if len(self._seen) > self.MOST:
+        if len(self._seen) > self.MAX_ENTRIES:
             del self._seen[next(iter(self._seen))]
 
     def __contains__(self, key: ApiKey) -> bool:

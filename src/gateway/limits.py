@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from gateway.errors import BadRequestError
+from tollgate.gateway.errors import BadRequestError
 
 WINDOW = 60
 """Seconds of one window of requests and tokens; windows begin at whole minutes of Unix time."""
@@ -21,10 +21,10 @@ UNLIMITED = 10**15
 NEVER = 2**40
 """A Unix time that does not come: when a budget ends that is never filled again."""
 
-MOST = 10**9
+MAX_LIMIT = 10**9
 """The highest limit of requests, tokens or requests at once; far below UNLIMITED, which both stores can count to."""
 
-MOST_USD = 10_000_000
+MAX_LIMIT_USD = 10_000_000
 """The largest budget: also in micro-dollars it is far below UNLIMITED."""
 
 MAX_OPEN = 1000
@@ -109,10 +109,10 @@ def check(limits: Limits, shards: int) -> None:
     """
     usd = None if limits.budget is None else limits.budget.usd
     rows = (
-        ("rpm", limits.rpm, MOST, 1),
-        ("tpm", limits.tpm, MOST, LEAST_SHARE_TOKENS),
-        ("concurrency", limits.concurrency, MOST, 1),
-        ("budget", usd, MOST_USD, LEAST_SHARE_USD),
+        ("rpm", limits.rpm, MAX_LIMIT, 1),
+        ("tpm", limits.tpm, MAX_LIMIT, LEAST_SHARE_TOKENS),
+        ("concurrency", limits.concurrency, MAX_LIMIT, 1),
+        ("budget", usd, MAX_LIMIT_USD, LEAST_SHARE_USD),
     )
     for name, limit, most, share in rows:
         if limit is None:
@@ -144,7 +144,7 @@ def full(limits: Limits, now: float) -> Balance:
     )
 
 
-def brought_up(balance: Balance, limits: Limits, now: float) -> Balance:
+def refreshed(balance: Balance, limits: Limits, now: float) -> Balance:
     """The balance as it is now: a new window is full, and so is the budget of a new day or month.
 
     Time never goes back: an instance whose clock is behind finds the window of the one that is ahead. A window or a
@@ -172,7 +172,7 @@ def ended(balance: Balance, now: float) -> Mapping[str, Lease]:
     }
 
 
-def take(balance: Balance, limits: Limits, hold_id: str, lease: Lease, *, forced: bool = False) -> Balance:
+def reserve(balance: Balance, limits: Limits, hold_id: str, lease: Lease, *, forced: bool = False) -> Balance:
     """The balance with this lease in it; a `forced` one may leave less than nothing. Raises ExceededError.
 
     A lease that is there already is not taken again.
@@ -224,7 +224,7 @@ def extend(balance: Balance, limits: Limits, hold_id: str, wanted: int, least: i
     return replace(balance, budget_left=balance.budget_left - taken, leases={**balance.leases, hold_id: grown})
 
 
-def give_back(balance: Balance, limits: Limits, hold_id: str, tokens: int, micro_usd: int) -> Balance:
+def release(balance: Balance, limits: Limits, hold_id: str, tokens: int, micro_usd: int) -> Balance:
     """The balance without this lease: what it held goes back, what was really used stays taken.
 
     What was held in a window or a budget that is over is gone with it.
@@ -255,7 +255,7 @@ def changed(balance: Balance, old: Limits, new: Limits, now: float) -> Balance:
 
     A budget of another period begins anew, less what is held at that moment; so does the first of a key without one.
     """
-    balance = brought_up(balance, old, now)
+    balance = refreshed(balance, old, now)
     before, after = full(old, now), full(new, now)
     if before.budget_until == after.budget_until and (old.budget is None) == (new.budget is None):
         taken = before.budget_left - balance.budget_left

@@ -7,9 +7,9 @@ from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Literal
 
-from gateway.catalog import Model
-from gateway.prices import Prices, Rates, TierRates
-from gateway.types import ChatRequest, Usage
+from tollgate.gateway.catalog import Model
+from tollgate.gateway.prices import Prices, Rates, TierRates
+from tollgate.gateway.types import ChatRequest, Usage
 
 MICRO_DOLLAR = Decimal("0.000001")
 BYTES_PER_TOKEN = 4
@@ -37,7 +37,7 @@ class Cost:
         return 0 if self.usd is None else int(self.usd * 1_000_000)
 
 
-NOTHING = Cost(Decimal(0), "estimated", note="No provider took the request up.")
+NO_COST = Cost(Decimal(0), "estimated", note="No provider took the request up.")
 """The bill of a request that no provider took up."""
 
 _ORDINARY = frozenset({"", "auto", "default", "standard", "unspecified", "on_demand"})
@@ -45,19 +45,21 @@ _ORDINARY = frozenset({"", "auto", "default", "standard", "unspecified", "on_dem
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class PriceTerms:
     """What sets the price of a request beside its tokens: the service tier, and whether it searches the web."""
 
     tier: str | None = None
     searches: bool = False
 
 
-ORDINARY_TERMS = Terms()
+STANDARD_TERMS = PriceTerms()
 
 
-def terms_of(request: ChatRequest) -> Terms:
+def price_terms(request: ChatRequest) -> PriceTerms:
     """The terms that a client asks for."""
-    return Terms(service_tier(request.model_extra or {}), bool((request.model_extra or {}).get("web_search_options")))
+    return PriceTerms(
+        service_tier(request.model_extra or {}), bool((request.model_extra or {}).get("web_search_options"))
+    )
 
 
 def service_tier(fields: Mapping[str, Any]) -> str | None:
@@ -67,7 +69,7 @@ def service_tier(fields: Mapping[str, Any]) -> str | None:
 
 
 def cost_of(
-    usage: Usage | None, prices: Prices | None, terms: Terms = ORDINARY_TERMS, *, estimated: bool = False
+    usage: Usage | None, prices: Prices | None, terms: PriceTerms = STANDARD_TERMS, *, estimated: bool = False
 ) -> Cost:
     """The bill of one answer: the provider's own figure where it gives one, else the catalog's prices.
 
@@ -145,18 +147,18 @@ def _output_cost(usage: Usage, rates: Rates, doubts: list[str]) -> Decimal:
     )
 
 
-def expected_usage(request: ChatRequest, model: Model) -> Usage:
+def estimate_usage(request: ChatRequest, model: Model) -> Usage:
     """What a request may use, to hold for it: its prompt, and as much of an answer as it asks for or is usual."""
     answer = min(request.output_limit or model.usual_output_tokens, model.usual_output_tokens)
     return Usage(input_tokens=_prompt_tokens(request), output_tokens=answer * (request.n or 1))
 
 
-def length_of(text: str) -> int:
-    """A text's length for `tokens_in`: bytes of UTF-8, because tokens of other scripts than Latin hold less of them."""
+def utf8_length(text: str) -> int:
+    """The length of a text in bytes of UTF-8, for `estimate_tokens`: tokens of non-Latin scripts have less text."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
-def tokens_in(length: int) -> int:
+def estimate_tokens(length: int) -> int:
     """About how many tokens a text of this length has; a text has at least one."""
     return -(-length // BYTES_PER_TOKEN)
 
@@ -169,7 +171,7 @@ def prompt_bytes(request: ChatRequest) -> int:
 
 def _prompt_tokens(request: ChatRequest) -> int:
     length, attached = _measured(request)
-    return tokens_in(length) + attached * IMAGE_TOKENS + len(request.messages) * MESSAGE_TOKENS
+    return estimate_tokens(length) + attached * IMAGE_TOKENS + len(request.messages) * MESSAGE_TOKENS
 
 
 def _measured(request: ChatRequest) -> tuple[int, int]:
@@ -178,9 +180,9 @@ def _measured(request: ChatRequest) -> tuple[int, int]:
     for message in request.messages:
         content = message.get("content")
         if isinstance(content, str):
-            length += length_of(content)
+            length += utf8_length(content)
         for part in content if isinstance(content, list) else ():
-            length += length_of(part.get("text") or "")
+            length += utf8_length(part.get("text") or "")
             attached += part["type"] != "text"
         length += sum(len(json.dumps(call)) for call in message.get("tool_calls") or ())
     length += len(json.dumps(request.tools)) if request.tools else 0

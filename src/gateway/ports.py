@@ -3,14 +3,14 @@
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence, Set
 from typing import Protocol
 
-from gateway.admission import Account, Hold
-from gateway.catalog import Provider
-from gateway.errors import GatewayError
-from gateway.keys import AuditEntry, Change, KeyRecord
-from gateway.metering import UsageRecord
-from gateway.routing import Route
-from gateway.types import ChatRequest, Chunk, Completion, UpstreamRequest
-from gateway.usage import DailyTotal
+from tollgate.gateway.admission import Account, Hold
+from tollgate.gateway.catalog import Provider
+from tollgate.gateway.errors import GatewayError
+from tollgate.gateway.keys import AuditEntry, Change, KeyRecord
+from tollgate.gateway.metering import UsageRecord
+from tollgate.gateway.routing import Route
+from tollgate.gateway.types import ChatRequest, Chunk, Completion, UpstreamRequest
+from tollgate.gateway.usage_totals import DailyTotal
 
 
 class StreamParser(Protocol):
@@ -73,7 +73,7 @@ class Images(Protocol):
         ...
 
 
-class UpstreamAnswer(Protocol):
+class UpstreamResponse(Protocol):
     """A provider's answer whose status and headers have come; its body is read once."""
 
     @property
@@ -104,7 +104,7 @@ class UpstreamAnswer(Protocol):
 class Upstream(Protocol):
     """The way out to providers."""
 
-    async def send(self, request: UpstreamRequest, provider: Provider, deadline: float | None) -> UpstreamAnswer:
+    async def send(self, request: UpstreamRequest, provider: Provider, deadline: float | None) -> UpstreamResponse:
         """Send with the provider's credential and wait for status and headers.
 
         At `deadline`, in the clock's monotonic seconds, the call ends wherever it is, its body included. Raises
@@ -112,7 +112,7 @@ class Upstream(Protocol):
         """
         ...
 
-    def is_open(self, provider: Provider) -> bool:
+    def has_credential(self, provider: Provider) -> bool:
         """False where it is known, without asking anybody, that the provider's credential is missing."""
         ...
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from gateway.catalog import Catalog, Model, Provider
-from gateway.errors import NotFoundError
-from gateway.prices import Prices
-from gateway.types import ChatRequest, Json
+from tollgate.gateway.catalog import Catalog, Model, Provider
+from tollgate.gateway.errors import NotFoundError
+from tollgate.gateway.prices import Prices
+from tollgate.gateway.types import ChatRequest, Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +34,19 @@ def unknown_model(name: str) -> NotFoundError:
 
 
 def find_routes(
-    catalog: Catalog, name: str, is_open: Callable[[Provider], bool], stand_in: Model | None
+    catalog: Catalog, name: str, has_credential: Callable[[Provider], bool], substitute: Model | None
 ) -> Sequence[Route]:
-    """The routes of a model, best first, those left out whose provider is not open (it has no credential here).
+    """The routes of a model, best first, without those whose provider has no credential here.
 
-    Where none is open, the model `stand_in` answers in its place; without one, the routes stay as they are and the call
-    says what is missing.
+    If no provider has one, the routes of the model `substitute` are returned. Without a substitute all routes are
+    returned, and the call itself reports the missing credential.
     """
     model = find_model(catalog, name)
     routes = _routes(catalog, model)
-    usable = [route for route in routes if is_open(route.provider)]
-    if usable or stand_in is None:
+    usable = [route for route in routes if has_credential(route.provider)]
+    if usable or substitute is None:
         return usable or routes
-    return [replace(route, model=model) for route in _routes(catalog, stand_in)]
+    return [replace(route, model=model) for route in _routes(catalog, substitute)]
 
 
 def _routes(catalog: Catalog, model: Model) -> list[Route]:

@@ -2,23 +2,23 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from gateway.admission import RefusedError
-from gateway.errors import GatewayError, InsufficientQuotaError, UpstreamError
-from gateway.exchange import Exchange
-from gateway.ports import Clock, Ledger
-from gateway.reading import AnswerReader, Batch
-from gateway.types import Chunk, Json
+from tollgate.gateway.accounting import RequestAccounting
+from tollgate.gateway.admission import RefusedError
+from tollgate.gateway.errors import GatewayError, InsufficientQuotaError, UpstreamError
+from tollgate.gateway.ports import Clock, Ledger
+from tollgate.gateway.response_reader import Batch, ResponseReader
+from tollgate.gateway.types import Chunk, Json
 
 
 async def open_stream(
-    with_usage: bool, exchange: Exchange, reader: AnswerReader, ledger: Ledger, clock: Clock
+    with_usage: bool, accounting: RequestAccounting, reader: ResponseReader, ledger: Ledger, clock: Clock
 ) -> "AnswerStream":
     """The stream, once its first chunk is in hand. Raises GatewayError where none comes."""
-    chunks = _Chunks(with_usage, exchange, reader, ledger, clock)
+    chunks = _Chunks(with_usage, accounting, reader, ledger, clock)
     first = await anext(chunks, None)
     if first is None and not chunks.last:
         raise UpstreamError("The provider's stream ended before it began.")
-    return AnswerStream(first or [], chunks, exchange, ledger, clock)
+    return AnswerStream(first or [], chunks, accounting, ledger, clock)
 
 
 class AnswerStream:
@@ -29,12 +29,14 @@ class AnswerStream:
     takes the answer must `settle` it all the same, however far it was read.
     """
 
-    def __init__(self, first: list[Json], rest: "_Chunks", exchange: Exchange, ledger: Ledger, clock: Clock) -> None:
-        self.route = exchange.route
-        self.dropped = exchange.dropped
+    def __init__(
+        self, first: list[Json], rest: "_Chunks", accounting: RequestAccounting, ledger: Ledger, clock: Clock
+    ) -> None:
+        self.route = accounting.route
+        self.dropped = accounting.dropped
         self._first = first
         self._rest = rest
-        self._exchange = exchange
+        self._accounting = accounting
         self._ledger = ledger
         self._clock = clock
 
@@ -47,7 +49,7 @@ class AnswerStream:
                 yield chunks
         except Exception as error:
             failure = error
-        await self._exchange.settle(self._ledger, self._clock)
+        await self._accounting.settle(self._ledger, self._clock)
         if self._rest.last:
             yield self._rest.last
         if failure is not None:
@@ -56,7 +58,7 @@ class AnswerStream:
     async def settle(self) -> None:
         """Close the account of this request and let the provider go; again does nothing."""
         await self._rest.aclose()
-        await self._exchange.close(self._ledger, self._clock)
+        await self._accounting.close(self._ledger, self._clock)
 
 
 class _Chunks:
@@ -66,12 +68,12 @@ class _Chunks:
     """
 
     def __init__(
-        self, with_usage: bool, exchange: Exchange, reader: AnswerReader, ledger: Ledger, clock: Clock
+        self, with_usage: bool, accounting: RequestAccounting, reader: ResponseReader, ledger: Ledger, clock: Clock
     ) -> None:
         self.last: list[Json] = []
         self._with_usage = with_usage
         self._told_with_usage: Json = {}
-        self._exchange = exchange
+        self._accounting = accounting
         self._ledger = ledger
         self._clock = clock
         self._lists = self._read(reader.batches())
@@ -87,7 +89,7 @@ class _Chunks:
         await self._lists.aclose()
 
     async def _read(self, batches: AsyncIterator[Batch]) -> AsyncGenerator[list[Json], None]:
-        exchange = self._exchange
+        accounting = self._accounting
         try:
             async for batch, failure in batches:
                 chunks, error = await self._paid_for(batch, failure)
@@ -96,18 +98,18 @@ class _Chunks:
                 if error is not None:
                     raise error
         except Exception as error:
-            exchange.failed(error, self._clock.monotonic())
+            accounting.failed(error, self._clock.monotonic())
             raise
-        exchange.completed(self._clock.monotonic())
-        if self._with_usage and exchange.told_usage is not None:
-            self.last.append(exchange.envelope.usage_chunk(exchange.told_usage, self._told_with_usage))
+        accounting.completed(self._clock.monotonic())
+        if self._with_usage and accounting.told_usage is not None:
+            self.last.append(accounting.envelope.usage_chunk(accounting.told_usage, self._told_with_usage))
 
     def _bodies(self, chunks: list[Chunk]) -> list[Json]:
         bodies: list[Json] = []
         for chunk in chunks:
             is_end = any(choice.get("finish_reason") for choice in chunk.choices)
             if chunk.choices:
-                (self.last if is_end else bodies).append(self._exchange.envelope.chunk(chunk, self._with_usage))
+                (self.last if is_end else bodies).append(self._accounting.envelope.chunk(chunk, self._with_usage))
         return bodies
 
     async def _paid_for(self, batch: list[Chunk], failure: GatewayError | None) -> Batch:
@@ -115,10 +117,10 @@ class _Chunks:
         now = self._clock.monotonic()
         for number, chunk in enumerate(batch):
             try:
-                await self._extend(self._exchange.answer_tokens_with(chunk))
+                await self._extend(self._accounting.answer_tokens_with(chunk))
             except GatewayError as error:
                 return batch[:number], error
-            self._exchange.saw(chunk, now)
+            self._accounting.saw(chunk, now)
             if chunk.usage is not None:
                 self._told_with_usage |= chunk.extra
         return batch, failure
@@ -128,13 +130,13 @@ class _Chunks:
 
         Raises InsufficientQuotaError where that is not enough.
         """
-        allowance = self._exchange.allowance
+        allowance = self._accounting.allowance
         if allowance is None or tokens <= allowance.tokens:
             return
-        least = allowance.lacking(tokens)
+        least = allowance.shortfall(tokens)
         wanted = max(least, allowance.held_micro_usd)
         try:
-            held = await self._ledger.extend(self._exchange.hold, wanted, least)
+            held = await self._ledger.extend(self._accounting.hold, wanted, least)
         except RefusedError:
             raise InsufficientQuotaError("The budget of this key is used up: the answer ends here.") from None
-        self._exchange.holds(held)
+        self._accounting.holds(held)

@@ -1,1 +1,1 @@
-"""The doors: HTTP, Lambda and the command line, and the one place where everything is put together."""
+"""The entry points: HTTP, the Lambda functions and the command line, and the composition root."""

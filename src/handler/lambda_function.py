@@ -8,9 +8,9 @@ import os  # noqa: E402
 
 from mangum import Mangum  # noqa: E402
 
-from handler.app import create_app  # noqa: E402
-from handler.deps import build  # noqa: E402
-from handler.settings import from_environment  # noqa: E402
+from tollgate.handler.components import build  # noqa: E402
+from tollgate.handler.http.app import create_app  # noqa: E402
+from tollgate.handler.settings import from_environment  # noqa: E402
 
 app = create_app(build(from_environment(os.environ)))
 lambda_handler = Mangum(app, lifespan="off")

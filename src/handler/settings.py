@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.errors import ConfigurationError
+from tollgate.gateway.errors import ConfigurationError
 
 MAX_BODY_BYTES = 6 * 1024 * 1024
 """Lambda's own limit for one request (AWS Lambda quotas, "Invocation payload"); local runs keep to it as well."""

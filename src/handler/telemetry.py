@@ -8,8 +8,8 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.metric_properties import MetricUnit
 
-from gateway.exchange import Trace
-from gateway.metering import UsageRecord
+from tollgate.gateway.accounting import RequestContext
+from tollgate.gateway.metering import UsageRecord
 
 SERVICE = "tollgate"
 MAX_PATH = 200
@@ -25,26 +25,28 @@ class Telemetry:
         self._logger.addFilter(_without_task_name)
         self._namespace = metrics_namespace
 
-    def request(self, trace: Trace, *, method: str, path: str, status: int, error_code: str | None, ms: int) -> None:
+    def request(
+        self, context: RequestContext, *, method: str, path: str, status: int, error_code: str | None, ms: int
+    ) -> None:
         """One request has ended; `ms` is what it took in all."""
         line: dict[str, Any] = {
-            "request_id": trace.request_id,
+            "request_id": context.request_id,
             "method": method[:16],
             "path": _loggable(path),
             "status": status,
         }
-        if trace.record is None:
-            key_id = trace.account.record.key_id if trace.account else None
+        if context.record is None:
+            key_id = context.account.record.key_id if context.account else None
             line |= {"key_id": key_id, "latency_ms": ms, "error_code": error_code}
         else:
-            line |= _fields(trace.record)
-            self._measure(trace.record)
-        if trace.account is not None and not trace.account.checked:
+            line |= _fields(context.record)
+            self._measure(context.record)
+        if context.account is not None and not context.account.checked:
             line["limits_checked"] = False
-        if trace.unsettled is None:
+        if context.unsettled is None:
             self._logger.info("request", extra=line)
         else:
-            self._logger.error("request not settled", extra={**line, "settle_error": trace.unsettled.code})
+            self._logger.error("request not settled", extra={**line, "settle_error": context.unsettled.code})
 
     def fault(self, request_id: str, error: BaseException) -> None:
         """The gateway itself failed: the kind of error and where, without what it says, which may quote a request."""

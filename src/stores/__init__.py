@@ -1,1 +1,1 @@
-"""The cellar: what keeps keys, holds and usage, in DynamoDB or in a SQLite file, behind the core's ports."""
+"""State: keys, their limits and open holds, and usage records, in DynamoDB or in an SQLite file."""

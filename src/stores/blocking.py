@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from gateway.errors import StoreUnavailableError
+from tollgate.gateway.errors import StoreUnavailableError
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -1,0 +1,1 @@
+"""The network out: requests to providers, their credentials, and images that clients name by URL."""

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from gateway.catalog import Provider
-from gateway.errors import UpstreamAuthError
+from tollgate.gateway.catalog import Provider
+from tollgate.gateway.errors import UpstreamAuthError
 
 
 class Credentials(Protocol):

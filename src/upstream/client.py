@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import httpx
 
-from gateway.catalog import Provider
-from gateway.errors import UpstreamError, UpstreamTimeoutError
-from gateway.types import UpstreamRequest
-from upstream.auth import Credentials, credential_headers
-from upstream.decoding import Decoder
-from upstream.mirror import MirrorTransport
-from upstream.sigv4 import Signer, in_region, lacks_credentials, lacks_region
+from tollgate.gateway.catalog import Provider
+from tollgate.gateway.errors import UpstreamError, UpstreamTimeoutError
+from tollgate.gateway.types import UpstreamRequest
+from tollgate.upstream.auth import Credentials, credential_headers
+from tollgate.upstream.decoding import Decoder
+from tollgate.upstream.echo_transport import EchoTransport
+from tollgate.upstream.sigv4 import Signer, in_region, lacks_credentials, lacks_region
 
 DRAIN_SECONDS = 0.05
 """How long an answer's last bytes are waited for when it is let go: read to its end, a connection can be used again."""
@@ -25,7 +25,7 @@ MAX_BODY_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Clocks:
+class Timeouts:
     """How long a provider may take, in seconds: to connect, to its first byte, between bytes, and for all of it."""
 
     connect: float = 5
@@ -37,7 +37,7 @@ class Clocks:
 class UpstreamClient:
     """Sends to providers. Build it once; `aclose` it at the end."""
 
-    def __init__(self, credentials: Credentials, clocks: Clocks) -> None:
+    def __init__(self, credentials: Credentials, clocks: Timeouts) -> None:
         self._credentials = credentials
         self._signer = Signer()
         self._clocks = clocks
@@ -46,17 +46,17 @@ class UpstreamClient:
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=60),
             # Streams are not worth the wait of compressing them; an answer that is compressed all the same is decoded.
             headers={"accept-encoding": "identity", "user-agent": "tollgate"},
-            mounts={"echo://": MirrorTransport()},
+            mounts={"echo://": EchoTransport()},
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one client's must never reach another's call
         )
 
-    def is_open(self, provider: Provider) -> bool:
+    def has_credential(self, provider: Provider) -> bool:
         """See Upstream."""
         if lacks_region(provider) or (provider.auth == "sigv4" and lacks_credentials()):
             return False
         return provider.credential is None or not self._credentials.is_missing(provider.credential)
 
-    async def send(self, request: UpstreamRequest, provider: Provider, deadline: float | None) -> "UpstreamAnswer":
+    async def send(self, request: UpstreamRequest, provider: Provider, deadline: float | None) -> "UpstreamResponse":
         """See Upstream."""
         await asyncio.sleep(0)  # a caller that was cancelled while its hold was opened hears of it here
         request = in_region(request, provider)
@@ -69,7 +69,7 @@ class UpstreamClient:
         first_byte_by = min(now + self._clocks.first_byte, end)
         async with _failures(first_byte_by):
             response = await self._open(request, headers)
-        return UpstreamAnswer(response, first_byte_by, self._clocks.idle, end)
+        return UpstreamResponse(response, first_byte_by, self._clocks.idle, end)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -125,8 +125,8 @@ def _close_where_more_has_come(response: httpx.Response) -> None:
         at.send_failed()
 
 
-class UpstreamAnswer:
-    """See gateway.ports.UpstreamAnswer."""
+class UpstreamResponse:
+    """See gateway.ports.UpstreamResponse."""
 
     def __init__(self, response: httpx.Response, first_byte_by: float, idle: float, end: float) -> None:
         self._response = response
@@ -140,7 +140,7 @@ class UpstreamAnswer:
         self._pieces = self._decoded()
 
     async def read(self) -> bytes:
-        """See gateway.ports.UpstreamAnswer; an answer larger than MAX_BODY_BYTES is refused."""
+        """See gateway.ports.UpstreamResponse; an answer larger than MAX_BODY_BYTES is refused."""
         pieces: list[bytes] = []
         size = 0
         async for piece in self.stream():
@@ -151,7 +151,7 @@ class UpstreamAnswer:
         return b"".join(pieces)
 
     def stream(self) -> AsyncIterator[bytes]:
-        """See gateway.ports.UpstreamAnswer; whoever asks again goes on where the last one stopped."""
+        """See gateway.ports.UpstreamResponse; whoever asks again goes on where the last one stopped."""
         return self._pieces
 
     async def _decoded(self) -> AsyncGenerator[bytes, None]:
@@ -174,11 +174,11 @@ class UpstreamAnswer:
             by = min(loop.time() + self._idle, self._end)
 
     def end_within(self, seconds: float | None) -> None:
-        """See gateway.ports.UpstreamAnswer."""
+        """See gateway.ports.UpstreamResponse."""
         self._whole_at = None if seconds is None else asyncio.get_running_loop().time() + seconds
 
     async def aclose(self) -> None:
-        """See gateway.ports.UpstreamAnswer."""
+        """See gateway.ports.UpstreamResponse."""
         with suppress(TimeoutError, httpx.HTTPError):
             async with asyncio.timeout(DRAIN_SECONDS), aclosing(self._bytes) as rest:
                 async for _ in rest:

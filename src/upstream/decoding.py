@@ -6,7 +6,7 @@ A few bytes can become very many, so no piece is made larger than PIECE_BYTES: w
 import zlib
 from collections.abc import Iterator
 
-from gateway.errors import UpstreamError
+from tollgate.gateway.errors import UpstreamError
 
 PIECE_BYTES = 64 * 1024
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS  # the format is told by the first bytes (zlib manual, inflateInit2)

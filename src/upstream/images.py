@@ -16,8 +16,8 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
-from gateway.errors import BadRequestError
-from upstream.resolver import Resolver
+from tollgate.gateway.errors import BadRequestError
+from tollgate.upstream.resolver import Resolver
 
 MAX_IMAGE_BYTES = 8 * 1024 * 1024
 MAX_REQUEST_BYTES = 32 * 1024 * 1024

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.catalog import Provider
-from gateway.errors import UpstreamAuthError
-from gateway.types import UpstreamRequest
+from tollgate.gateway.catalog import Provider
+from tollgate.gateway.errors import UpstreamAuthError
+from tollgate.gateway.types import UpstreamRequest
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from contract.examples import KEY_ID, NOW
-from gateway.admission import Hold, RefusedError
-from gateway.errors import AuthenticationError
-from gateway.limits import Balance
-from gateway.metering import UsageRecord
-from gateway.ports import Store
+from tollgate.gateway.admission import Hold, RefusedError
+from tollgate.gateway.errors import AuthenticationError
+from tollgate.gateway.limits import Balance
+from tollgate.gateway.metering import UsageRecord
+from tollgate.gateway.ports import Store
 
 FOREVER = (0.0, 2.0**34)
 

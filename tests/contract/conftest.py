@@ -9,9 +9,9 @@ import pytest
 
 from contract.bench import Time
 from contract.wire import Wire, watched
-from gateway.ports import Store
-from stores.dynamodb import DynamoDBStore
-from stores.sqlite import SQLiteStore
+from tollgate.gateway.ports import Store
+from tollgate.stores.dynamodb.store import DynamoDBStore
+from tollgate.stores.sqlite.store import SQLiteStore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -7,11 +7,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from gateway.admission import Hold
-from gateway.keys import ApiKey, KeyRecord
-from gateway.limits import Budget, Limits, Period
-from gateway.metering import Cost, UsageRecord
-from gateway.types import Usage
+from tollgate.gateway.admission import Hold
+from tollgate.gateway.keys import ApiKey, KeyRecord
+from tollgate.gateway.limits import Budget, Limits, Period
+from tollgate.gateway.metering import Cost, UsageRecord
+from tollgate.gateway.types import Usage
 
 MINUTE = 1_790_000_040  # begins a window
 NOW = MINUTE + 0.25

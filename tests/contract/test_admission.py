@@ -9,11 +9,11 @@ import pytest
 
 from contract.bench import balance, held
 from contract.examples import BY, KEY_ID, MINUTE, NOW, REQUEST, api_key, budget, hold, key, request_id, usage
-from gateway.admission import Hold, RefusedError
-from gateway.errors import AuthenticationError
-from gateway.keys import ApiKey, KeyRecord
-from gateway.limits import NEVER, WINDOW, Lease
-from gateway.ports import Store
+from tollgate.gateway.admission import Hold, RefusedError
+from tollgate.gateway.errors import AuthenticationError
+from tollgate.gateway.keys import ApiKey, KeyRecord
+from tollgate.gateway.limits import NEVER, WINDOW, Lease
+from tollgate.gateway.ports import Store
 
 LIMITS = {"rpm": 3, "tpm": 1000, "concurrency": 2, "budget": budget("1")}
 DAY = 86_400

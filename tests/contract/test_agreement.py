@@ -8,13 +8,13 @@ import pytest
 
 from contract.bench import FOREVER, Time, admitted, records
 from contract.examples import BY, KEY_ID, MINUTE, budget, hold, key, request_id, usage
-from gateway import admission, limits
-from gateway.admission import Account, Hold, RefusedError
-from gateway.errors import AuthenticationError
-from gateway.keys import KeyRecord
-from gateway.limits import Balance, Limits
-from gateway.metering import UsageRecord
-from gateway.ports import Store
+from tollgate.gateway import admission, limits
+from tollgate.gateway.admission import Account, Hold, RefusedError
+from tollgate.gateway.errors import AuthenticationError
+from tollgate.gateway.keys import KeyRecord
+from tollgate.gateway.limits import Balance, Limits
+from tollgate.gateway.metering import UsageRecord
+from tollgate.gateway.ports import Store
 
 STEPS = 60
 LIVES = 12
@@ -47,19 +47,19 @@ class Model:
 
     def close_ended(self, now: float) -> None:
         for hold_id in limits.ended(self.account.balance, now):
-            self.give_back(hold_id, self.records.get(hold_id))
+            self.release(hold_id, self.records.get(hold_id))
 
     def settle(self, record: UsageRecord) -> bool:
         is_new = record.request_id not in self.records
         self.records.setdefault(record.request_id, record)
         if is_new:
-            self.give_back(record.request_id, record)
+            self.release(record.request_id, record)
         return is_new
 
-    def give_back(self, hold_id: str, used: UsageRecord | None) -> None:
+    def release(self, hold_id: str, used: UsageRecord | None) -> None:
         tokens, micro_usd = (used.tokens, used.cost.micro_usd) if used else (0, 0)
         of = self.account.record.limits
-        balance = limits.give_back(self.account.balance, of, hold_id, tokens, micro_usd)
+        balance = limits.release(self.account.balance, of, hold_id, tokens, micro_usd)
         self.account = replace(self.account, balance=balance)
 
     def update(self, change: Callable[[KeyRecord], KeyRecord], now: float) -> None:
@@ -153,7 +153,7 @@ class Life:
 
     def seen(self, side: Model) -> Balance:
         side.close_ended(self.time.now)
-        return limits.brought_up(side.account.balance, side.account.record.limits, self.time.now)
+        return limits.refreshed(side.account.balance, side.account.record.limits, self.time.now)
 
 
 @pytest.mark.parametrize("seed", range(LIVES))

@@ -7,11 +7,11 @@ import pytest
 
 from contract.bench import balance
 from contract.examples import BY, KEY_ID, NOW, budget, hold, key, request_id, usage
-from gateway.admission import RefusedError, error_of
-from gateway.errors import AuthenticationError
-from gateway.limits import MAX_OPEN
-from gateway.ports import Store
-from stores import items
+from tollgate.gateway.admission import RefusedError, refusal_error
+from tollgate.gateway.errors import AuthenticationError
+from tollgate.gateway.limits import MAX_OPEN
+from tollgate.gateway.ports import Store
+from tollgate.stores.dynamodb import items
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -160,6 +160,6 @@ async def test_an_item_with_a_thousand_open_takes_no_more(
 async def is_refused_for_want_of_shards(store: Store) -> None:
     with pytest.raises(RefusedError, match="open") as refused:
         await store.admit(hold("one too many"))
-    error = error_of(refused.value, hold())
+    error = refusal_error(refused.value, hold())
     assert (error.status, error.code) == (429, "concurrency")
     assert "--shards" in error.message

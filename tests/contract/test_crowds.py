@@ -9,9 +9,9 @@ import pytest
 
 from contract.bench import admitted, balance, records
 from contract.examples import BY, KEY_ID, MINUTE, NOW, budget, hold, key, request_id, usage
-from gateway.admission import Hold
-from gateway.limits import Limits
-from gateway.ports import Store
+from tollgate.gateway.admission import Hold
+from tollgate.gateway.limits import Limits
+from tollgate.gateway.ports import Store
 
 pytestmark = pytest.mark.usefixtures("crowded")
 

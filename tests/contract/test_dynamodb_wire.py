@@ -9,10 +9,10 @@ import pytest
 from contract.bench import balance, records
 from contract.examples import BY, KEY_ID, MINUTE, NOW, REQUEST, budget, hold, key, request_id, usage
 from contract.wire import Wire, fails, passes, says
-from gateway.admission import RefusedError
-from gateway.errors import AuthenticationError, StoreUnavailableError
-from stores.dynamodb import DynamoDBStore
 from support.dynamodb_local import template
+from tollgate.gateway.admission import RefusedError
+from tollgate.gateway.errors import AuthenticationError, StoreUnavailableError
+from tollgate.stores.dynamodb.store import DynamoDBStore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

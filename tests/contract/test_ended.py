@@ -7,9 +7,9 @@ import pytest
 
 from contract.bench import balance, held
 from contract.examples import BY, KEY_ID, MINUTE, NOW, budget, hold, key, request_id, usage
-from gateway.admission import RefusedError
-from gateway.limits import Limits
-from gateway.ports import Store
+from tollgate.gateway.admission import RefusedError
+from tollgate.gateway.limits import Limits
+from tollgate.gateway.ports import Store
 
 LIMITS = {"rpm": 100, "tpm": 1000, "concurrency": 1, "budget": budget("1")}
 LOST = hold("lost", tokens=600, micro_usd=700_000, expires_at=NOW + 10)

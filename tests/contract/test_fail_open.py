@@ -8,12 +8,12 @@ import pytest
 
 from contract.bench import records
 from contract.examples import BY, KEY_ID, api_key, budget, hold, key, request_id, usage
-from gateway.admission import Account, Hold, RefusedError
-from gateway.errors import AuthenticationError, StoreUnavailableError
-from gateway.keys import revoked
-from gateway.metering import UsageRecord
-from gateway.ports import Store
-from stores.fail_open import KNOWN_SECONDS, FailOpenLedger
+from tollgate.gateway.admission import Account, Hold, RefusedError
+from tollgate.gateway.errors import AuthenticationError, StoreUnavailableError
+from tollgate.gateway.keys import revoked
+from tollgate.gateway.metering import UsageRecord
+from tollgate.gateway.ports import Store
+from tollgate.stores.fail_open import KNOWN_SECONDS, FailOpenLedger
 
 FIRST, SECOND = request_id(1), request_id(2)
 

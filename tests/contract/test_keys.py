@@ -8,11 +8,11 @@ import pytest
 
 from contract.bench import Time, admitted, balance, held
 from contract.examples import BY, KEY_ID, NOW, REQUEST, budget, hold, key, request_id
-from gateway.errors import BadRequestError, KeyExistsError, KeyNotFoundError
-from gateway.keys import AuditEntry, KeyRecord
-from gateway.limits import MAX_OPEN, MOST, MOST_USD, Limits, full
-from gateway.ports import Store
-from stores.ranges import DELETED_KEPT, USAGE_KEPT
+from tollgate.gateway.errors import BadRequestError, KeyExistsError, KeyNotFoundError
+from tollgate.gateway.keys import AuditEntry, KeyRecord
+from tollgate.gateway.limits import MAX_LIMIT, MAX_LIMIT_USD, MAX_OPEN, Limits, full
+from tollgate.gateway.ports import Store
+from tollgate.stores.retention import DELETED_KEPT, USAGE_KEPT
 
 EVERYTHING = key(
     expires_at=1_800_000_000,
@@ -180,10 +180,10 @@ async def test_a_deleted_keys_id_is_remembered_while_records_of_it_may_be_left(s
 @pytest.mark.parametrize(
     ("name", "most", "more"),
     [
-        ("rpm", MOST, MOST + 1),
-        ("tpm", MOST, MOST + 1),
+        ("rpm", MAX_LIMIT, MAX_LIMIT + 1),
+        ("tpm", MAX_LIMIT, MAX_LIMIT + 1),
         ("concurrency", MAX_OPEN, MAX_OPEN + 1),
-        ("budget", budget(str(MOST_USD)), budget(f"{MOST_USD}.000001")),
+        ("budget", budget(str(MAX_LIMIT_USD)), budget(f"{MAX_LIMIT_USD}.000001")),
     ],
 )
 async def test_limits_that_cannot_be_counted_are_refused(store: Store, name: str, most: Any, more: Any) -> None:

@@ -11,11 +11,11 @@ import pytest
 
 from contract.bench import balance, held, records
 from contract.examples import BY, MINUTE, budget, hold, key
-from gateway.metering import UsageRecord
-from gateway.ports import Store
-from stores.dynamodb import DynamoDBStore
-from stores.sqlite import SQLiteStore
 from support.dynamodb_local import DynamoDB
+from tollgate.gateway.metering import UsageRecord
+from tollgate.gateway.ports import Store
+from tollgate.stores.dynamodb.store import DynamoDBStore
+from tollgate.stores.sqlite.store import SQLiteStore
 
 PROCESSES = 20
 AT_ONCE = 5  # requests of each process

@@ -8,13 +8,13 @@ import pytest
 from contract.bench import balance, records
 from contract.examples import BY, KEY_ID, NOW, REQUEST, budget, hold, key, usage
 from contract.wire import DiedError, Wire, dies, is_lost, meanwhile, passes
-from gateway.errors import StoreUnavailableError
-from stores.books import LATE_KEPT
-from stores.dynamodb import DynamoDBStore
-from stores.items import usage_item
-from stores.table import Table
-from stores.table_ledger import TableLedger
 from support.dynamodb_local import DynamoDB
+from tollgate.gateway.errors import StoreUnavailableError
+from tollgate.stores.dynamodb.items import usage_item
+from tollgate.stores.dynamodb.ledger import TableLedger
+from tollgate.stores.dynamodb.store import DynamoDBStore
+from tollgate.stores.dynamodb.table import Table
+from tollgate.stores.key_state import LATE_KEPT
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -157,7 +157,7 @@ async def test_a_record_that_comes_while_its_hold_is_being_closed_counts_when_it
 ) -> None:
     await store.admit(HELD)
     table_only = Table(client, table)
-    wire.answers.extend([passes, passes, meanwhile(lambda: table_only.put_new(usage_item(USED)))])
+    wire.answers.extend([passes, passes, meanwhile(lambda: table_only.put_if_absent(usage_item(USED)))])
     await store.admit(hold("next", opened_at=NOW + 20, tokens=800))
     assert (await balance(store)).budget_left == 1_000_000
     assert await store.settle(USED, HELD) is True  # its second write
@@ -171,7 +171,7 @@ async def test_where_that_settlement_never_comes_it_counts_some_time_later(
 ) -> None:
     await store.admit(HELD)
     table_only = Table(client, table)
-    wire.answers.extend([passes, passes, meanwhile(lambda: table_only.put_new(usage_item(USED)))])
+    wire.answers.extend([passes, passes, meanwhile(lambda: table_only.put_if_absent(usage_item(USED)))])
     await store.admit(hold("next", opened_at=NOW + 20, tokens=800))
     await store.admit(hold("much later", opened_at=NOW + 20 + LATE_KEPT))
     assert (await balance(store)).budget_left == 900_000

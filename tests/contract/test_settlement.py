@@ -8,10 +8,10 @@ import pytest
 
 from contract.bench import balance, held, records
 from contract.examples import BY, KEY_ID, MINUTE, NOW, REQUEST, budget, hold, key, request_id, usage
-from gateway.limits import Budget, Limits
-from gateway.metering import Cost, UsageRecord
-from gateway.ports import Store
-from gateway.types import Usage
+from tollgate.gateway.limits import Budget, Limits
+from tollgate.gateway.metering import Cost, UsageRecord
+from tollgate.gateway.ports import Store
+from tollgate.gateway.types import Usage
 
 LIMITS = {"rpm": 10, "tpm": 1000, "concurrency": 2, "budget": budget("1", "day")}
 HELD = hold(tokens=500, micro_usd=300_000)

@@ -11,14 +11,14 @@ import pytest
 from contract.bench import Time, admitted, balance, held, records
 from contract.examples import BY, KEY_ID, MINUTE, NOW, REQUEST, budget, hold, key, request_id, usage
 from contract.wire import Wire
-from gateway.admission import RefusedError
-from gateway.errors import AuthenticationError, BadRequestError
-from gateway.keys import revoked
-from gateway.limits import Limits
-from gateway.ports import Store
-from stores.books import share
-from stores.changes import checked
-from stores.dynamodb import DynamoDBStore
+from tollgate.gateway.admission import RefusedError
+from tollgate.gateway.errors import AuthenticationError, BadRequestError
+from tollgate.gateway.keys import revoked
+from tollgate.gateway.limits import Limits
+from tollgate.gateway.ports import Store
+from tollgate.stores.dynamodb.store import DynamoDBStore
+from tollgate.stores.key_changes import checked
+from tollgate.stores.key_state import shard_limits
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -29,13 +29,13 @@ RECORD = key(limits=LIMITS, shards=SHARDS, created_at=MINUTE)
 
 
 def test_the_shares_add_up_to_the_limits() -> None:
-    shares = [share(RECORD.limits, SHARDS, shard) for shard in range(SHARDS)]
+    shares = [shard_limits(RECORD.limits, SHARDS, shard) for shard in range(SHARDS)]
     assert sum(each.rpm or 0 for each in shares) == 62
     assert sum(each.tpm or 0 for each in shares) == 4001
     assert sum(each.concurrency or 0 for each in shares) == 50
     assert sum(each.budget.usd for each in shares if each.budget) == budget("1.000003").usd
-    assert share(Limits(), SHARDS, 1) == Limits()
-    assert share(RECORD.limits, 1, 0) is RECORD.limits
+    assert shard_limits(Limits(), SHARDS, 1) == Limits()
+    assert shard_limits(RECORD.limits, 1, 0) is RECORD.limits
 
 
 async def test_a_key_with_shards_is_one_key(store: Store) -> None:

@@ -12,12 +12,12 @@ import pytest
 
 from contract.bench import Time, balance, held, records
 from contract.examples import BY, KEY_ID, NOW, REQUEST, hold, key, usage
-from gateway.keys import KeyRecord
-from gateway.limits import NEVER, UNLIMITED
-from gateway.metering import Cost
-from stores.sqlite import SQLiteStore
-from stores.sqlite_file import StoreFileError
-from stores.sqlite_schema import MIGRATIONS
+from tollgate.gateway.keys import KeyRecord
+from tollgate.gateway.limits import NEVER, UNLIMITED
+from tollgate.gateway.metering import Cost
+from tollgate.stores.sqlite.file import StoreFileError
+from tollgate.stores.sqlite.schema import MIGRATIONS
+from tollgate.stores.sqlite.store import SQLiteStore
 
 PROCESSES = 4
 REQUESTS = 25

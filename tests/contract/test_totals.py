@@ -9,11 +9,11 @@ import pytest
 from contract.bench import Time
 from contract.examples import KEY_ID, hold, request_id, usage
 from contract.wire import Wire
-from gateway.metering import NOTHING, Cost, UsageRecord
-from gateway.ports import Store
-from gateway.usage import DAY_SECONDS, DailyTotal, add_up, day_of
-from stores.dynamodb import DynamoDBStore
-from stores.table_usage import FOLDED_AFTER, FOLDED_AT_ONCE
+from tollgate.gateway.metering import NO_COST, Cost, UsageRecord
+from tollgate.gateway.ports import Store
+from tollgate.gateway.usage_totals import DAY_SECONDS, DailyTotal, daily_totals, day_of
+from tollgate.stores.dynamodb.store import DynamoDBStore
+from tollgate.stores.dynamodb.usage import FOLDED_AFTER, FOLDED_AT_ONCE
 
 TODAY = day_of(Time().now)
 NOON = TODAY * DAY_SECONDS + 43_200.0
@@ -26,7 +26,7 @@ def record(number: int, at: float, model: str = "fast", **changes: object) -> Us
 MIXED = [
     record(1, NOON - 2 * DAY_SECONDS),
     record(2, NOON - DAY_SECONDS, error_code="timeout", estimated=True),
-    record(3, NOON - DAY_SECONDS + 1, "slow", usage=None, cost=NOTHING),
+    record(3, NOON - DAY_SECONDS + 1, "slow", usage=None, cost=NO_COST),
     record(4, NOON - DAY_SECONDS + 2, cost=Cost(None, "unknown")),
     record(5, NOON - FOLDED_AFTER - 600),
     record(6, NOON - 60),
@@ -53,7 +53,7 @@ async def test_totals_are_what_the_records_add_up_to(store: Store, time: Time) -
     time.now = NOON
     await settle(store, MIXED)
     for _ in range(3):
-        assert await totals(store) == in_order(add_up(MIXED))
+        assert await totals(store) == in_order(daily_totals(MIXED))
 
 
 async def test_records_that_come_between_two_readers_are_counted_once(store: Store, time: Time) -> None:
@@ -63,7 +63,7 @@ async def test_records_that_come_between_two_readers_are_counted_once(store: Sto
     for number in range(8):
         made.append(record(number, time.now, "fast" if number % 3 else "slow"))
         await settle(store, made[-1:])
-        assert await totals(store) == in_order(add_up(made))
+        assert await totals(store) == in_order(daily_totals(made))
         time.now += 1800
 
 
@@ -71,14 +71,14 @@ async def test_several_readers_at_once_count_nothing_twice(store: Store, time: T
     time.now = NOON
     await settle(store, MIXED)
     found = await asyncio.gather(*(totals(store) for _ in range(8)))
-    assert found == [in_order(add_up(MIXED))] * 8
+    assert found == [in_order(daily_totals(MIXED))] * 8
 
 
 @pytest.mark.parametrize(("first", "last"), [(-1, -1), (-2, -1), (0, 0), (-40, -35), (1, 1)])
 async def test_only_the_days_asked_for(store: Store, time: Time, first: int, last: int) -> None:
     time.now = NOON
     await settle(store, MIXED)
-    wanted = [each for each in add_up(MIXED) if TODAY + first <= each.day <= TODAY + last]
+    wanted = [each for each in daily_totals(MIXED) if TODAY + first <= each.day <= TODAY + last]
     for _ in range(2):
         assert await totals(store, TODAY + first, TODAY + last) == in_order(wanted)
 
@@ -86,7 +86,7 @@ async def test_only_the_days_asked_for(store: Store, time: Time, first: int, las
 async def test_what_another_key_used_is_not_in_them(store: Store, time: Time) -> None:
     time.now = NOON
     await settle(store, [replace(MIXED[0], key_id="ffffffffffff"), MIXED[1]])
-    assert await totals(store) == in_order(add_up([MIXED[1]]))
+    assert await totals(store) == in_order(daily_totals([MIXED[1]]))
 
 
 @pytest.mark.usefixtures("crowded")
@@ -98,7 +98,7 @@ async def test_many_models_and_many_records_are_folded_in_several_steps(
         record(number, NOON - DAY_SECONDS + number, f"model {number % 200}") for number in range(FOLDED_AT_ONCE + 100)
     ]
     await settle(dynamodb_store, made)
-    assert await totals(dynamodb_store) == in_order(add_up(made))
+    assert await totals(dynamodb_store) == in_order(daily_totals(made))
 
 
 async def test_what_was_folded_is_not_read_again(dynamodb_store: DynamoDBStore, time: Time, wire: Wire) -> None:

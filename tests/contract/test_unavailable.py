@@ -14,11 +14,11 @@ import pytest
 from contract.bench import records
 from contract.examples import BY, KEY_ID, REQUEST, hold, key, usage
 from contract.wire import Wire, fails
-from gateway.errors import ConfigurationError, StoreUnavailableError
-from gateway.ports import Store
-from stores.dynamodb import DynamoDBStore
-from stores.sqlite import SQLiteStore
 from support.dynamodb_local import DynamoDB
+from tollgate.gateway.errors import ConfigurationError, StoreUnavailableError
+from tollgate.gateway.ports import Store
+from tollgate.stores.dynamodb.store import DynamoDBStore
+from tollgate.stores.sqlite.store import SQLiteStore
 
 PATIENCE = 4.0  # seconds in which a client must hear of it
 WRITES = ["admit", "settle", "create", "update", "delete"]

@@ -9,9 +9,9 @@ import pytest
 
 from contract.bench import Time, records
 from contract.examples import KEY_ID, MINUTE, hold, request_id, usage
-from gateway.metering import UsageRecord
-from gateway.ports import Store
-from stores.ranges import USAGE_KEPT
+from tollgate.gateway.metering import UsageRecord
+from tollgate.gateway.ports import Store
+from tollgate.stores.retention import USAGE_KEPT
 
 
 def at(seconds: float, number: int = 0) -> UsageRecord:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.doors import Door, open_door
+from support.running_gateway import RunningGateway, run_gateway
 
 
 @pytest.fixture(scope="session", params=["asgi", "lambda"])
-def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with open_door(request.param, tmp_path_factory.mktemp("served")) as door:
-        yield door
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    with run_gateway(request.param, tmp_path_factory.mktemp("served")) as gateway:
+        yield gateway

@@ -27,8 +27,8 @@ import pytest
 from openai import APIError, APIStatusError, OpenAI
 
 from support.artifact import CHECKOUT
-from support.doors import Door, open_door
 from support.image_host import DATA_URL, ImageHost, image_host, page
+from support.running_gateway import RunningGateway, run_gateway
 
 NODE = shutil.which("node") and shutil.which("npm")
 PACKAGE = Path(__file__).parent / "aimock" / "package.json"
@@ -179,9 +179,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageHost]:
 
 
 @pytest.fixture(scope="module", params=["asgi", "lambda"])
-def door(
+def gateway(
     request: pytest.FixtureRequest, aimock: Aimock, host: ImageHost, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Door]:
+) -> Iterator[RunningGateway]:
     folder = tmp_path_factory.mktemp("door")
     catalog = folder / "overlay.toml"
     catalog.write_text(overlay(aimock.url))
@@ -192,13 +192,13 @@ def door(
         "PEER_API_KEY": KEY,
         "WRONG_API_KEY": "peer-key-2",
     }
-    with open_door(request.param, folder, catalog, env) as opened:
+    with run_gateway(request.param, folder, catalog, env) as opened:
         yield opened
 
 
 @pytest.fixture
-def client(door: Door) -> Iterator[OpenAI]:
-    with OpenAI(base_url=door.base_url, api_key=door.api_key, max_retries=0, timeout=30) as openai:
+def client(gateway: RunningGateway) -> Iterator[OpenAI]:
+    with OpenAI(base_url=gateway.base_url, api_key=gateway.api_key, max_retries=0, timeout=30) as openai:
         yield openai
 
 
@@ -224,7 +224,9 @@ def ask(client: Any, family: str, messages: list[Any], stream: bool, **fields: A
 
 @every_family
 @both_ways
-def test_text_is_answered_with_its_usage(client: OpenAI, aimock: Aimock, door: Door, family: str, stream: bool) -> None:
+def test_text_is_answered_with_its_usage(
+    client: OpenAI, aimock: Aimock, gateway: RunningGateway, family: str, stream: bool
+) -> None:
     messages: list[Any] = [
         {"role": "system", "content": "You are a helpful assistant."},
         user("Hello"),
@@ -236,7 +238,7 @@ def test_text_is_answered_with_its_usage(client: OpenAI, aimock: Aimock, door: D
     assert (choice.message.content, choice.finish_reason, answer.model) == (SAID, "stop", family)
     usage = answer.usage.model_dump()
     assert {name: usage[name] for name in USAGE} == USAGE
-    record = door.settled(f"req_{answer.id.removeprefix('chatcmpl-')}")
+    record = gateway.settled(f"req_{answer.id.removeprefix('chatcmpl-')}")
     assert (record["input_tokens"], record["output_tokens"], record["estimated"]) == (20, 8, 0)
     assert record["cost_micro_usd"] == 20 * 200 + 8 * 800
 
@@ -359,7 +361,7 @@ def test_stop(client: OpenAI, aimock: Aimock, family: str, stream: bool, stop: A
     ],
 )
 def test_failure_has_its_status_and_costs_nothing(
-    client: OpenAI, door: Door, family: str, stream: bool, asked: str, status: int, code: str | None
+    client: OpenAI, gateway: RunningGateway, family: str, stream: bool, asked: str, status: int, code: str | None
 ) -> None:
     with pytest.raises(APIStatusError) as caught:
         client.chat.completions.create(model=family, messages=[user(asked)], stream=stream)
@@ -368,19 +370,19 @@ def test_failure_has_its_status_and_costs_nothing(
         assert "Oh no" in caught.value.message
     if status == 429:
         assert caught.value.response.headers["retry-after"] == "7"
-    record = door.settled(caught.value.response.headers["x-request-id"])
+    record = gateway.settled(caught.value.response.headers["x-request-id"])
     assert (record["status"], record["cost_micro_usd"], record["estimated"]) == (status, 0, 0)
 
 
 @every_family
 @both_ways
 def test_provider_that_hangs_up_is_an_error_and_estimated(
-    client: OpenAI, door: Door, family: str, stream: bool
+    client: OpenAI, gateway: RunningGateway, family: str, stream: bool
 ) -> None:
     with pytest.raises(APIStatusError) as caught:
         client.chat.completions.create(model=family, messages=[user("Hang up.")], stream=stream)
     assert (caught.value.status_code, caught.value.code) == (502, "upstream_disconnected")
-    record = door.settled(caught.value.response.headers["x-request-id"])
+    record = gateway.settled(caught.value.response.headers["x-request-id"])
     assert (record["status"], record["output_tokens"], record["estimated"]) == (502, 0, 1)
 
 
@@ -393,7 +395,9 @@ def test_key_that_the_provider_refuses_is_not_the_clients(client: OpenAI, family
 
 @every_family
 @pytest.mark.parametrize("asked", ["Break off after a while.", "Break off in time."])
-def test_stream_that_breaks_off_is_an_error_and_estimated(client: OpenAI, door: Door, family: str, asked: str) -> None:
+def test_stream_that_breaks_off_is_an_error_and_estimated(
+    client: OpenAI, gateway: RunningGateway, family: str, asked: str
+) -> None:
     stream = client.chat.completions.create(model=family, messages=[user(asked)], stream=True)
     choices: list[Any] = []
     with pytest.raises(APIError) as caught:
@@ -403,7 +407,7 @@ def test_stream_that_breaks_off_is_an_error_and_estimated(client: OpenAI, door: 
     assert 0 < len(said) < len(STORY)
     assert STORY.startswith(said)
     assert {choice.finish_reason for choice in choices} == {None}
-    record = door.settled(stream.response.headers["x-request-id"])
+    record = gateway.settled(stream.response.headers["x-request-id"])
     assert (record["status"], record["error_code"]) == (200, caught.value.code)
     assert record["estimated"]
     assert record["cost_micro_usd"] > 0

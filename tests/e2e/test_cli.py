@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from support.doors import TOLLGATE
 from support.dynamodb_local import DynamoDB
+from support.running_gateway import TOLLGATE
 
 Where = tuple[list[str], Mapping[str, str]]
 

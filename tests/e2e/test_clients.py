@@ -10,13 +10,13 @@ import pytest
 from openai import OpenAI
 
 from support.artifact import CHECKOUT
-from support.doors import Door
+from support.running_gateway import RunningGateway
 
 NODE = shutil.which("node") and shutil.which("npm")
 JS = Path(__file__).parent / "js"
 
 
-def test_python_client_gets_a_buffered_answer(served: Door) -> None:
+def test_python_client_gets_a_buffered_answer(served: RunningGateway) -> None:
     client = OpenAI(api_key=served.api_key, base_url=served.base_url)
     response = client.chat.completions.create(
         model="claude-3-5-sonnet",
@@ -26,7 +26,7 @@ def test_python_client_gets_a_buffered_answer(served: Door) -> None:
     assert response.model == "claude-3-5-sonnet"
 
 
-def test_python_client_gets_a_stream_in_a_with_block(served: Door) -> None:
+def test_python_client_gets_a_stream_in_a_with_block(served: RunningGateway) -> None:
     client = OpenAI(api_key=served.api_key, base_url=served.base_url)
     told = ""
     with client.chat.completions.create(
@@ -53,7 +53,7 @@ def node_modules() -> Path:
 
 
 @pytest.mark.parametrize("script", ["buffered.mjs", "streamed.mjs"])
-def test_javascript_client(served: Door, node_modules: Path, script: str) -> None:
+def test_javascript_client(served: RunningGateway, node_modules: Path, script: str) -> None:
     shutil.copy(JS / script, node_modules)
     env = {**os.environ, "TOLLGATE_BASE_URL": served.base_url, "TOLLGATE_API_KEY": served.api_key}
     run = subprocess.run(["node", script], cwd=node_modules, env=env, capture_output=True, text=True, check=False)
@@ -62,7 +62,7 @@ def test_javascript_client(served: Door, node_modules: Path, script: str) -> Non
 
 
 @pytest.mark.parametrize("model", ["gpt-4o-mini", "claude-sonnet-4", "gemini-2.5-flash", "deepseek-r1"])
-def test_curl_changing_only_the_model(served: Door, model: str) -> None:
+def test_curl_changing_only_the_model(served: RunningGateway, model: str) -> None:
     if shutil.which("curl") is None:
         pytest.skip("no curl on this machine")
     system = {"role": "system", "content": "You are a concise assistant."}
@@ -82,7 +82,7 @@ def test_curl_changing_only_the_model(served: Door, model: str) -> None:
     assert answer["choices"][0]["message"]["content"] == "Explain inference in one paragraph."
 
 
-def test_echo_says_that_it_was_echo(served: Door) -> None:
+def test_echo_says_that_it_was_echo(served: RunningGateway) -> None:
     client = OpenAI(api_key=served.api_key, base_url=served.base_url)
     raw = client.chat.completions.with_raw_response.create(
         model="gpt-4o", messages=[{"role": "user", "content": "Who is there?"}]

@@ -7,10 +7,10 @@ import httpx
 import pytest
 from openai import OpenAI
 
-from support.doors import Door, open_door
 from support.dynamodb_local import DynamoDB, create_table
 from support.instances import SharedStore, base_env, function, instance
 from support.metered import CATALOG, MeteredGateway, metered_provider
+from support.running_gateway import RunningGateway, run_gateway
 from support.scenarios import SCRIPTS, overlay
 from support.upstream import ScriptedUpstream, scripted_upstream
 
@@ -22,27 +22,27 @@ def upstream() -> Iterator[ScriptedUpstream]:
 
 
 @pytest.fixture(scope="session", params=["asgi", "lambda"])
-def door(
+def gateway(
     request: pytest.FixtureRequest, upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Door]:
+) -> Iterator[RunningGateway]:
     folder: Path = tmp_path_factory.mktemp("door")
     catalog = folder / "overlay.toml"
     catalog.write_text(overlay(upstream.url))
     env = {"SCRIPTED_API_KEY": "sk-upstream-secret", "TOLLGATE_ECHO": "off"}
-    with open_door(request.param, folder, catalog, env) as opened:
+    with run_gateway(request.param, folder, catalog, env) as opened:
         yield opened
 
 
 @pytest.fixture
-def client(door: Door) -> Iterator[OpenAI]:
-    with OpenAI(base_url=door.base_url, api_key=door.api_key, max_retries=0, timeout=30) as openai:
+def client(gateway: RunningGateway) -> Iterator[OpenAI]:
+    with OpenAI(base_url=gateway.base_url, api_key=gateway.api_key, max_retries=0, timeout=30) as openai:
         yield openai
 
 
 @pytest.fixture
-def http(door: Door) -> Iterator[httpx.Client]:
-    headers = {"authorization": f"Bearer {door.api_key}"}
-    with httpx.Client(base_url=door.base_url, headers=headers, timeout=30) as plain:
+def http(gateway: RunningGateway) -> Iterator[httpx.Client]:
+    headers = {"authorization": f"Bearer {gateway.api_key}"}
+    with httpx.Client(base_url=gateway.base_url, headers=headers, timeout=30) as plain:
         yield plain
 
 

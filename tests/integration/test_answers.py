@@ -1,4 +1,4 @@
-"""What providers answer otherwise than they should, and what the client is told of it, at every door."""
+"""What providers answer otherwise than they should, and what the client is told of it, at every gateway."""
 
 import json
 import time
@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from support.doors import Door
+from support.running_gateway import RunningGateway
 from support.scenarios import USAGE
 
 ASK: list[Any] = [{"role": "user", "content": "How many?"}]
@@ -33,39 +33,43 @@ def content(answer: httpx.Response) -> str:
 
 @pytest.mark.parametrize("name", ["stream", "stream-as-json", "stream-as-text"])
 def test_stream_is_read_as_one_whatever_was_asked_and_whatever_it_is_called(
-    http: httpx.Client, door: Door, name: str
+    http: httpx.Client, gateway: RunningGateway, name: str
 ) -> None:
     assert content(ask(http, name, stream=True)) == SAID
     whole = ask(http, name)
     (choice,) = whole.json()["choices"]
     assert (choice["message"]["content"], choice["finish_reason"]) == (SAID, "stop")
     assert whole.json()["usage"]["total_tokens"] == 12
-    assert door.settled(whole.headers["x-request-id"])["output_tokens"] == 3
+    assert gateway.settled(whole.headers["x-request-id"])["output_tokens"] == 3
 
 
 @pytest.mark.parametrize("name", ["whole", "whole-as-stream"])
-def test_whole_answer_to_a_request_for_a_stream_is_streamed(http: httpx.Client, door: Door, name: str) -> None:
+def test_whole_answer_to_a_request_for_a_stream_is_streamed(
+    http: httpx.Client, gateway: RunningGateway, name: str
+) -> None:
     answer = ask(http, name, stream=True)
     assert content(answer) == SAID
-    assert door.settled(answer.headers["x-request-id"])["output_tokens"] == 3
+    assert gateway.settled(answer.headers["x-request-id"])["output_tokens"] == 3
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_finished_stream_that_stays_open_is_ended_whole(http: httpx.Client, door: Door, stream: bool) -> None:
+def test_finished_stream_that_stays_open_is_ended_whole(
+    http: httpx.Client, gateway: RunningGateway, stream: bool
+) -> None:
     began = time.monotonic()
     answer = ask(http, "stays-open", stream=stream)
     assert time.monotonic() - began < 15  # the provider would go on for twenty seconds
     assert content(answer) == SAID if stream else answer.json()["choices"][0]["message"]["content"] == SAID
-    record = door.settled(answer.headers["x-request-id"])
+    record = gateway.settled(answer.headers["x-request-id"])
     assert (record["error_code"], record["finish_reason"], record["output_tokens"]) == (None, "stop", 3)
 
 
-def test_answer_that_failed_is_no_answer(http: httpx.Client, door: Door) -> None:
+def test_answer_that_failed_is_no_answer(http: httpx.Client, gateway: RunningGateway) -> None:
     streamed = ask(http, "aborted", stream=True)
     *chunks, last = events(streamed)
     assert all(step["finish_reason"] is None for chunk in chunks for step in chunk["choices"])
     assert "abort" in last["error"]["message"]
-    assert door.settled(streamed.headers["x-request-id"])["output_tokens"] == 3
+    assert gateway.settled(streamed.headers["x-request-id"])["output_tokens"] == 3
     whole = ask(http, "aborted-whole")
     assert (whole.status_code, whole.json()["error"]["type"]) == (502, "upstream_error")
 
@@ -78,10 +82,10 @@ def test_reasoning_has_both_its_names_and_the_provider_is_named(http: httpx.Clie
     assert first["provider"] == whole["provider"] == "scripted"
 
 
-def test_zeros_are_no_count(http: httpx.Client, door: Door) -> None:
+def test_zeros_are_no_count(http: httpx.Client, gateway: RunningGateway) -> None:
     answer = ask(http, "counts-nothing", stream=True, stream_options={"include_usage": True})
     assert all(chunk["usage"] is None for chunk in events(answer)[:-1])
-    record = door.settled(answer.headers["x-request-id"])
+    record = gateway.settled(answer.headers["x-request-id"])
     assert (record["output_tokens"], record["estimated"], record["cost_source"]) == (3, 1, "estimated")
     assert record["input_tokens"] > 0
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from openai import APIError, BadRequestError, InternalServerError, OpenAI
 
-from support.doors import Door, open_door
+from support.running_gateway import RunningGateway, run_gateway
 from support.upstream import Script, ScriptedUpstream, scripted_upstream
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "anthropic"
@@ -54,14 +54,14 @@ def anthropic() -> Iterator[ScriptedUpstream]:
 
 
 @pytest.fixture(scope="module", params=["asgi", "lambda"])
-def door(
+def gateway(
     request: pytest.FixtureRequest, anthropic: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Door]:
+) -> Iterator[RunningGateway]:
     folder: Path = tmp_path_factory.mktemp("anthropic")
     catalog = folder / "overlay.toml"
     catalog.write_text(overlay(anthropic.url))
     env = {"CLAUDE_API_KEY": "sk-ant-secret", "TOLLGATE_ECHO": "off"}
-    with open_door(request.param, folder, catalog, env) as opened:
+    with run_gateway(request.param, folder, catalog, env) as opened:
         yield opened
 
 

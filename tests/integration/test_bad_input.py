@@ -10,7 +10,7 @@ import openai
 import pytest
 from openai import OpenAI
 
-from support.doors import Door
+from support.running_gateway import RunningGateway
 
 ASK = [{"role": "user", "content": "How many?"}]
 GOOD: dict[str, Any] = {"model": "test/whole", "messages": ASK}
@@ -24,8 +24,8 @@ UNAUTHORIZED = {
 }
 
 
-def records(door: Door) -> int:
-    with contextlib.closing(sqlite3.connect(door.db)) as db:
+def records(gateway: RunningGateway) -> int:
+    with contextlib.closing(sqlite3.connect(gateway.db)) as db:
         return db.execute("SELECT count(*) FROM usage").fetchone()[0]
 
 
@@ -61,9 +61,9 @@ def records(door: Door) -> int:
     ],
 )
 def test_malformed_request_is_told_which_field_is_wrong(
-    http: httpx.Client, door: Door, body: Any, param: str | None
+    http: httpx.Client, gateway: RunningGateway, body: Any, param: str | None
 ) -> None:
-    before = records(door)
+    before = records(gateway)
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     answer = http.post("/chat/completions", content=content, headers={"content-type": "application/json"})
     assert answer.status_code == 400, answer.text
@@ -72,8 +72,8 @@ def test_malformed_request_is_told_which_field_is_wrong(
     assert (error["param"] or "").startswith(param or "")
     assert (error["param"] is None) == (param is None)
     assert answer.headers["x-request-id"].startswith("req_")
-    assert records(door) == before
-    assert door.open_holds() == 0
+    assert records(gateway) == before
+    assert gateway.open_holds() == 0
 
 
 def test_numbers_that_json_does_not_have_never_reach_a_provider(http: httpx.Client) -> None:
@@ -103,8 +103,8 @@ def test_endless_model_name_is_not_sent_back(http: httpx.Client) -> None:
     assert len(answer.content) < 1000
 
 
-def bad_keys(door: Door) -> dict[str, str | None]:
-    good = door.api_key
+def bad_keys(gateway: RunningGateway) -> dict[str, str | None]:
+    good = gateway.api_key
     return {
         "missing": None,
         "other scheme": f"Basic {good}",
@@ -121,23 +121,23 @@ def bad_keys(door: Door) -> dict[str, str | None]:
     "reason", ["missing", "other scheme", "no key", "garbled", "not ours", "wrong secret", "unknown id", "not ascii"]
 )
 @pytest.mark.parametrize("body", [GOOD, {**GOOD, "model": "nope"}, {"model": 5}], ids=["good", "no model", "garbled"])
-def test_every_bad_key_gets_the_same_401(door: Door, reason: str, body: dict[str, Any]) -> None:
-    value = bad_keys(door)[reason]
+def test_every_bad_key_gets_the_same_401(gateway: RunningGateway, reason: str, body: dict[str, Any]) -> None:
+    value = bad_keys(gateway)[reason]
     headers = {} if value is None else {b"authorization": value.encode("latin-1")}
-    answer = httpx.post(f"{door.base_url}/chat/completions", json=body, headers=headers)
+    answer = httpx.post(f"{gateway.base_url}/chat/completions", json=body, headers=headers)
     assert (answer.status_code, answer.json()) == (401, UNAUTHORIZED)
-    models = httpx.get(f"{door.base_url}/models", headers=headers)
+    models = httpx.get(f"{gateway.base_url}/models", headers=headers)
     assert (models.status_code, models.json()) == (401, UNAUTHORIZED)
 
 
-def test_revoked_and_expired_keys_get_the_same_401(door: Door) -> None:
+def test_revoked_and_expired_keys_get_the_same_401(gateway: RunningGateway) -> None:
     for change in ("status = 'revoked'", "expires_at = 1"):
-        with contextlib.closing(sqlite3.connect(door.db)) as db, db:
+        with contextlib.closing(sqlite3.connect(gateway.db)) as db, db:
             db.execute("CREATE TEMP TABLE kept AS SELECT * FROM keys")
             db.execute(f"UPDATE keys SET {change}")
             db.commit()
-            headers = {"authorization": f"Bearer {door.api_key}"}
-            answer = httpx.post(f"{door.base_url}/chat/completions", json=GOOD, headers=headers)
+            headers = {"authorization": f"Bearer {gateway.api_key}"}
+            answer = httpx.post(f"{gateway.base_url}/chat/completions", json=GOOD, headers=headers)
             db.execute("REPLACE INTO keys SELECT * FROM kept")
             db.commit()
         assert (answer.status_code, answer.json()) == (401, UNAUTHORIZED)
@@ -174,12 +174,12 @@ def test_body_over_six_megabytes_is_413(http: httpx.Client) -> None:
     assert answer.status_code == 413
 
 
-def test_body_over_the_limit_without_a_declared_length_is_413_in_the_envelope(door: Door) -> None:
-    if "lambda" in door.db.name:
+def test_body_over_the_limit_without_a_declared_length_is_413_in_the_envelope(gateway: RunningGateway) -> None:
+    if "lambda" in gateway.db.name:
         pytest.skip("before a function it is Lambda itself that refuses such a body, in its own words")
-    headers = {"authorization": f"Bearer {door.api_key}"}
+    headers = {"authorization": f"Bearer {gateway.api_key}"}
     pieces = (b"x" * 1024 * 1024 for _ in range(8))
-    answer = httpx.post(f"{door.base_url}/chat/completions", content=pieces, headers=headers)
+    answer = httpx.post(f"{gateway.base_url}/chat/completions", content=pieces, headers=headers)
     assert answer.status_code == 413
     assert answer.json()["error"]["code"] == "request_too_large"
     assert "Lambda" in answer.json()["error"]["message"]

@@ -9,7 +9,7 @@ import pytest
 from openai import APIError, APIStatusError, BadRequestError, OpenAI, RateLimitError
 
 from support.aws_event_stream import encode
-from support.doors import Door, open_door
+from support.running_gateway import RunningGateway, run_gateway
 from support.upstream import Script, ScriptedUpstream, scripted_upstream
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "bedrock"
@@ -61,9 +61,9 @@ def bedrock() -> Iterator[ScriptedUpstream]:
 
 
 @pytest.fixture(scope="module", params=["asgi", "lambda"])
-def door(
+def gateway(
     request: pytest.FixtureRequest, bedrock: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Door]:
+) -> Iterator[RunningGateway]:
     folder: Path = tmp_path_factory.mktemp("bedrock")
     catalog = folder / "overlay.toml"
     catalog.write_text(overlay(bedrock.url))
@@ -75,7 +75,7 @@ def door(
         "AWS_REGION": "eu-west-3",
         "AWS_BEARER_TOKEN_BEDROCK": "bedrock-api-key",
     }
-    with open_door(request.param, folder, catalog, env) as opened:
+    with run_gateway(request.param, folder, catalog, env) as opened:
         yield opened
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from local_function_url import LocalFunctionUrl
+from devtools.local_function_url import LocalFunctionUrl
 from support.artifact import ARTIFACT, artifact_python, local_settings
-from support.doors import Door, records_in
+from support.running_gateway import RunningGateway, records_in
 from support.scenarios import overlay
 from support.upstream import ScriptedUpstream
 
@@ -53,10 +53,10 @@ def check(record: dict[str, Any], code: str, output_tokens: int | None) -> None:
     ],
 )
 def test_stream_the_provider_breaks_leaves_one_right_record(
-    http: httpx.Client, door: Door, name: str, code: str, output_tokens: int | None
+    http: httpx.Client, gateway: RunningGateway, name: str, code: str, output_tokens: int | None
 ) -> None:
     answer = http.post("/chat/completions", json=stream(name))
-    check(door.settled(answer.headers["x-request-id"]), code, output_tokens)
+    check(gateway.settled(answer.headers["x-request-id"]), code, output_tokens)
 
 
 def test_half_a_call_ends_in_an_error_and_is_never_finished(http: httpx.Client) -> None:
@@ -69,16 +69,16 @@ def test_half_a_call_ends_in_an_error_and_is_never_finished(http: httpx.Client) 
 
 
 def test_stream_a_client_leaves_leaves_one_right_record(
-    http: httpx.Client, door: Door, upstream: ScriptedUpstream
+    http: httpx.Client, gateway: RunningGateway, upstream: ScriptedUpstream
 ) -> None:
-    if "lambda" in door.db.name:
+    if "lambda" in gateway.db.name:
         pytest.skip("Lambda does not tell a function that its client has gone")
     upstream.gone.clear()
     with http.stream("POST", "/chat/completions", json=stream("stall")) as got:
         next(got.iter_bytes())
         request_id = got.headers["x-request-id"]
     assert upstream.gone.wait(10)
-    check(door.settled(request_id), "client_closed_request", 1)
+    check(gateway.settled(request_id), "client_closed_request", 1)
 
 
 async def test_stream_the_deadline_ends_leaves_one_right_record(tmp_path: Path, upstream: ScriptedUpstream) -> None:
@@ -88,7 +88,7 @@ async def test_stream_the_deadline_ends_leaves_one_right_record(tmp_path: Path, 
     settings = local_settings(tmp_path)
     db = Path(settings["TOLLGATE_DB"])
     env = {**settings, "TOLLGATE_CATALOG": str(catalog), "SCRIPTED_API_KEY": "sk-upstream"}
-    handler, python = "handler.lambda_function.app", artifact_python()
+    handler, python = "tollgate.handler.lambda_function.app", artifact_python()
     async with LocalFunctionUrl(
         artifact=ARTIFACT, handler=handler, python=python, env=env, timeout=DEADLINE, log=lambda _: None
     ) as local:

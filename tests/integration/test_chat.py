@@ -7,14 +7,14 @@ import httpx
 import pytest
 from openai import OpenAI
 
-from support.doors import Door
+from support.running_gateway import RunningGateway
 from support.scenarios import HELD, USAGE
 from support.upstream import ScriptedUpstream
 
 ASK: list[Any] = [{"role": "user", "content": "How many?"}]
 
 
-def test_buffered_answer_comes_back_in_the_gateways_envelope(client: OpenAI, door: Door) -> None:
+def test_buffered_answer_comes_back_in_the_gateways_envelope(client: OpenAI, gateway: RunningGateway) -> None:
     raw = client.chat.completions.with_raw_response.create(model="test/whole", messages=ASK)
     answer = raw.parse()
     request_id = raw.headers["x-request-id"]
@@ -27,7 +27,7 @@ def test_buffered_answer_comes_back_in_the_gateways_envelope(client: OpenAI, doo
     assert (answer.usage.prompt_tokens, answer.usage.completion_tokens, answer.usage.total_tokens) == (9, 3, 12)
     assert raw.headers["x-tollgate-provider"] == "scripted"
     # 5 uncached at 2.0, 4 cached at 0.5, 3 out at 8.0 USD per million: 36 millionths.
-    assert door.settled(request_id)["cost_micro_usd"] == 36
+    assert gateway.settled(request_id)["cost_micro_usd"] == 36
 
 
 def test_tool_arguments_sent_as_an_object_arrive_as_text(client: OpenAI) -> None:
@@ -60,22 +60,22 @@ def test_usage_chunk_comes_last_when_asked_for(client: OpenAI) -> None:
     assert all("usage" in chunk.model_fields_set and chunk.usage is None for chunk in chunks)
 
 
-def test_usage_of_a_stream_is_billed_though_the_client_did_not_ask(http: httpx.Client, door: Door) -> None:
+def test_usage_of_a_stream_is_billed_though_the_client_did_not_ask(http: httpx.Client, gateway: RunningGateway) -> None:
     answer = http.post("/chat/completions", json={"model": "test/stream", "messages": ASK, "stream": True})
-    record = door.settled(answer.headers["x-request-id"])
+    record = gateway.settled(answer.headers["x-request-id"])
     assert (record["input_tokens"], record["output_tokens"], record["cached_tokens"]) == (9, 3, 4)
     assert record["reasoning_tokens"] == 1
     assert record["finish_reason"] == "stop"
     assert record["cost_micro_usd"] == 36
 
 
-def test_sloppy_stream_is_put_in_order(client: OpenAI, door: Door) -> None:
+def test_sloppy_stream_is_put_in_order(client: OpenAI, gateway: RunningGateway) -> None:
     stream = client.chat.completions.with_raw_response.create(model="test/sloppy", messages=ASK, stream=True)
     chunks = list(stream.parse())
     assert [chunk.choices[0].delta.role for chunk in chunks] == ["assistant", None, None, None]
     assert [chunk.choices[0].finish_reason for chunk in chunks] == [None, None, None, "stop"]
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "Four score\u2028., late"
-    assert door.settled(stream.headers["x-request-id"])["output_tokens"] == 3
+    assert gateway.settled(stream.headers["x-request-id"])["output_tokens"] == 3
 
 
 def test_first_token_is_delivered_while_the_provider_still_holds_the_second(http: httpx.Client) -> None:
@@ -116,9 +116,9 @@ def test_compressed_answer_is_decoded_and_the_providers_headers_stay_behind(http
     assert not {"set-cookie", "content-encoding", "openai-organization"} & set(answer.headers)
 
 
-def test_log_line_tells_all_but_what_was_said(http: httpx.Client, door: Door) -> None:
+def test_log_line_tells_all_but_what_was_said(http: httpx.Client, gateway: RunningGateway) -> None:
     answer = http.post("/chat/completions", json={"model": "test/stream", "messages": ASK, "stream": True})
-    line = door.log_of(answer.headers["x-request-id"])
+    line = gateway.log_of(answer.headers["x-request-id"])
     expected = {
         "model": "test/stream",
         "provider": "scripted",
@@ -131,13 +131,13 @@ def test_log_line_tells_all_but_what_was_said(http: httpx.Client, door: Door) ->
         "cached_tokens": 4,
         "cost_usd": str(Decimal("0.000036")),
         "cost_source": "catalog",
-        "key_id": door.api_key.split("-")[2],
+        "key_id": gateway.api_key.split("-")[2],
     }
     assert {name: line.get(name) for name in expected} == expected
     for name in ("latency_ms", "time_to_first_token_ms", "upstream_ms"):
         assert isinstance(line[name], int)
-    written = "\n".join(door.lines)
-    for secret in (door.api_key, "sk-upstream-secret", "How many?", "score"):
+    written = "\n".join(gateway.lines)
+    for secret in (gateway.api_key, "sk-upstream-secret", "How many?", "score"):
         assert secret not in written
 
 
@@ -156,8 +156,8 @@ def test_models_are_listed_with_length_architecture_and_prices_as_text(http: htt
     assert "echo" not in listed  # this gateway was opened with echo off
 
 
-def test_health_needs_no_key(door: Door) -> None:
-    answer = httpx.get(door.base_url.removesuffix("/v1") + "/health")
+def test_health_needs_no_key(gateway: RunningGateway) -> None:
+    answer = httpx.get(gateway.base_url.removesuffix("/v1") + "/health")
     assert answer.status_code == 200
     assert answer.json()["status"] == "ok"
     assert answer.json()["timestamp"].endswith("Z")

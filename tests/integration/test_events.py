@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from local_function_url.local import LocalFunctionUrl
+from devtools.local_function_url.local import LocalFunctionUrl
 from support.artifact import ARTIFACT, artifact_python, event, event_names, local_settings
 
 THROUGH_MANGUM = """
@@ -17,7 +17,7 @@ class Context:
     aws_request_id = "11111111-2222-3333-4444-555555555555"
     def get_remaining_time_in_millis(self):
         return 30000
-from handler.lambda_function import lambda_handler
+from tollgate.handler.lambda_function import lambda_handler
 print("ANSWER", json.dumps(lambda_handler(json.load(sys.stdin), Context())))
 """
 
@@ -58,7 +58,7 @@ def test_event_through_mangum(name: str, tmp_path: Path) -> None:
 async def test_every_event_through_the_streaming_runtime(tmp_path: Path) -> None:
     env = {"PYTHONPATH": "", **local_settings(tmp_path)}
     async with LocalFunctionUrl(
-        artifact=ARTIFACT, handler="handler.lambda_function.app", python=artifact_python(), env=env
+        artifact=ARTIFACT, handler="tollgate.handler.lambda_function.app", python=artifact_python(), env=env
     ) as local:
         for name in event_names():
             invocation = await local.invoke(event(name))
@@ -73,7 +73,7 @@ async def test_every_event_through_the_streaming_runtime(tmp_path: Path) -> None
 async def test_account_is_settled_before_the_next_invocation_is_asked_for(tmp_path: Path) -> None:
     env = local_settings(tmp_path)
     async with LocalFunctionUrl(
-        artifact=ARTIFACT, handler="handler.lambda_function.app", python=artifact_python(), env=env
+        artifact=ARTIFACT, handler="tollgate.handler.lambda_function.app", python=artifact_python(), env=env
     ) as local:
         await (await local.invoke(event("url-chat-stream.json"))).released.wait()
         assert sum('"message":"request"' in line for line in local.log_lines) == 1
@@ -85,7 +85,7 @@ async def test_many_invocations_at_once_in_one_process(tmp_path: Path) -> None:
     env = local_settings(tmp_path)
     async with LocalFunctionUrl(
         artifact=ARTIFACT,
-        handler="handler.lambda_function.app",
+        handler="tollgate.handler.lambda_function.app",
         python=artifact_python(),
         env=env,
         max_concurrency=8,

@@ -8,7 +8,7 @@ import openai
 import pytest
 from openai import OpenAI
 
-from support.doors import Door
+from support.running_gateway import RunningGateway
 from support.upstream import ScriptedUpstream
 
 ASK: list[Any] = [{"role": "user", "content": "How many?"}]
@@ -47,13 +47,15 @@ STREAM_FAILS_AT_ONCE = [
 ]
 
 
-def check_error(answer: httpx.Response, door: Door, status: int, kind: str, code: str | None) -> dict[str, Any]:
+def check_error(
+    answer: httpx.Response, gateway: RunningGateway, status: int, kind: str, code: str | None
+) -> dict[str, Any]:
     assert answer.status_code == status, answer.text
     error = answer.json()["error"]
     assert set(error) == {"message", "type", "param", "code"}
     assert (error["type"], error["code"]) == (kind, code)
     assert error["message"]
-    record = door.settled(answer.headers["x-request-id"])
+    record = gateway.settled(answer.headers["x-request-id"])
     assert record["status"] == status
     assert record["error_code"] == (code or kind)
     assert record["finish_reason"] is None
@@ -62,19 +64,19 @@ def check_error(answer: httpx.Response, door: Door, status: int, kind: str, code
 
 @pytest.mark.parametrize(("name", "status", "kind", "code"), BEFORE_THE_FIRST_TOKEN)
 def test_failed_call_has_its_true_status(
-    http: httpx.Client, door: Door, name: str, status: int, kind: str, code: str | None
+    http: httpx.Client, gateway: RunningGateway, name: str, status: int, kind: str, code: str | None
 ) -> None:
     answer = http.post("/chat/completions", json={"model": f"test/{name}", "messages": ASK})
-    check_error(answer, door, status, kind, code)
+    check_error(answer, gateway, status, kind, code)
 
 
 @pytest.mark.parametrize(("name", "status", "kind", "code"), STREAM_FAILS_AT_ONCE)
 def test_stream_that_fails_at_once_has_its_true_status(
-    http: httpx.Client, door: Door, name: str, status: int, kind: str, code: str | None
+    http: httpx.Client, gateway: RunningGateway, name: str, status: int, kind: str, code: str | None
 ) -> None:
     answer = http.post("/chat/completions", json={"model": f"test/{name}", "messages": ASK, "stream": True})
     assert answer.headers["content-type"] == "application/json"
-    check_error(answer, door, status, kind, code)
+    check_error(answer, gateway, status, kind, code)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,9 @@ def test_stream_that_fails_at_once_has_its_true_status(
         ("broken-json", "upstream_error"),
     ],
 )
-def test_stream_that_breaks_later_ends_in_an_error_event(http: httpx.Client, door: Door, name: str, code: str) -> None:
+def test_stream_that_breaks_later_ends_in_an_error_event(
+    http: httpx.Client, gateway: RunningGateway, name: str, code: str
+) -> None:
     answer = http.post("/chat/completions", json={"model": f"test/{name}", "messages": ASK, "stream": True})
     assert answer.status_code == 200
     events = [json.loads(line.removeprefix("data: ")) for line in answer.text.split("\n\n") if line]
@@ -96,7 +100,7 @@ def test_stream_that_breaks_later_ends_in_an_error_event(http: httpx.Client, doo
     assert last["error"]["code"] == code
     assert "[DONE]" not in answer.text
     assert all(chunk["choices"][0]["finish_reason"] is None for chunk in chunks)
-    record = door.settled(answer.headers["x-request-id"])
+    record = gateway.settled(answer.headers["x-request-id"])
     assert (record["status"], record["error_code"], record["finish_reason"]) == (200, code, None)
 
 
@@ -125,34 +129,36 @@ def test_providers_message_is_relayed_without_its_secrets(http: httpx.Client) ->
 
 
 def test_client_that_leaves_a_stream_frees_the_provider_and_is_recorded(
-    http: httpx.Client, door: Door, upstream: ScriptedUpstream
+    http: httpx.Client, gateway: RunningGateway, upstream: ScriptedUpstream
 ) -> None:
-    if "lambda" in door.db.name:
+    if "lambda" in gateway.db.name:
         pytest.skip("Lambda does not tell a function that its client has gone")
     upstream.gone.clear()
     with http.stream("POST", "/chat/completions", json={"model": "test/stall", "messages": ASK, "stream": True}) as got:
         next(got.iter_bytes())
         request_id = got.headers["x-request-id"]
     assert upstream.gone.wait(10)
-    assert door.settled(request_id)["error_code"] == "client_closed_request"
+    assert gateway.settled(request_id)["error_code"] == "client_closed_request"
 
 
-def test_client_that_leaves_before_the_answer_frees_the_provider(door: Door, upstream: ScriptedUpstream) -> None:
-    if "lambda" in door.db.name:
+def test_client_that_leaves_before_the_answer_frees_the_provider(
+    gateway: RunningGateway, upstream: ScriptedUpstream
+) -> None:
+    if "lambda" in gateway.db.name:
         pytest.skip("Lambda does not tell a function that its client has gone")
     upstream.gone.clear()
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(
-            f"{door.base_url}/chat/completions",
+            f"{gateway.base_url}/chat/completions",
             json={"model": "test/slow", "messages": ASK},
-            headers={"authorization": f"Bearer {door.api_key}"},
+            headers={"authorization": f"Bearer {gateway.api_key}"},
             timeout=1,
         )
     assert upstream.gone.wait(10)
 
 
-def test_no_hold_is_left_open(door: Door, http: httpx.Client) -> None:
+def test_no_hold_is_left_open(gateway: RunningGateway, http: httpx.Client) -> None:
     for name in ("whole", "cut", "401", "down"):
         answer = http.post("/chat/completions", json={"model": f"test/{name}", "messages": ASK})
-        door.log_of(answer.headers["x-request-id"])
-    assert door.open_holds() == 0
+        gateway.log_of(answer.headers["x-request-id"])
+    assert gateway.open_holds() == 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from openai import APIError, BadRequestError, InternalServerError, OpenAI, RateLimitError
 
-from support.doors import Door, open_door
+from support.running_gateway import RunningGateway, run_gateway
 from support.upstream import Script, ScriptedUpstream, scripted_upstream
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "gemini"
@@ -55,14 +55,14 @@ def gemini() -> Iterator[ScriptedUpstream]:
 
 
 @pytest.fixture(scope="module", params=["asgi", "lambda"])
-def door(
+def gateway(
     request: pytest.FixtureRequest, gemini: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Door]:
+) -> Iterator[RunningGateway]:
     folder: Path = tmp_path_factory.mktemp("gemini")
     catalog = folder / "overlay.toml"
     catalog.write_text(overlay(gemini.url))
     env = {"GOOGLE_API_KEY": "AIza-secret", "TOLLGATE_ECHO": "off"}
-    with open_door(request.param, folder, catalog, env) as opened:
+    with run_gateway(request.param, folder, catalog, env) as opened:
         yield opened
 
 

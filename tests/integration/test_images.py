@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from openai import BadRequestError, OpenAI
 
-from support.doors import Door, open_door
 from support.families import ALL
 from support.image_host import DATA_URL, ImageHost, image_host, page
+from support.running_gateway import RunningGateway, run_gateway
 from support.scenarios import answer
 from support.upstream import Script, ScriptedUpstream, scripted_upstream
 
@@ -50,17 +50,17 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageHost]:
 
 
 @pytest.fixture(scope="module", params=["asgi", "lambda"])
-def door(
+def gateway(
     request: pytest.FixtureRequest,
     provider: ScriptedUpstream,
     host: ImageHost,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Door]:
+) -> Iterator[RunningGateway]:
     folder: Path = tmp_path_factory.mktemp("images")
     catalog = folder / "overlay.toml"
     catalog.write_text(overlay(provider.url))
     env = {"TOLLGATE_ECHO": "off", "TOLLGATE_IMAGE_HOSTS": "localhost", "SSL_CERT_FILE": str(host.authority)}
-    with open_door(request.param, folder, catalog, env) as opened:
+    with run_gateway(request.param, folder, catalog, env) as opened:
         yield opened
 
 
@@ -83,7 +83,13 @@ def image_sent(provider: ScriptedUpstream, family: str) -> Any:
     ["https://127.0.0.1:{port}/cat.png", "https://localhost:{port}/inside.png", "https://localhost:{port}/page.html"],
 )
 def test_image_that_is_not_to_be_had_costs_nothing(
-    client: OpenAI, door: Door, provider: ScriptedUpstream, host: ImageHost, family: str, url: str, stream: bool
+    client: OpenAI,
+    gateway: RunningGateway,
+    provider: ScriptedUpstream,
+    host: ImageHost,
+    family: str,
+    url: str,
+    stream: bool,
 ) -> None:
     asked, connections = len(provider.requests), host.connections
     with pytest.raises(BadRequestError, match="The image cannot be fetched") as caught:
@@ -91,7 +97,7 @@ def test_image_that_is_not_to_be_had_costs_nothing(
     assert (caught.value.param, caught.value.code) == (PARAM, "image_download_failed")
     assert "169.254" not in caught.value.message
     assert host.connections == connections + ("localhost" in url)
-    record = door.settled(caught.value.response.headers["x-request-id"])
+    record = gateway.settled(caught.value.response.headers["x-request-id"])
     assert (record["status"], record["error_code"]) == (400, "image_download_failed")
     assert (record["cost_micro_usd"], record["input_tokens"], record["output_tokens"]) == (0, None, None)
     assert not record["estimated"]

@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from local_function_url import LocalFunctionUrl
+from devtools.local_function_url import LocalFunctionUrl
 
 APP = '''
 import asyncio, json

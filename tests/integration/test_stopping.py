@@ -12,18 +12,18 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway import keys
-from gateway.admission import Account, Hold
-from gateway.chat import HOLD_MARGIN, HOLD_SECONDS
-from gateway.metering import UsageRecord
-from gateway.ports import Store
-from stores.dynamodb import DynamoDBStore
-from stores.sqlite import SQLiteStore
-from support.doors import open_door, records_in
 from support.dynamodb_local import DynamoDB, create_table
 from support.instances import SharedStore, base_env, process
+from support.running_gateway import records_in, run_gateway
 from support.scenarios import overlay
 from support.upstream import ScriptedUpstream
+from tollgate.gateway import keys
+from tollgate.gateway.admission import Account, Hold
+from tollgate.gateway.metering import UsageRecord
+from tollgate.gateway.ports import Store
+from tollgate.gateway.serving import HOLD_MARGIN, HOLD_SECONDS
+from tollgate.stores.dynamodb.store import DynamoDBStore
+from tollgate.stores.sqlite.store import SQLiteStore
 
 ASK: list[Any] = [{"role": "user", "content": "How many?"}]
 KILLS, REQUESTS, CLIENTS = 20, 500, 5
@@ -40,9 +40,9 @@ def catalog(upstream: ScriptedUpstream, tmp_path: Path) -> Path:
 def test_stopped_gateway_settles_what_it_breaks_off(tmp_path: Path, catalog: Path, upstream: ScriptedUpstream) -> None:
     env = {"SCRIPTED_API_KEY": "k"}
     upstream.requests.clear()
-    with open_door("asgi", tmp_path, catalog, env) as door:
-        streamed = threading.Thread(target=_ask, args=(door.base_url, door.api_key, "test/stall", True))
-        waited = threading.Thread(target=_ask, args=(door.base_url, door.api_key, "test/slow", False))
+    with run_gateway("asgi", tmp_path, catalog, env) as gateway:
+        streamed = threading.Thread(target=_ask, args=(gateway.base_url, gateway.api_key, "test/stall", True))
+        waited = threading.Thread(target=_ask, args=(gateway.base_url, gateway.api_key, "test/slow", False))
         for client in (streamed, waited):
             client.start()
         while len(upstream.requests) < 2:
@@ -50,7 +50,7 @@ def test_stopped_gateway_settles_what_it_breaks_off(tmp_path: Path, catalog: Pat
         time.sleep(0.3)  # the stream's first token has come
     for client in (streamed, waited):
         client.join()
-    records, holds = records_in(door.db)
+    records, holds = records_in(gateway.db)
     assert holds == []
     assert [record["error_code"] for record in records] == ["client_closed_request"] * 2
     assert all(record["estimated"] and record["cost_micro_usd"] > 0 for record in records)

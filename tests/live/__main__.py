@@ -19,9 +19,9 @@ from typing import Any
 import httpx
 from openai import OpenAI
 
-from gateway.catalog import Catalog, Provider
-from handler.deps import read_catalog
-from support.doors import Door, open_door
+from support.running_gateway import RunningGateway, run_gateway
+from tollgate.gateway.catalog import Catalog, Provider
+from tollgate.handler.components import read_catalog
 
 ASK: list[Any] = [{"role": "user", "content": "Answer with the one word: yes"}]
 TOOL: Any = {
@@ -153,9 +153,12 @@ def main() -> None:
         sys.exit(f"There is no provider {given.provider!r}. There are: {', '.join(catalog.providers)}.")
     provider = catalog.providers[given.provider]
     model = given.model or _first_model(catalog, provider)
-    with tempfile.TemporaryDirectory() as folder, open_door("asgi", Path(folder), env=_environment(provider)) as door:
-        failed = _run(door, model)
-        _print_cost(door)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        run_gateway("asgi", Path(folder), env=_environment(provider)) as gateway,
+    ):
+        failed = _run(gateway, model)
+        _print_cost(gateway)
     sys.exit(bool(failed))
 
 
@@ -175,9 +178,9 @@ def _environment(provider: Provider) -> Mapping[str, str]:
     return {"TOLLGATE_ECHO": "off", **{name: os.environ[name] for name in names if name in os.environ}}
 
 
-def _run(door: Door, model: str) -> int:
+def _run(gateway: RunningGateway, model: str) -> int:
     failed = 0
-    with OpenAI(base_url=door.base_url, api_key=door.api_key, max_retries=1, timeout=120) as client:
+    with OpenAI(base_url=gateway.base_url, api_key=gateway.api_key, max_retries=1, timeout=120) as client:
         calls = Calls(client, model)
         names = [name for name in vars(Calls) if not name.startswith("_")]
         for name in names:
@@ -195,9 +198,9 @@ def _try(call: Callable[[], None]) -> str | None:
     return None
 
 
-def _print_cost(door: Door) -> None:
-    headers = {"authorization": f"Bearer {door.api_key}"}
-    total = httpx.get(f"{door.base_url}/usage", headers=headers).json()["total"]
+def _print_cost(gateway: RunningGateway) -> None:
+    headers = {"authorization": f"Bearer {gateway.api_key}"}
+    total = httpx.get(f"{gateway.base_url}/usage", headers=headers).json()["total"]
     print(f"{total['requests']} requests, {total['errors']} errors, {total['cost_usd']} USD")
 
 

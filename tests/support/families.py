@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapters import FAMILIES
-from gateway.catalog import Model, Provider, RouteRow
-from gateway.ports import Adapter, StreamParser
-from gateway.quirks import Capabilities, Quirks
-from gateway.routing import Route
-from gateway.sse import EventReader
-from gateway.types import ChatRequest, Chunk, Completion, Json
 from support import aws_event_stream
+from tollgate.adapters import FAMILIES
+from tollgate.gateway.catalog import Model, Provider, RouteRow
+from tollgate.gateway.ports import Adapter, StreamParser
+from tollgate.gateway.quirks import Capabilities, Quirks
+from tollgate.gateway.routing import Route
+from tollgate.gateway.sse import EventReader
+from tollgate.gateway.types import ChatRequest, Chunk, Completion, Json
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SCHEMA: Json = {"type": "object", "properties": {"name": {"type": "string"}}}

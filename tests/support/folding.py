@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, cast
 
-from gateway.types import Chunk, Json
+from tollgate.gateway.types import Chunk, Json
 
 
 def fold(chunks: Iterable[Chunk]) -> list[Json]:

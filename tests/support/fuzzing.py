@@ -4,10 +4,10 @@ import json
 
 from hypothesis import strategies as st
 
-from gateway.folding import Folding, unfolded
 from support.families import Family, read
 from support.mutations import changed, shuffled, torn
 from support.rules import check_chunks, check_completion, survives
+from tollgate.gateway.accumulation import ChunkAccumulator, to_chunks
 
 
 def fuzz_answer(family: Family, data: st.DataObject) -> None:
@@ -17,7 +17,7 @@ def fuzz_answer(family: Family, data: st.DataObject) -> None:
     completion = survives(lambda: family.adapter.parse_response(body, *family.asked(name)))
     if completion is not None:
         check_completion(completion)
-        check_chunks(unfolded(completion))
+        check_chunks(to_chunks(completion))
 
 
 def fuzz_stream(family: Family, data: st.DataObject) -> None:
@@ -29,7 +29,7 @@ def fuzz_stream(family: Family, data: st.DataObject) -> None:
     chunks = survives(lambda: read(family.open(name), body[:edge], body[edge:]))
     if chunks is not None:
         check_chunks(chunks)
-        folding = Folding()
+        folding = ChunkAccumulator()
         for chunk in chunks:
             folding.add(chunk)
         check_completion(folding.completion())

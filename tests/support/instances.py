@@ -15,11 +15,11 @@ from pathlib import Path
 
 import httpx
 
-from local_function_url.local import LocalFunctionUrl
+from devtools.local_function_url.local import LocalFunctionUrl
 from support.artifact import ARTIFACT, artifact_python
-from support.doors import TOLLGATE
+from support.running_gateway import TOLLGATE
 
-APP = "handler.lambda_function:app"
+APP = "tollgate.handler.lambda_function:app"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def function(store: SharedStore, catalog: Path, environments: int = 4) -> Genera
     """The built artifact under the local function URL, on this store; its base URL."""
     url = LocalFunctionUrl(
         artifact=ARTIFACT,
-        handler="handler.lambda_function.app",
+        handler="tollgate.handler.lambda_function.app",
         python=artifact_python(),
         env={**store.env, "TOLLGATE_CATALOG": str(catalog), "TOLLGATE_CREDENTIALS_PATH": ""},
         environments=environments,

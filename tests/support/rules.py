@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from gateway.errors import GatewayError
-from gateway.metering import cost_of
-from gateway.types import Chunk, Completion, Json, Usage
+from tollgate.gateway.errors import GatewayError
+from tollgate.gateway.metering import cost_of
+from tollgate.gateway.types import Chunk, Completion, Json, Usage
 
 FINISH_REASONS = (None, "stop", "length", "tool_calls", "content_filter")
 _NAME = re.compile(r"[\w.:-]{1,64}", re.ASCII)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from zlib import crc32
 
-from gateway.errors import UpstreamError
+from tollgate.gateway.errors import UpstreamError
 
 MAX_FRAME = 16 * 1024 * 1024
 """A frame that claims to be longer is not waited for."""

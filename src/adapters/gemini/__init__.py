@@ -1,6 +1,6 @@
 """The Gemini family: generateContent. See `gateway.ports.Adapter`."""
 
-from adapters.gemini.answer import open_stream, parse_error, parse_response
-from adapters.gemini.request import build_request, fetches_url
+from tollgate.adapters.gemini.chat_request import build_request, fetches_url
+from tollgate.adapters.gemini.chat_response import open_stream, parse_error, parse_response
 
 __all__ = ["build_request", "fetches_url", "open_stream", "parse_error", "parse_response"]

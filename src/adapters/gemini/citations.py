@@ -6,8 +6,8 @@ Google counts places in a text in bytes of UTF-8, OpenAI in characters.
 from collections.abc import Collection
 from typing import Any, cast
 
-from adapters.shapes import child, children, count, text
-from gateway.types import Json
+from tollgate.adapters.json_access import child, children, count, text
+from tollgate.gateway.types import Json
 
 MAX_CITATIONS = 1000
 """More sources than anybody reads; one list of numbers can name the same ones over and over."""

@@ -1,7 +1,7 @@
 """How likely each token of an answer of Gemini's was (Google's "Gemini API reference", LogprobsResult)."""
 
-from adapters.shapes import child, children, text
-from gateway.types import Json
+from tollgate.adapters.json_access import child, children, text
+from tollgate.gateway.types import Json
 
 _NO_CHANCE = -9999.0
 """What OpenAI gives as the log probability of a token too unlikely for a number."""

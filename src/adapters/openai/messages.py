@@ -10,13 +10,13 @@ import string
 from collections.abc import Iterator
 from typing import cast
 
-from adapters import carried
-from adapters.asking import Ask
-from adapters.fidelity import unsupported
-from adapters.naming import spell
-from adapters.shapes import child, children, text
-from gateway.quirks import Capabilities, Quirks
-from gateway.types import Json
+from tollgate.adapters import tool_call_state
+from tollgate.adapters.dropped_params import unsupported
+from tollgate.adapters.identifiers import sanitize
+from tollgate.adapters.json_access import child, children, text
+from tollgate.adapters.params import Ask
+from tollgate.gateway.quirks import Capabilities, Quirks
+from tollgate.gateway.types import Json
 
 CONTINUED = "OK."
 """What the assistant is made to say between a tool's result and a user, where a server wants it to."""
@@ -72,7 +72,7 @@ def _is_known(name: str, message: Json, ask: Ask, quirks: Quirks) -> bool:
     if name == "role" or role not in quirks.message_fields or name in quirks.message_fields[role]:
         return True
     if name not in _TOLD_IN_ANSWERS and name not in _REASONING_FIELDS and name != "audio":
-        ask.losses.drop(name)
+        ask.dropped.drop(name)
     return False
 
 
@@ -119,7 +119,7 @@ def _leave_out_marks(body: Json, ask: Ask, quirks: Quirks) -> None:
     for marked in _markable(body):
         for name in unknown:
             if marked.pop(name, None):
-                ask.losses.drop(name)
+                ask.dropped.drop(name)
 
 
 def _markable(body: Json) -> Iterator[Json]:
@@ -145,10 +145,10 @@ def _check_part(part: Json, place: str, model: Capabilities, quirks: Quirks) -> 
 
 def _call_id(given: str, quirks: Quirks) -> str:
     """The id as the server takes it, without what another family has put into it."""
-    bare = carried.bare(given)
+    strip_state = tool_call_state.strip_state(given)
     if quirks.tool_id_length is not None:
-        return _respelled(bare, quirks.tool_id_length)
-    return bare if quirks.longest_tool_id is None else spell(bare, _NOTHING, quirks.longest_tool_id)
+        return _respelled(strip_state, quirks.tool_id_length)
+    return strip_state if quirks.longest_tool_id is None else sanitize(strip_state, _NOTHING, quirks.longest_tool_id)
 
 
 def _respelled(given: str, length: int) -> str:

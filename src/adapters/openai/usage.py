@@ -7,8 +7,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from adapters.shapes import child, children, count
-from gateway.types import Json, Usage
+from tollgate.adapters.json_access import child, children, count
+from tollgate.gateway.types import Json, Usage
 
 MAX_COST_USD = 1_000_000
 _INPUT = ("prompt_tokens", "input_tokens")

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from adapters import anthropic
-from gateway.errors import (
+from support.families import ALL, read, request
+from support.folding import fold
+from tollgate.adapters import anthropic
+from tollgate.gateway.errors import (
     BadRequestError,
     GatewayError,
     NotFoundError,
@@ -15,10 +17,8 @@ from gateway.errors import (
     UpstreamAuthError,
     UpstreamError,
 )
-from gateway.sse import encode
-from gateway.types import Chunk, Completion, Json, Usage
-from support.families import ALL, read, request
-from support.folding import fold
+from tollgate.gateway.sse import encode
+from tollgate.gateway.types import Chunk, Completion, Json, Usage
 
 ANTHROPIC = ALL["anthropic"]
 IN_JSON, NO_SCHEMAS = ANTHROPIC.asked("json_tool")

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters import FAMILIES, anthropic
-from gateway.catalog import Model, Provider, RouteRow, load
-from gateway.errors import BadRequestError
-from gateway.quirks import Capabilities
-from gateway.routing import Route
-from gateway.types import ChatRequest, Json, UpstreamRequest
+from tollgate.adapters import FAMILIES, anthropic
+from tollgate.gateway.catalog import Model, Provider, RouteRow, load
+from tollgate.gateway.errors import BadRequestError
+from tollgate.gateway.quirks import Capabilities
+from tollgate.gateway.routing import Route
+from tollgate.gateway.types import ChatRequest, Json, UpstreamRequest
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(24)).decode()
 JPEG = base64.b64encode(b"\xff\xd8\xff\xe0" + bytes(24)).decode()

@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
-from adapters import bedrock
-from gateway.errors import (
+from support.aws_event_stream import encode
+from support.families import ALL, read, request, route
+from support.folding import fold
+from tollgate.adapters import bedrock
+from tollgate.gateway.errors import (
     BadRequestError,
     GatewayError,
     NotFoundError,
@@ -16,10 +19,7 @@ from gateway.errors import (
     UpstreamError,
     UpstreamTimeoutError,
 )
-from gateway.types import Chunk, Completion, Json, Usage
-from support.aws_event_stream import encode
-from support.families import ALL, read, request, route
-from support.folding import fold
+from tollgate.gateway.types import Chunk, Completion, Json, Usage
 
 FAMILY = ALL["bedrock"]
 PLAIN, ROUTE = request(), route("bedrock")

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from botocore.eventstream import EventStreamBuffer
 
-from adapters.bedrock import frames
-from adapters.bedrock.frames import Frame, FrameReader
-from gateway.errors import UpstreamError
 from support.aws_event_stream import checksum, encode, frame, raw_frame, string_header
+from tollgate.adapters.bedrock import frames
+from tollgate.adapters.bedrock.frames import Frame, FrameReader
+from tollgate.gateway.errors import UpstreamError
 
 LINES: list[Any] = [
     {":event-type": "messageStart", "payload": {"role": "assistant"}},

@@ -15,12 +15,12 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
-from adapters import bedrock
-from gateway.catalog import Model, Provider, RouteRow
-from gateway.errors import BadRequestError
-from gateway.quirks import Capabilities
-from gateway.routing import Route
-from gateway.types import ChatRequest, Json, UpstreamRequest
+from tollgate.adapters import bedrock
+from tollgate.gateway.catalog import Model, Provider, RouteRow
+from tollgate.gateway.errors import BadRequestError
+from tollgate.gateway.quirks import Capabilities
+from tollgate.gateway.routing import Route
+from tollgate.gateway.types import ChatRequest, Json, UpstreamRequest
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(24)).decode()
 JPEG = base64.b64encode(b"\xff\xd8\xff\xe0" + bytes(24)).decode()

@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.types import Json, Usage
 from support.families import ALL, read
+from tollgate.gateway.types import Json, Usage
 
 
 def changed(value: Any, usage_field: str, more: Json) -> Any:

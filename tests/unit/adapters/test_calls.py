@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from adapters.call_ids import CallIds
-from adapters.carried import CLAUDES, carry
-from adapters.openai.calls import MAX_CALLS, Calls, whole_calls
-from gateway.errors import UpstreamError
-from gateway.types import Json
 from support.families import request
+from tollgate.adapters.openai.tool_calls import MAX_CALLS, Calls, whole_calls
+from tollgate.adapters.tool_call_ids import CallIds
+from tollgate.adapters.tool_call_state import CLAUDE, attach_state
+from tollgate.gateway.errors import UpstreamError
+from tollgate.gateway.types import Json
 
 TOOLS = ("read", "read_file", "list")
 
@@ -154,7 +154,7 @@ def test_ids_are_unique_over_a_conversation(provided: str | None) -> None:
 
 
 def test_id_that_carries_is_known_by_its_bare_part() -> None:
-    ids = CallIds(request(messages=turn(carry("call_0", CLAUDES, "e30"))))
+    ids = CallIds(request(messages=turn(attach_state("call_0", CLAUDE, "e30"))))
     assert ids.give("call_0", 0, 0) != "call_0"
 
 

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from adapters import carried
-from gateway.errors import BadRequestError
-from gateway.quirks import Quirks
-from gateway.types import Json
 from support.families import ALL, read, request, route
 from support.folding import fold
 from support.rules import survives
+from tollgate.adapters import tool_call_state
+from tollgate.gateway.errors import BadRequestError
+from tollgate.gateway.quirks import Quirks
+from tollgate.gateway.types import Json
 
 ASK: Json = {"role": "user", "content": "Hi"}
 
@@ -48,19 +48,24 @@ def test_thinking_comes_back_with_the_call_it_led_to(family: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "AAAA", "eJw=", "é"])
 def test_what_carries_nothing_of_ours_is_nothing(text: str) -> None:
-    for mark in (carried.CLAUDES, carried.GEMINIS):
-        assert carried.details_of({"id": carried.carry("call_1", mark, text) if text.isascii() else text}) == []
+    for mark in (tool_call_state.CLAUDE, tool_call_state.GEMINI):
+        assert (
+            tool_call_state.details_of(
+                {"id": tool_call_state.attach_state("call_1", mark, text) if text.isascii() else text}
+            )
+            == []
+        )
 
 
 def test_unsigned_thinking_is_not_carried() -> None:
-    trail = carried.Trail()
+    trail = tool_call_state.ReasoningTrail()
     trail.details.append({"type": "reasoning.text", "text": "x", "signature": None})
     assert trail.call({"id": "call_1"}) == {"id": "call_1"}
 
 
 def test_other_providers_get_the_bare_id() -> None:
     call = {
-        "id": carried.carry("call_1", carried.CLAUDES, "c2ln" * 100),
+        "id": tool_call_state.attach_state("call_1", tool_call_state.CLAUDE, "c2ln" * 100),
         "type": "function",
         "function": {"name": "f", "arguments": "{}"},
     }
@@ -102,7 +107,7 @@ def test_thinking_between_calls_comes_back_between_them() -> None:
     first, second = (
         {"type": "reasoning.text", "text": t, "signature": f"s{t}", "format": "anthropic-claude-v1"} for t in "12"
     )
-    trail = carried.Trail()
+    trail = tool_call_state.ReasoningTrail()
     calls: list[Json] = []
     for name, detail in (("f", first), ("g", second)):
         trail.details.append(detail)

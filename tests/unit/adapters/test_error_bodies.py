@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from adapters.error_bodies import said_in, said_in_body
-from adapters.failures import failed_with, in_band
-from gateway.errors import BadRequestError, RateLimitError
-from gateway.types import Json
 from support.families import ALL
+from tollgate.adapters.error_bodies import read_error, read_error_body
+from tollgate.adapters.provider_errors import error_from_response, in_band
+from tollgate.gateway.errors import BadRequestError, RateLimitError
+from tollgate.gateway.types import Json
 
 WORDS = "This model's maximum context length is 65536 tokens."
 INNER: Json = {"error": {"message": WORDS, "type": "invalid_request_error"}}
@@ -48,23 +48,23 @@ def test_real_reason_is_told_with_its_code(family: str, name: str) -> None:
 
 def test_wrapper_speaks_where_nothing_in_it_does() -> None:
     error: Json = {**PROVIDER, "code": 400, "metadata": {"raw": "<html>"}, "errors": [{}]}
-    assert said_in({"error": error}).message == PROVIDER["message"]
+    assert read_error({"error": error}).message == PROVIDER["message"]
 
 
 def test_several_errors_are_told_each_once() -> None:
-    assert said_in([{"msg": "One."}, {"msg": "Two."}, {"msg": "One."}, 3, {}]).message == "One.; Two."
+    assert read_error([{"msg": "One."}, {"msg": "Two."}, {"msg": "One."}, 3, {}]).message == "One.; Two."
 
 
 def test_wrapper_names_the_status_and_else_what_is_in_it() -> None:
     inner = {"message": "x", "type": "rate_limit_error"}
-    assert said_in({"error": {"code": 503, "metadata": {"raw": inner}}}).status == 503
-    assert said_in({"error": {"metadata": {"raw": inner}}}).status == 429
-    assert said_in({"error": {"message": "x", "metadata": {"error_type": "provider_overloaded"}}}).status == 503
+    assert read_error({"error": {"code": 503, "metadata": {"raw": inner}}}).status == 503
+    assert read_error({"error": {"metadata": {"raw": inner}}}).status == 429
+    assert read_error({"error": {"message": "x", "metadata": {"error_type": "provider_overloaded"}}}).status == 503
 
 
 def test_code_of_the_real_reason_goes_before_that_of_its_wrapper() -> None:
     raw = {"error": {"message": "x", "code": "content_filter", "param": "messages"}}
-    said = said_in({"error": {"message": "y", "code": "bad_gateway", "metadata": {"raw": raw}}})
+    said = read_error({"error": {"message": "y", "code": "bad_gateway", "metadata": {"raw": raw}}})
     assert (said.code, said.param) == ("content_filter", "messages")
 
 
@@ -87,11 +87,11 @@ NOTHING = [
 
 @pytest.mark.parametrize("body", NOTHING)
 def test_what_says_nothing_says_nothing(body: bytes) -> None:
-    assert said_in_body(body).message == ""
+    assert read_error_body(body).message == ""
 
 
 def test_few_plain_words_are_told() -> None:
-    assert failed_with(503, {}, b"upstream connect error\n").message == "upstream connect error"
+    assert error_from_response(503, {}, b"upstream connect error\n").message == "upstream connect error"
 
 
 def nested(depth: int) -> Any:
@@ -106,7 +106,7 @@ def nested(depth: int) -> Any:
     [nested(100), "{" * 100_000, '{"message":' * 5_000, [[nested(20)]], {"errors": [{"message": "m" * 100}] * 100_000}],
 )
 def test_deep_and_long_errors_end(value: Any) -> None:
-    assert len(said_in(value).message) < 110_000
+    assert len(read_error(value).message) < 110_000
 
 
 WAITS: list[tuple[Json, float | None]] = [
@@ -131,10 +131,10 @@ WAITS: list[tuple[Json, float | None]] = [
 @pytest.mark.parametrize(("error", "seconds"), WAITS)
 @pytest.mark.parametrize("status", [429, 503])
 def test_time_to_wait_is_read_from_the_body(error: Json, seconds: float | None, status: int) -> None:
-    told = failed_with(status, {}, json.dumps({"error": error}).encode())
+    told = error_from_response(status, {}, json.dumps({"error": error}).encode())
     assert told.retry_after == (None if seconds is None else pytest.approx(seconds))
 
 
 def test_time_to_wait_of_the_header_goes_before_words() -> None:
     body = json.dumps({"error": {"message": "Please try again in 5s."}}).encode()
-    assert failed_with(429, {"retry-after": "7"}, body).retry_after == 7
+    assert error_from_response(429, {"retry-after": "7"}, body).retry_after == 7

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.errors import GatewayError
 from support.families import ALL, Family, read
 from support.folding import fold, plain
 from support.fuzzing import fuzz_answer, fuzz_error, fuzz_stream
 from support.rules import check_chunks, check_completion, survives
+from tollgate.gateway.errors import GatewayError
 
 EACH_FAMILY = pytest.mark.parametrize("family", ALL.values(), ids=ALL)
 EACH_PAIR = pytest.mark.parametrize(

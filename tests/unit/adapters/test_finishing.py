@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from adapters.events import GRACE
-from gateway.errors import GatewayError, OverloadedError, UpstreamError, UpstreamTimeoutError
-from gateway.types import Chunk, Json
 from support.families import ALL, read, request, route
+from tollgate.adapters.event_stream import GRACE
+from tollgate.gateway.errors import GatewayError, OverloadedError, UpstreamError, UpstreamTimeoutError
+from tollgate.gateway.types import Chunk, Json
 
 SAID = "half an answer"
 USED = 7

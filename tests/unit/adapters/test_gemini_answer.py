@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from adapters import carried, gemini
-from gateway.errors import (
+from support.families import ALL, read, request, sse
+from support.folding import fold
+from tollgate.adapters import gemini, tool_call_state
+from tollgate.gateway.errors import (
     BadRequestError,
     GatewayError,
     NotFoundError,
@@ -16,9 +18,7 @@ from gateway.errors import (
     UpstreamError,
     UpstreamTimeoutError,
 )
-from gateway.types import Chunk, Completion, Json, Usage
-from support.families import ALL, read, request, sse
-from support.folding import fold
+from tollgate.gateway.types import Chunk, Completion, Json, Usage
 
 GEMINI = ALL["gemini"]
 PLAIN, ROUTE = GEMINI.asked("text")
@@ -72,7 +72,7 @@ def test_calls_are_in_order_and_signed_in_their_ids_and_in_googles_field() -> No
     first, second = message("tools")["tool_calls"]
     signature = first["extra_content"]["google"]["thought_signature"]
     assert signature.endswith("8A==")
-    assert first["id"] == carried.carry("p3xk9w1q", carried.GEMINIS, signature)
+    assert first["id"] == tool_call_state.attach_state("p3xk9w1q", tool_call_state.GEMINI, signature)
     assert first["function"]["name"] == "get_weather"
     assert json.loads(first["function"]["arguments"]) == {"location": "Z\u00fcrich, CH", "days": 3}
     assert second == {

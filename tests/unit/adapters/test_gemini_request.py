@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters import carried, gemini
-from adapters.gemini.turns import UNSIGNED
-from gateway.errors import BadRequestError
-from gateway.types import ChatRequest, Json, UpstreamRequest
 from support.families import route
+from tollgate.adapters import gemini, tool_call_state
+from tollgate.adapters.gemini.messages import UNSIGNED
+from tollgate.gateway.errors import BadRequestError
+from tollgate.gateway.types import ChatRequest, Json, UpstreamRequest
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(24)).decode()
 GIF = base64.b64encode(b"GIF89a" + bytes(24)).decode()
@@ -389,9 +389,12 @@ def signatures(turns: list[Json]) -> list[Any]:
 @pytest.mark.parametrize("signature", [SIGNATURE, "YQ==", "YWI=", "YWJj", "+/+/" * 1000])
 @pytest.mark.parametrize("call_id", ["p3xk9w1q", "call_a.sig.b", "", "\ud800"])
 def test_signature_survives_in_the_id(call_id: str, signature: str) -> None:
-    signed = carried.carry(call_id, carried.GEMINIS, signature)
-    assert (carried.bare(signed), carried.data_of(signed, carried.GEMINIS)) == (call_id, signature)
-    assert carried.data_of(signed, carried.CLAUDES) == ""
+    signed = tool_call_state.attach_state(call_id, tool_call_state.GEMINI, signature)
+    assert (tool_call_state.strip_state(signed), tool_call_state.read_state(signed, tool_call_state.GEMINI)) == (
+        call_id,
+        signature,
+    )
+    assert tool_call_state.read_state(signed, tool_call_state.CLAUDE) == ""
     assert not {"+", "/", "="} & set(signed)
 
 
@@ -403,17 +406,20 @@ def test_signature_survives_in_the_id(call_id: str, signature: str) -> None:
         "toolu_01",
         "a.sig.b.c",
         "a.sig.YWJj.00000000",
-        carried.carry("a", carried.GEMINIS, SIGNATURE)[:-1],
-        carried.carry("a", carried.GEMINIS, "")[1:],
+        tool_call_state.attach_state("a", tool_call_state.GEMINI, SIGNATURE)[:-1],
+        tool_call_state.attach_state("a", tool_call_state.GEMINI, "")[1:],
     ],
 )
 def test_foreign_or_cut_id_carries_no_signature(foreign: str) -> None:
-    assert (carried.bare(foreign), carried.data_of(foreign, carried.GEMINIS)) == (foreign, "")
+    assert (tool_call_state.strip_state(foreign), tool_call_state.read_state(foreign, tool_call_state.GEMINI)) == (
+        foreign,
+        "",
+    )
 
 
 @pytest.mark.parametrize("capabilities", [BUDGET, LEVEL])
 def test_signature_comes_back_from_the_id_alone(capabilities: Json) -> None:
-    signed = carried.carry("p3xk9w1q", carried.GEMINIS, SIGNATURE)
+    signed = tool_call_state.attach_state("p3xk9w1q", tool_call_state.GEMINI, SIGNATURE)
     got = contents(user("Hi"), assistant(None, tool_calls=[call(signed)]), result(signed), **capabilities)
     assert signatures(got) == [SIGNATURE]
     if capabilities is LEVEL:
@@ -430,14 +436,14 @@ def test_first_call_of_each_step_of_the_turn_is_signed_where_no_gemini_made_it()
     def step(*ids: str) -> list[Json]:
         return [assistant(None, tool_calls=[call(given) for given in ids]), *(result(given) for given in ids)]
 
-    signed = carried.carry("d", carried.GEMINIS, SIGNATURE)
+    signed = tool_call_state.attach_state("d", tool_call_state.GEMINI, SIGNATURE)
     got = [*step("a"), assistant("Done."), user("And?"), *step("b", "c"), *step(signed), *step("e")]
     assert signatures(contents(user("Hi"), *got, **LEVEL)) == [None, UNSIGNED, None, SIGNATURE, UNSIGNED]
     assert signatures(contents(user("Hi"), *got, **BUDGET)) == [None, None, None, SIGNATURE, None]
 
 
 def test_model_that_does_not_think_is_given_no_signature() -> None:
-    signed = carried.carry("d", carried.GEMINIS, SIGNATURE)
+    signed = tool_call_state.attach_state("d", tool_call_state.GEMINI, SIGNATURE)
     assert signatures(contents(user("Hi"), assistant(None, tool_calls=[call(signed)]), result(signed))) == [None]
 
 
@@ -604,7 +610,7 @@ def test_sampling_a_model_refuses_is_dropped_and_told() -> None:
 
 # --- anything ---------------------------------------------------------------------------------------------------------
 
-IDS = st.sampled_from(["a", "b", carried.carry("a", carried.GEMINIS, SIGNATURE), ""])
+IDS = st.sampled_from(["a", "b", tool_call_state.attach_state("a", tool_call_state.GEMINI, SIGNATURE), ""])
 PARTS = st.sampled_from(
     [image(KEPT), audio(SOUND, "wav"), file(file_data=PDF), {"type": "text", "text": "x"}, {"type": "?"}]
 )

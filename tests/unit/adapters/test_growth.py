@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from adapters.shapes import MAX_CHOICES, MAX_CONTAINERS
-from gateway.errors import GatewayError, UpstreamError
-from gateway.folding import Folding
-from gateway.types import Json
 from support.families import ALL, read, request, route
+from tollgate.adapters.json_access import MAX_CHOICES, MAX_CONTAINERS
+from tollgate.gateway.accumulation import ChunkAccumulator
+from tollgate.gateway.errors import GatewayError, UpstreamError
+from tollgate.gateway.types import Json
 
 SOME = 1500
 TIMES = 4
@@ -172,7 +172,7 @@ def test_stream_is_read_and_folded_in_time_that_grows_as_it_does(name: str) -> N
         pieces = [body[at : at + 10_000] for at in range(0, len(body), 10_000)]
 
         def work() -> None:
-            folding = Folding()
+            folding = ChunkAccumulator()
             for chunk in read(ALL[family].adapter.open_stream(request(), route(family)), *pieces):
                 folding.add(chunk)
             folding.completion()

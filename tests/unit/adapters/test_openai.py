@@ -8,10 +8,11 @@ from typing import Any, cast
 
 import pytest
 
-from adapters import openai
-from adapters.events import GRACE, LONG_GRACE
-from gateway.catalog import Model, Provider, RouteRow
-from gateway.errors import (
+from support import families
+from tollgate.adapters import openai
+from tollgate.adapters.event_stream import GRACE, LONG_GRACE
+from tollgate.gateway.catalog import Model, Provider, RouteRow
+from tollgate.gateway.errors import (
     BadRequestError,
     GatewayError,
     NotFoundError,
@@ -21,11 +22,10 @@ from gateway.errors import (
     UpstreamError,
     UpstreamTimeoutError,
 )
-from gateway.quirks import Quirks
-from gateway.routing import Route
-from gateway.sse import encode
-from gateway.types import ChatRequest, Chunk, Json, Usage
-from support import families
+from tollgate.gateway.quirks import Quirks
+from tollgate.gateway.routing import Route
+from tollgate.gateway.sse import encode
+from tollgate.gateway.types import ChatRequest, Chunk, Json, Usage
 
 ASK: list[Any] = [{"role": "user", "content": "How many?"}]
 DONE = b"data: [DONE]\n\n"

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from gateway.quirks import Quirks
-from gateway.types import ChatRequest
 from support.families import ALL, route
+from tollgate.gateway.quirks import Quirks
+from tollgate.gateway.types import ChatRequest
 
 USER = {"role": "user", "content": "x"}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from adapters import openai
-from gateway.catalog import Provider
-from gateway.errors import BadRequestError
-from gateway.quirks import Capabilities, Quirks
-from gateway.routing import Route
-from gateway.types import ChatRequest, Json, UpstreamRequest
-from handler.deps import read_catalog
 from support import families
 from support.folding import fold
+from tollgate.adapters import openai
+from tollgate.gateway.catalog import Provider
+from tollgate.gateway.errors import BadRequestError
+from tollgate.gateway.quirks import Capabilities, Quirks
+from tollgate.gateway.routing import Route
+from tollgate.gateway.types import ChatRequest, Json, UpstreamRequest
+from tollgate.handler.components import read_catalog
 
 ASK: list[Any] = [{"role": "user", "content": "How many?"}]
 

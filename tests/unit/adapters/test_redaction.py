@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.redaction import MAX_MESSAGE, redact
+from tollgate.adapters.redaction import MAX_MESSAGE, redact
 
 SECRETS = [
     "sk-proj-abcdefghijkl",

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from adapters import FAMILIES
-from adapters.strict_schema import strict_schema, without_branches
-from gateway.catalog import Catalog
-from gateway.errors import BadRequestError
-from gateway.functions import with_tools
-from gateway.routing import Route
-from gateway.types import MAX_PARTS, MAX_STOPS, MAX_TOOL_CALLS, MAX_TOOLS, ChatRequest, Json
-from handler.deps import read_catalog
+from tollgate.adapters import FAMILIES
+from tollgate.adapters.strict_schema import strict_schema, without_branches
+from tollgate.gateway.catalog import Catalog
+from tollgate.gateway.errors import BadRequestError
+from tollgate.gateway.legacy_functions import with_tools
+from tollgate.gateway.routing import Route
+from tollgate.gateway.types import MAX_PARTS, MAX_STOPS, MAX_TOOL_CALLS, MAX_TOOLS, ChatRequest, Json
+from tollgate.handler.components import read_catalog
 
 MODELS = ("gpt-4o", "mistral-large-2512", "claude-sonnet-4-6", "gemini-3.6-flash", "bedrock/claude-sonnet-4-6", "echo")
 MARK = {"cache_control": {"type": "ephemeral"}}

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters import shapes
-from gateway.errors import UpstreamError
+from tollgate.adapters import json_access
+from tollgate.gateway.errors import UpstreamError
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -23,17 +23,17 @@ ANYTHING = st.recursive(
 )
 def test_what_is_no_json_object_is_the_providers_fault(text: str | bytes) -> None:
     with pytest.raises(UpstreamError):
-        shapes.parse_object(text)
+        json_access.parse_object(text)
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
 def test_number_that_no_client_could_read_is_null(number: str) -> None:
-    assert shapes.parse_object(f'{{"a": {number}, "b": 1.5}}') == {"a": None, "b": 1.5}
+    assert json_access.parse_object(f'{{"a": {number}, "b": 1.5}}') == {"a": None, "b": 1.5}
 
 
 def test_object_is_read_from_text_and_bytes_with_or_without_a_mark() -> None:
     for text in ('{"a": 1}', b'{"a": 1}', b'\xef\xbb\xbf{"a": 1}', '{"a": 1}'.encode("utf-16")):
-        assert shapes.parse_object(text) == {"a": 1}
+        assert json_access.parse_object(text) == {"a": 1}
 
 
 @pytest.mark.parametrize(
@@ -55,22 +55,22 @@ def test_object_is_read_from_text_and_bytes_with_or_without_a_mark() -> None:
     ],
 )
 def test_count_is_a_whole_number_that_can_be_one(value: Any, number: int) -> None:
-    assert shapes.count({"n": value}, "n") == number
+    assert json_access.count({"n": value}, "n") == number
 
 
 def test_what_is_not_there_is_empty() -> None:
-    assert shapes.count({}, "n") == 0
-    assert shapes.child({}, "n") == {}
-    assert shapes.children({}, "n") == []
-    assert shapes.text({}, "n") is None
+    assert json_access.count({}, "n") == 0
+    assert json_access.child({}, "n") == {}
+    assert json_access.children({}, "n") == []
+    assert json_access.text({}, "n") is None
 
 
 @given(ANYTHING)
 def test_every_reader_gives_the_shape_it_promises(value: Any) -> None:
     parent: dict[str, Any] = {"n": value}
-    assert isinstance(shapes.child(parent, "n"), dict)
-    assert all(isinstance(item, dict) for item in shapes.children(parent, "n"))
-    assert 0 <= shapes.count(parent, "n") < 2**53
-    assert shapes.text(parent, "n") != ""
-    written = json.dumps(shapes.parse_object(json.dumps(parent)))
+    assert isinstance(json_access.child(parent, "n"), dict)
+    assert all(isinstance(item, dict) for item in json_access.children(parent, "n"))
+    assert 0 <= json_access.count(parent, "n") < 2**53
+    assert json_access.text(parent, "n") != ""
+    written = json.dumps(json_access.parse_object(json.dumps(parent)))
     assert not {"NaN", "Infinity"} & set(written.replace("-", " ").replace(",", " ").split())

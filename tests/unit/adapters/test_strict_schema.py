@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from adapters.strict_schema import is_open, strict_schema, without_branches
-from gateway.types import Json
+from tollgate.adapters.strict_schema import is_open, strict_schema, without_branches
+from tollgate.gateway.types import Json
 
 
 def test_every_object_is_closed() -> None:

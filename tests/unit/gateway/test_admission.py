@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from gateway.admission import Account, Hold, Refusal, RefusedError, decide, error_of, standing_headers
-from gateway.errors import AuthenticationError
-from gateway.keys import ApiKey, KeyRecord
-from gateway.limits import Budget, Limits, full
+from tollgate.gateway.admission import Account, Hold, Refusal, RefusedError, decide, rate_limit_headers, refusal_error
+from tollgate.gateway.errors import AuthenticationError
+from tollgate.gateway.keys import ApiKey, KeyRecord
+from tollgate.gateway.limits import Budget, Limits, full
 
 NOW = 1_795_262_410.0  # ten seconds into a minute
 KEY = ApiKey("k", "h" * 64)
@@ -47,13 +47,13 @@ def test_globs_let_in(pattern: str) -> None:
 @pytest.mark.parametrize("pattern", ["gpt-4", "GPT-*", "claude-*", "gpt"])
 def test_a_model_outside_the_globs_is_403(pattern: str) -> None:
     asked = hold()
-    error = error_of(refused("model", account(models=(pattern,)), asked), asked)
+    error = refusal_error(refused("model", account(models=(pattern,)), asked), asked)
     assert (error.status, error.type, error.param) == (403, "permission_error", "model")
 
 
 def test_a_budget_refuses_what_has_no_price_unless_told_otherwise() -> None:
     asked = hold(priced=False, micro_usd=0)
-    assert error_of(refused("unpriced", account(), asked), asked).code == "model_without_price"
+    assert refusal_error(refused("unpriced", account(), asked), asked).code == "model_without_price"
     decide(account(allow_unpriced=True), asked)
     decide(account(Limits(rpm=1)), asked)
 
@@ -63,7 +63,7 @@ def test_a_budget_refuses_what_has_no_price_unless_told_otherwise() -> None:
     [(hold(tokens=101), 429, "tokens"), (hold(micro_usd=1_000_001), 402, "budget")],
 )
 def test_limits_are_told_in_their_own_names(asked: Hold, status: int, kind: Refusal) -> None:
-    error = error_of(refused(kind, account(), asked), asked)
+    error = refusal_error(refused(kind, account(), asked), asked)
     assert error.status == status
     assert error.code == (kind if status == 429 else "insufficient_quota")
 
@@ -71,7 +71,7 @@ def test_limits_are_told_in_their_own_names(asked: Hold, status: int, kind: Refu
 def test_requests_and_tokens_come_back_at_the_end_of_the_minute() -> None:
     before = account()
     before = replace(before, balance=replace(before.balance, requests_left=0))
-    error = error_of(refused("requests", before, hold()), hold())
+    error = refusal_error(refused("requests", before, hold()), hold())
     assert error.retry_after == 50
     assert error.headers() == {"retry-after": "50", "retry-after-ms": "50000"}
 
@@ -89,7 +89,7 @@ def test_a_key_without_a_previous_secret_has_none() -> None:
 
 
 def test_headers_tell_limit_rest_and_reset() -> None:
-    assert standing_headers(decide(account(), hold()), NOW) == {
+    assert rate_limit_headers(decide(account(), hold()), NOW) == {
         "x-ratelimit-limit-requests": "3",
         "x-ratelimit-remaining-requests": "2",
         "x-ratelimit-reset-requests": "2026-11-21T12:01:00Z",
@@ -104,8 +104,8 @@ def test_headers_tell_limit_rest_and_reset() -> None:
 def test_what_is_owed_is_shown_as_nothing_left() -> None:
     before = account()
     owing = replace(before, balance=replace(before.balance, tokens_left=-5))
-    assert standing_headers(owing, NOW)["x-ratelimit-remaining-tokens"] == "0"
+    assert rate_limit_headers(owing, NOW)["x-ratelimit-remaining-tokens"] == "0"
 
 
 def test_a_key_without_limits_has_no_such_headers() -> None:
-    assert standing_headers(account(Limits()), NOW) == {}
+    assert rate_limit_headers(account(Limits()), NOW) == {}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.answers import Envelope
-from gateway.types import ChatRequest, Chunk, Completion, Json, Usage
+from tollgate.gateway.answers import Envelope
+from tollgate.gateway.types import ChatRequest, Chunk, Completion, Json, Usage
 
 ENVELOPE = Envelope("chatcmpl-1", 5, "alias", "row")
 

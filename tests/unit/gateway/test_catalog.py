@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from adapters import FAMILIES
-from gateway.catalog import Catalog, CatalogError, load
-from gateway.routing import find_model
-from handler.deps import BUILT_IN_CATALOG
+from tollgate.adapters import FAMILIES
+from tollgate.gateway.catalog import Catalog, CatalogError, load
+from tollgate.gateway.routing import find_model
+from tollgate.handler.components import BUILT_IN_CATALOG
 
 PROVIDER = '[providers.p]\nfamily = "openai"\nbase_url = "http://p.example"\nauth = "none"\n'
 MODEL = (

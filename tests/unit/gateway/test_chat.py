@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from gateway import keys
-from gateway.admission import Account, Hold, decide
-from gateway.catalog import Catalog, Model, Provider, RouteRow
-from gateway.chat import HOLD_MARGIN, HOLD_SECONDS, Answer, AnswerStream, Edges, Gateway
-from gateway.errors import (
+from tollgate.gateway import keys
+from tollgate.gateway.accounting import RequestContext
+from tollgate.gateway.admission import Account, Hold, decide
+from tollgate.gateway.catalog import Catalog, Model, Provider, RouteRow
+from tollgate.gateway.errors import (
     AuthenticationError,
     BadRequestError,
     GatewayError,
@@ -23,17 +23,17 @@ from gateway.errors import (
     StoreUnavailableError,
     UpstreamError,
 )
-from gateway.exchange import Trace
-from gateway.keys import AuditEntry, Change, KeyRecord
-from gateway.limits import Limits, full
-from gateway.metering import Cost, UsageRecord
-from gateway.ports import UpstreamAnswer
-from gateway.prices import Prices
-from gateway.routing import Route
-from gateway.types import ChatRequest, Chunk, Completion, UpstreamRequest, Usage
+from tollgate.gateway.keys import AuditEntry, Change, KeyRecord
+from tollgate.gateway.limits import Limits, full
+from tollgate.gateway.metering import Cost, UsageRecord
+from tollgate.gateway.ports import UpstreamResponse
+from tollgate.gateway.prices import Prices
+from tollgate.gateway.routing import Route
+from tollgate.gateway.serving import HOLD_MARGIN, HOLD_SECONDS, Answer, AnswerStream, Dependencies, Gateway
+from tollgate.gateway.types import ChatRequest, Chunk, Completion, UpstreamRequest, Usage
 
-KEY, API_KEY = keys.mint(lambda count: b"\x01" * count)
-OTHER_KEY, _ = keys.mint(lambda count: b"\x02" * count)
+KEY, API_KEY = keys.generate(lambda count: b"\x01" * count)
+OTHER_KEY, _ = keys.generate(lambda count: b"\x02" * count)
 DAY = datetime.date(2026, 1, 1)
 DEAR = Prices(input_usd_per_mtok=Decimal(2_000_000), output_usd_per_mtok=Decimal(8_000_000), source="s", date=DAY)
 FREE = Prices(input_usd_per_mtok=Decimal(0), output_usd_per_mtok=Decimal(0), source="s", date=DAY)
@@ -175,13 +175,13 @@ class WayOut:
         default_factory=list[tuple[UpstreamRequest, str, float | None]]
     )
 
-    async def send(self, request: UpstreamRequest, provider: Provider, deadline: float | None) -> UpstreamAnswer:
+    async def send(self, request: UpstreamRequest, provider: Provider, deadline: float | None) -> UpstreamResponse:
         self.sent.append((request, provider.name, deadline))
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
 
-    def is_open(self, provider: Provider) -> bool:
+    def has_credential(self, provider: Provider) -> bool:
         return provider.name not in self.closed_providers
 
 
@@ -262,18 +262,18 @@ class Stage:
     line: Line | Exception
     cellar: Cellar = field(default_factory=Cellar)
     closed_providers: str = ""
-    stand_in: Model | None = None
-    trace: Trace = field(default_factory=lambda: Trace("req_1", 50.0, 900.0))
+    substitute: Model | None = None
+    context: RequestContext = field(default_factory=lambda: RequestContext("req_1", 50.0, 900.0))
 
     def __post_init__(self) -> None:
         self.cellar.records[API_KEY.key_id] = KeyRecord(API_KEY.key_id, API_KEY.key_hash, "n", "active", 1)
         self.out = WayOut(self.line, self.closed_providers)
-        edges = Edges({"lines": Lines()}, self.out, NoImages(), self.cellar, self.cellar, Ticking())
-        self.gateway = Gateway(CATALOG, edges, self.stand_in)
+        dependencies = Dependencies({"lines": Lines()}, self.out, NoImages(), self.cellar, self.cellar, Ticking())
+        self.gateway = Gateway(CATALOG, dependencies, self.substitute)
 
     async def ask(self, key: str = KEY, **body: Any) -> Answer | AnswerStream:
         given = {"model": "alias", "messages": [{"role": "user", "content": "?"}], **body}
-        return await self.gateway.chat(key, ChatRequest.model_validate(given), self.trace)
+        return await self.gateway.chat(key, ChatRequest.model_validate(given), self.context)
 
     async def stream(self, **body: Any) -> AnswerStream:
         answer = await self.ask(stream=True, **body)
@@ -284,7 +284,7 @@ class Stage:
         """The one settlement, with nothing left open."""
         assert not self.cellar.holds
         (record,) = self.cellar.settled
-        assert self.trace.record is record
+        assert self.context.record is record
         if isinstance(self.line, Line) and self.out.sent:
             assert self.line.closed == 1
         return record
@@ -327,7 +327,7 @@ async def test_hold_outlives_the_longest_request() -> None:
 
 
 async def test_hold_of_a_request_without_a_deadline_lasts_a_functions_longest_life() -> None:
-    stage = Stage(Line([WHOLE], headers=JSON), trace=Trace("req_1", 50.0))
+    stage = Stage(Line([WHOLE], headers=JSON), context=RequestContext("req_1", 50.0))
     await stage.ask()
     hold = stage.cellar.holds["req_1"]
     assert hold.expires_at - hold.opened_at == HOLD_SECONDS + HOLD_MARGIN
@@ -341,7 +341,7 @@ async def test_refusal_takes_nothing_and_tells_how_the_key_stands() -> None:
     with pytest.raises(RateLimitError) as raised:
         await stage.ask()
     assert raised.value.code == "tokens"
-    assert stage.trace.account == Account(record, full(record.limits, 1_000_000.5))
+    assert stage.context.account == Account(record, full(record.limits, 1_000_000.5))
     assert len(stage.out.sent) == 1
 
 
@@ -561,15 +561,15 @@ async def test_store_that_fails_to_settle_does_not_break_the_answer() -> None:
     stage = Stage(Line([WHOLE], headers=JSON), Cellar(broken=True))
     answer = await stage.ask()
     await answer.settle()
-    assert isinstance(stage.trace.unsettled, StoreUnavailableError)
-    assert stage.trace.record is not None
+    assert isinstance(stage.context.unsettled, StoreUnavailableError)
+    assert stage.context.record is not None
 
 
 async def test_store_that_fails_to_settle_does_not_hide_why_the_call_failed() -> None:
     stage = Stage(UpstreamError("unreachable"), Cellar(broken=True))
     with pytest.raises(UpstreamError, match="unreachable"):
         await stage.ask()
-    assert stage.trace.unsettled is not None
+    assert stage.context.unsettled is not None
 
 
 @pytest.mark.parametrize("key", ["", "garbage", OTHER_KEY])
@@ -578,7 +578,7 @@ async def test_without_a_valid_key_every_model_is_401_and_nothing_is_left(key: s
     stage = Stage(Line([WHOLE], headers=JSON))
     with pytest.raises(AuthenticationError):
         await stage.ask(key, model=name)
-    assert (stage.cellar.holds, stage.cellar.settled, stage.out.sent, stage.trace.record) == ({}, [], [], None)
+    assert (stage.cellar.holds, stage.cellar.settled, stage.out.sent, stage.context.record) == ({}, [], [], None)
 
 
 async def test_unknown_model_is_404_to_who_holds_a_key() -> None:
@@ -589,7 +589,7 @@ async def test_unknown_model_is_404_to_who_holds_a_key() -> None:
 
 
 async def test_stand_in_answers_a_model_without_a_credential_and_its_own_price_counts() -> None:
-    stage = Stage(Line([WHOLE], headers=JSON), closed_providers="p", stand_in=STAND_IN)
+    stage = Stage(Line([WHOLE], headers=JSON), closed_providers="p", substitute=STAND_IN)
     answer = await stage.ask()
     assert isinstance(answer, Answer)
     assert (answer.body["model"], answer.route.provider.name) == ("alias", "e")
@@ -602,7 +602,9 @@ async def test_stand_in_answers_a_model_without_a_credential_and_its_own_price_c
 async def test_requests_do_not_share_anything() -> None:
     cellar, release = Cellar(), asyncio.Event()
     make: Callable[[int], Stage] = lambda number: Stage(  # noqa: E731
-        Line([lines(f"{number}"), release, lines(f"{number}.", None)]), cellar, trace=Trace(f"req_{number}", 50.0)
+        Line([lines(f"{number}"), release, lines(f"{number}.", None)]),
+        cellar,
+        context=RequestContext(f"req_{number}", 50.0),
     )
     stages = [make(number) for number in range(20)]
     answers = await asyncio.gather(*(stage.stream() for stage in stages))

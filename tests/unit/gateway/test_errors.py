@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from gateway import errors
-from gateway.errors import ConfigurationError, GatewayError, RateLimitError, UpstreamTimeoutError
+from tollgate.gateway import errors
+from tollgate.gateway.errors import ConfigurationError, GatewayError, RateLimitError, UpstreamTimeoutError
 
 LINE = re.compile(r"^(?P<indent>[|` -]*)(?P<name>[A-Z]\w+Error) +(?P<status>\d{3})  (?P<rest>.*)$")
 

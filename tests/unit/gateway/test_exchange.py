@@ -7,15 +7,15 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.admission import Account, Hold
-from gateway.catalog import Model, Provider, RouteRow
-from gateway.errors import OverloadedError, StoreUnavailableError, UpstreamError
-from gateway.exchange import Exchange, Trace
-from gateway.keys import ApiKey
-from gateway.metering import NOTHING, Cost, UsageRecord
-from gateway.prices import Prices
-from gateway.routing import Route
-from gateway.types import ChatRequest, Chunk, Usage
+from tollgate.gateway.accounting import RequestAccounting, RequestContext
+from tollgate.gateway.admission import Account, Hold
+from tollgate.gateway.catalog import Model, Provider, RouteRow
+from tollgate.gateway.errors import OverloadedError, StoreUnavailableError, UpstreamError
+from tollgate.gateway.keys import ApiKey
+from tollgate.gateway.metering import NO_COST, Cost, UsageRecord
+from tollgate.gateway.prices import Prices
+from tollgate.gateway.routing import Route
+from tollgate.gateway.types import ChatRequest, Chunk, Usage
 
 DAY = datetime.date(2026, 1, 1)
 PRICES = Prices(input_usd_per_mtok=Decimal(2), output_usd_per_mtok=Decimal(8), source="s", date=DAY)
@@ -87,27 +87,27 @@ class Line:
             raise self.error
 
 
-def exchange(streamed: bool = True, **fields: str) -> Exchange:
+def accounting(streamed: bool = True, **fields: str) -> RequestAccounting:
     asked = ChatRequest.model_validate(
         {"model": "alias", "messages": [{"role": "user", "content": "?"}], "stream": streamed, **fields}
     )
-    return Exchange(Trace("req_1", 99.0), HOLD, asked, ROUTE, Usage(8, 100))
+    return RequestAccounting(RequestContext("req_1", 99.0), HOLD, asked, ROUTE, Usage(8, 100))
 
 
 def said(text: str, finish: str | None = None, usage: Usage | None = None) -> Chunk:
     return Chunk([{"index": 0, "delta": {"content": text}, "finish_reason": finish}], usage)
 
 
-async def settled(one: Exchange, book: Book | None = None) -> UsageRecord:
+async def settled(one: RequestAccounting, book: Book | None = None) -> UsageRecord:
     book = book or Book()
     await one.settle(book, StoppedClock())
     (record,) = book.records
-    assert one.trace.record is record
+    assert one.context.record is record
     return record
 
 
 async def test_whole_stream_leaves_a_whole_record() -> None:
-    one = exchange()
+    one = accounting()
     one.sending(99.25)
     one.saw(Chunk(), 99.3)
     one.saw(said("a"), 99.5)
@@ -134,7 +134,7 @@ async def test_whole_stream_leaves_a_whole_record() -> None:
 
 
 async def test_settling_again_does_nothing() -> None:
-    one, book, line = exchange(), Book(), Line()
+    one, book, line = accounting(), Book(), Line()
     one.answer = line
     for _ in range(3):
         await one.close(book, StoppedClock())
@@ -142,13 +142,13 @@ async def test_settling_again_does_nothing() -> None:
 
 
 async def test_store_that_fails_is_noted_and_breaks_nothing() -> None:
-    one, error = exchange(), StoreUnavailableError("no")
+    one, error = accounting(), StoreUnavailableError("no")
     await settled(one, Book(error))
-    assert one.trace.unsettled is error
+    assert one.context.unsettled is error
 
 
 async def test_provider_that_cannot_be_let_go_is_still_billed() -> None:
-    one, book = exchange(), Book()
+    one, book = accounting(), Book()
     one.answer = Line(RuntimeError("stuck"))
     with pytest.raises(RuntimeError, match="stuck"):
         await one.close(book, StoppedClock())
@@ -156,28 +156,28 @@ async def test_provider_that_cannot_be_let_go_is_still_billed() -> None:
 
 
 async def test_request_that_neither_ended_nor_failed_was_closed_by_the_client() -> None:
-    record = await settled(exchange())
+    record = await settled(accounting())
     assert (record.status, record.error_code) == (499, "client_closed_request")
     assert (record.time_to_first_token_ms, record.upstream_ms) == (None, None)
-    assert record.cost == NOTHING
+    assert record.cost == NO_COST
 
 
 async def test_client_that_left_after_the_first_token_had_a_200() -> None:
-    one = exchange()
+    one = accounting()
     one.saw(said("a"), 99.5)
     record = await settled(one)
     assert (record.status, record.error_code) == (200, "client_closed_request")
 
 
 async def test_failure_before_the_first_token_has_its_status() -> None:
-    one = exchange()
+    one = accounting()
     one.failed(OverloadedError("x"), 99.5)
     record = await settled(one)
     assert (record.status, record.error_code, record.finish_reason) == (503, "overloaded", None)
 
 
 async def test_failure_after_the_last_token_has_no_finish_reason() -> None:
-    one = exchange()
+    one = accounting()
     one.saw(said("a", "stop"), 99.5)
     one.failed(OverloadedError("x"), 99.5)
     record = await settled(one)
@@ -185,7 +185,7 @@ async def test_failure_after_the_last_token_has_no_finish_reason() -> None:
 
 
 async def test_fault_of_ours_is_called_so_and_keeps_its_words_to_itself() -> None:
-    one = exchange()
+    one = accounting()
     one.failed(KeyError("the client's secret"), 99.5)
     record = await settled(one)
     assert (record.status, record.error_code) == (500, "internal_error")
@@ -193,14 +193,14 @@ async def test_fault_of_ours_is_called_so_and_keeps_its_words_to_itself() -> Non
 
 
 async def test_usage_seen_before_a_failure_is_billed() -> None:
-    one = exchange()
+    one = accounting()
     one.saw(Chunk(usage=Usage(1_000_000, 0)), 99.5)
     one.failed(OverloadedError("x"), 99.6)
     assert (await settled(one)).cost == Cost(Decimal("2.000000"), "catalog", DAY)
 
 
 async def test_largest_of_cumulative_counts_holds() -> None:
-    one = exchange()
+    one = accounting()
     one.saw(said("a", usage=Usage(1, 1, cost_usd=Decimal("0.1"))), 99.5)
     one.saw(said("b", usage=Usage(5, 2, cached_tokens=3)), 99.6)
     one.saw(said("c", usage=Usage(0, 0, cost_usd=Decimal(0))), 99.6)
@@ -216,7 +216,7 @@ async def test_largest_of_cumulative_counts_holds() -> None:
     ],
 )
 async def test_what_was_plainly_not_counted_is_estimated_and_not_told(told: Usage, billed: Usage) -> None:
-    one = exchange()
+    one = accounting()
     one.sending(99.2)
     one.saw(said("12345678", "stop", told), 99.5)
     one.completed(99.6)
@@ -227,7 +227,7 @@ async def test_what_was_plainly_not_counted_is_estimated_and_not_told(told: Usag
 
 
 async def test_answer_without_a_word_may_have_no_output() -> None:
-    one = exchange()
+    one = accounting()
     one.sending(99.2)
     one.saw(said("", "stop", Usage(7, 0)), 99.5)
     one.completed(99.6)
@@ -237,7 +237,7 @@ async def test_answer_without_a_word_may_have_no_output() -> None:
 
 @pytest.mark.parametrize("code", ["timeout", "upstream_disconnected"])
 async def test_call_that_breaks_off_before_any_answer_is_billed_its_prompt(code: str) -> None:
-    one = exchange()
+    one = accounting()
     one.sending(99.2)
     one.failed(UpstreamError("cut", code=code), 99.6)
     record = await settled(one)
@@ -249,23 +249,23 @@ async def test_call_that_breaks_off_before_any_answer_is_billed_its_prompt(code:
 
 @pytest.mark.parametrize("code", ["timeout", "upstream_error"])
 async def test_call_that_was_turned_down_costs_nothing(code: str) -> None:
-    one = exchange()
+    one = accounting()
     one.sending(99.2)
     one.turned_down = True
     one.failed(UpstreamError("HTTP 504", code=code), 99.6)
     record = await settled(one)
-    assert (record.usage, record.cost, record.estimated) == (None, NOTHING, False)
+    assert (record.usage, record.cost, record.estimated) == (None, NO_COST, False)
 
 
 async def test_call_that_reached_nobody_costs_nothing() -> None:
-    one = exchange()
+    one = accounting()
     one.sending(99.2)
     one.failed(UpstreamError("x", code="upstream_unreachable"), 99.6)
-    assert (await settled(one)).cost == NOTHING
+    assert (await settled(one)).cost == NO_COST
 
 
 async def test_input_told_at_the_beginning_holds_for_a_stream_that_breaks() -> None:
-    one = exchange()
+    one = accounting()
     one.sending(99.2)
     one.saw(said("", usage=Usage(50_000, 0, cached_tokens=40_000)), 99.4)
     one.saw(said("12345678"), 99.5)
@@ -275,7 +275,7 @@ async def test_input_told_at_the_beginning_holds_for_a_stream_that_breaks() -> N
 
 
 async def test_reasoning_told_twice_counts_once() -> None:
-    one = exchange()
+    one = accounting()
     one.sending(99.2)
     one.saw(Chunk([{"index": 0, "delta": {"reasoning": "1234", "reasoning_content": "1234"}}]), 99.4)
     usage = (await settled(one)).usage
@@ -296,7 +296,7 @@ async def test_reasoning_told_twice_counts_once() -> None:
 async def test_bill_is_by_the_tier_that_answered(
     asked: str, served: str | None, dropped: tuple[str, ...], source: str
 ) -> None:
-    one = exchange(service_tier=asked)
+    one = accounting(service_tier=asked)
     one.dropped = dropped
     one.sending(99.25)
     one.saw(Chunk([], None, {} if served is None else {"service_tier": served}), 99.3)

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from gateway.folding import Folding, unfolded
-from gateway.types import Chunk, Completion, Json, Usage
 from support import folding
 from support.families import ALL, Family, read
 from support.rules import check_chunks, check_completion
+from tollgate.gateway.accumulation import ChunkAccumulator, to_chunks
+from tollgate.gateway.types import Chunk, Completion, Json, Usage
 
 EACH_PAIR = pytest.mark.parametrize(
     ("family", "name"), [pytest.param(f, name, id=f"{f.name}-{name}") for f in ALL.values() for name in f.pairs]
@@ -16,7 +16,7 @@ EACH_PAIR = pytest.mark.parametrize(
 
 
 def folded(chunks: list[Chunk]) -> Completion:
-    one = Folding()
+    one = ChunkAccumulator()
     for chunk in chunks:
         one.add(chunk)
     return one.completion()
@@ -33,7 +33,7 @@ def test_stream_folds_into_the_whole_answer(family: Family, name: str) -> None:
 @EACH_PAIR
 def test_whole_answer_is_a_stream_that_folds_into_it(family: Family, name: str) -> None:
     whole = family.parse(name)
-    chunks = unfolded(whole)
+    chunks = to_chunks(whole)
     check_chunks(chunks)
     assert folding.plain(folding.fold(chunks)) == folding.plain(whole.choices)
     again = folded(chunks)

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import BadRequestError
-from gateway.images import MAX_IMAGES, inlined
-from gateway.types import ChatRequest
+from tollgate.gateway.errors import BadRequestError
+from tollgate.gateway.images import MAX_IMAGES, inlined
+from tollgate.gateway.types import ChatRequest
 
 URL = "https://images.example/cat.png"
 DATA = "data:image/png;base64,aWNo"

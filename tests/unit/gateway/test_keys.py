@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import keys
-from gateway.errors import AuthenticationError
-from gateway.keys import KeyRecord
+from tollgate.gateway import keys
+from tollgate.gateway.errors import AuthenticationError
+from tollgate.gateway.keys import KeyRecord
 
 NOW = 1_700_000_000.5
-TEXT, KEY = keys.mint(secrets.token_bytes)
+TEXT, KEY = keys.generate(secrets.token_bytes)
 RECORD = KeyRecord(KEY.key_id, KEY.key_hash, "name", "active", 1)
 
 
@@ -24,14 +24,14 @@ def test_key_has_its_form_and_256_secret_bits() -> None:
         asked.append(count)
         return b"\xab" * count
 
-    text, key = keys.mint(ones)
+    text, key = keys.generate(ones)
     assert text == f"sk-tg-{'ab' * 6}-{'ab' * 32}"
     assert asked == [6, 32]
     assert key.key_id == "ab" * 6
 
 
 def test_two_keys_differ() -> None:
-    assert keys.mint(secrets.token_bytes)[0] != TEXT
+    assert keys.generate(secrets.token_bytes)[0] != TEXT
 
 
 def test_only_the_hash_of_the_whole_key_is_kept() -> None:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.errors import BadRequestError
-from gateway.limits import (
+from tollgate.gateway.errors import BadRequestError
+from tollgate.gateway.limits import (
+    MAX_LIMIT,
+    MAX_LIMIT_USD,
     MAX_OPEN,
     MAX_SKEW,
-    MOST,
-    MOST_USD,
     NEVER,
     UNLIMITED,
     Balance,
@@ -22,15 +22,15 @@ from gateway.limits import (
     Lease,
     Limits,
     Period,
-    brought_up,
     changed,
     check,
     ended,
     extend,
     full,
-    give_back,
     iso,
-    take,
+    refreshed,
+    release,
+    reserve,
     window_ends,
     window_of,
 )
@@ -78,65 +78,65 @@ def test_a_month_ends_where_the_next_begins(at: float, until: str) -> None:
 )
 def test_each_limit_refuses_in_its_own_name(changes: dict[str, object], kind: str) -> None:
     with pytest.raises(ExceededError) as raised:
-        take(replace(full(TIGHT, NOON), **changes), TIGHT, "x", lease())  # type: ignore[arg-type]
+        reserve(replace(full(TIGHT, NOON), **changes), TIGHT, "x", lease())  # type: ignore[arg-type]
     assert raised.value.kind == kind
 
 
 def test_the_last_of_everything_may_be_taken() -> None:
     exact = replace(full(TIGHT, NOON), requests_left=1, tokens_left=10, budget_left=500_000, leases={"a": lease()})
-    left = take(exact, TIGHT, "x", lease())
+    left = reserve(exact, TIGHT, "x", lease())
     assert (left.requests_left, left.tokens_left, left.budget_left, len(left.leases)) == (0, 0, 0, 2)
 
 
 def test_taking_one_hold_twice_takes_it_once() -> None:
-    once = take(full(TIGHT, NOON), TIGHT, "x", lease())
-    assert take(once, TIGHT, "x", lease()) == once
+    once = reserve(full(TIGHT, NOON), TIGHT, "x", lease())
+    assert reserve(once, TIGHT, "x", lease()) == once
 
 
 def test_what_was_not_used_goes_back_but_not_the_request() -> None:
-    balance = give_back(take(full(TIGHT, NOON), TIGHT, "x", lease()), TIGHT, "x", 4, 100_000)
+    balance = release(reserve(full(TIGHT, NOON), TIGHT, "x", lease()), TIGHT, "x", 4, 100_000)
     assert (balance.requests_left, balance.tokens_left, balance.budget_left) == (2, 96, 1_400_000)
     assert balance.leases == {}
-    assert give_back(balance, TIGHT, "x", 0, 0) == balance
+    assert release(balance, TIGHT, "x", 0, 0) == balance
 
 
 def test_using_more_than_was_held_is_owed() -> None:
-    balance = give_back(take(full(TIGHT, NOON), TIGHT, "x", lease()), TIGHT, "x", 130, 2_000_000)
+    balance = release(reserve(full(TIGHT, NOON), TIGHT, "x", lease()), TIGHT, "x", 130, 2_000_000)
     assert (balance.tokens_left, balance.budget_left) == (-30, -500_000)
 
 
 def test_a_new_minute_fills_requests_and_tokens_only() -> None:
-    later = brought_up(take(full(TIGHT, NOON), TIGHT, "x", lease()), TIGHT, NOON + 60)
+    later = refreshed(reserve(full(TIGHT, NOON), TIGHT, "x", lease()), TIGHT, NOON + 60)
     assert (later.requests_left, later.tokens_left, later.budget_left) == (3, 100, 1_000_000)
     assert set(later.leases) == {"x"}
 
 
 def test_what_was_held_in_a_window_that_is_over_does_not_come_back_into_the_next() -> None:
-    later = brought_up(take(full(TIGHT, NOON), TIGHT, "x", lease()), TIGHT, NOON + 60)
-    settled = give_back(later, TIGHT, "x", 0, 0)
+    later = refreshed(reserve(full(TIGHT, NOON), TIGHT, "x", lease()), TIGHT, NOON + 60)
+    settled = release(later, TIGHT, "x", 0, 0)
     assert (settled.tokens_left, settled.budget_left) == (100, 1_500_000)
 
 
 def test_what_was_held_yesterday_does_not_come_back_into_todays_budget() -> None:
     midnight = NOON + 12 * 3600
-    later = brought_up(take(full(TIGHT, NOON), TIGHT, "x", lease()), TIGHT, midnight)
+    later = refreshed(reserve(full(TIGHT, NOON), TIGHT, "x", lease()), TIGHT, midnight)
     assert later.budget_left == 1_500_000
-    assert give_back(later, TIGHT, "x", 0, 0).budget_left == 1_500_000
+    assert release(later, TIGHT, "x", 0, 0).budget_left == 1_500_000
 
 
 def test_time_never_goes_back() -> None:
-    balance = take(full(TIGHT, NOON + 60), TIGHT, "x", lease())
-    assert brought_up(balance, TIGHT, NOON) == balance
+    balance = reserve(full(TIGHT, NOON + 60), TIGHT, "x", lease())
+    assert refreshed(balance, TIGHT, NOON) == balance
 
 
 def test_leases_end_by_themselves() -> None:
-    balance = take(full(TIGHT, NOON), TIGHT, "x", lease())
+    balance = reserve(full(TIGHT, NOON), TIGHT, "x", lease())
     assert ended(balance, NOON + 899) == {}
     assert set(ended(balance, NOON + 900)) == {"x"}
 
 
 def test_new_limits_leave_taken_what_was_taken() -> None:
-    balance = take(full(TIGHT, NOON), TIGHT, "x", lease())
+    balance = reserve(full(TIGHT, NOON), TIGHT, "x", lease())
     wider = Limits(rpm=10, tpm=50, concurrency=1, budget=Budget(Decimal(2), "day"))
     after = changed(balance, TIGHT, wider, NOON)
     assert (after.requests_left, after.tokens_left, after.budget_left) == (9, 40, 1_500_000)
@@ -147,16 +147,16 @@ def test_new_limits_leave_taken_what_was_taken() -> None:
 @pytest.mark.parametrize("per", ["day", "month", "total"])
 def test_first_budget_of_a_key_begins_anew(per: Period) -> None:
     free = Limits(rpm=2)
-    balance = take(full(free, NOON), free, "old", lease(micro_usd=500_000_000))
-    balance = give_back(balance, free, "old", 0, 500_000_000)
-    balance = take(balance, free, "open", lease(micro_usd=100_000))
+    balance = reserve(full(free, NOON), free, "old", lease(micro_usd=500_000_000))
+    balance = release(balance, free, "old", 0, 500_000_000)
+    balance = reserve(balance, free, "open", lease(micro_usd=100_000))
     after = changed(balance, free, Limits(rpm=2, budget=Budget(Decimal(10), per)), NOON)
     assert after.budget_left == 9_900_000
 
 
 def test_what_was_answered_already_is_taken_whatever_is_left() -> None:
     spent = replace(full(TIGHT, NOON), requests_left=0, tokens_left=0, budget_left=0)
-    after = take(spent, TIGHT, "x", lease(), forced=True)
+    after = reserve(spent, TIGHT, "x", lease(), forced=True)
     assert (after.requests_left, after.tokens_left, after.budget_left) == (-1, -10, -500_000)
     assert set(after.leases) == {"x"}
 
@@ -166,11 +166,11 @@ def test_no_order_of_events_gives_away_more_than_there_was(events: list[tuple[in
     balance, spent = full(TIGHT, NOON), 0
     for number, (tokens, money, used, cost) in enumerate(events):
         try:
-            balance = take(balance, TIGHT, str(number), lease(tokens, money))
+            balance = reserve(balance, TIGHT, str(number), lease(tokens, money))
         except ExceededError:
             continue
         if number % 3:
-            balance = give_back(balance, TIGHT, str(number), min(used, tokens), min(cost, money))
+            balance = release(balance, TIGHT, str(number), min(used, tokens), min(cost, money))
             spent += min(cost, money)
     held = sum(item.micro_usd for item in balance.leases.values())
     assert balance.budget_left == 1_500_000 - spent - held
@@ -183,7 +183,7 @@ def test_no_order_of_events_gives_away_more_than_there_was(events: list[tuple[in
     ("limits", "shards"),
     [
         (Limits(), 20),
-        (Limits(MOST, MOST, 20 * MAX_OPEN, Budget(Decimal(MOST_USD), "total")), 20),
+        (Limits(MAX_LIMIT, MAX_LIMIT, 20 * MAX_OPEN, Budget(Decimal(MAX_LIMIT_USD), "total")), 20),
         (Limits(rpm=1, tpm=1, concurrency=1, budget=Budget(Decimal(0), "day")), 1),
         (Limits(rpm=20, tpm=20_000, concurrency=20, budget=Budget(Decimal(2), "day")), 20),
     ],
@@ -195,8 +195,8 @@ def test_limits_that_can_be_counted_and_shared_are_good(limits: Limits, shards: 
 @pytest.mark.parametrize(
     ("limits", "shards", "param"),
     [
-        (Limits(rpm=MOST + 1), 1, "rpm"),
-        (Limits(tpm=MOST + 1), 1, "tpm"),
+        (Limits(rpm=MAX_LIMIT + 1), 1, "rpm"),
+        (Limits(tpm=MAX_LIMIT + 1), 1, "tpm"),
         (Limits(concurrency=MAX_OPEN + 1), 1, "concurrency"),
         (Limits(concurrency=20 * MAX_OPEN + 1), 20, "concurrency"),
         (Limits(budget=Budget(Decimal("1e30"), "day")), 1, "budget"),
@@ -219,16 +219,16 @@ def test_a_concurrency_that_one_item_cannot_hold_names_the_shards_it_needs() -> 
 
 def test_an_absurd_count_blocks_nobody_without_a_limit() -> None:
     free = Limits()
-    balance = take(full(free, NOON), free, "old", lease())
-    balance = give_back(balance, free, "old", 2**60, 2**60)
-    assert "next" in take(balance, free, "next", lease()).leases
+    balance = reserve(full(free, NOON), free, "old", lease())
+    balance = release(balance, free, "old", 2**60, 2**60)
+    assert "next" in reserve(balance, free, "next", lease()).leases
 
 
 def test_a_key_without_limits_holds_a_bounded_number_of_requests_open() -> None:
     free = Limits()
     balance = replace(full(free, NOON), leases={str(number): lease() for number in range(MAX_OPEN)})
     with pytest.raises(ExceededError, match="open"):
-        take(balance, free, "next", lease())
+        reserve(balance, free, "next", lease())
 
 
 YEAR = 365 * 86_400
@@ -237,8 +237,8 @@ YEAR = 365 * 86_400
 @pytest.mark.parametrize("per", ["day", "month"])
 def test_a_window_that_a_wrong_clock_has_opened_far_ahead_is_turned_back(per: Period) -> None:
     of = Limits(rpm=2, tpm=100, budget=Budget(Decimal(1), per))
-    ahead = take(brought_up(full(of, NOON), of, NOON + YEAR), of, "r", lease(at=NOON + YEAR, micro_usd=400_000))
-    back = brought_up(ahead, of, NOON)
+    ahead = reserve(refreshed(full(of, NOON), of, NOON + YEAR), of, "r", lease(at=NOON + YEAR, micro_usd=400_000))
+    back = refreshed(ahead, of, NOON)
     assert (back.window, back.requests_left, back.tokens_left) == (window_of(NOON), 2, 100)
     assert back.budget_until == full(of, NOON).budget_until
     assert back.budget_left == 600_000  # what was taken stays taken
@@ -246,22 +246,22 @@ def test_a_window_that_a_wrong_clock_has_opened_far_ahead_is_turned_back(per: Pe
 
 
 def test_a_clock_that_is_a_little_ahead_is_followed() -> None:
-    ahead = take(brought_up(full(TIGHT, NOON), TIGHT, NOON + MAX_SKEW), TIGHT, "r", lease(at=NOON + MAX_SKEW))
-    back = brought_up(ahead, TIGHT, NOON)
+    ahead = reserve(refreshed(full(TIGHT, NOON), TIGHT, NOON + MAX_SKEW), TIGHT, "r", lease(at=NOON + MAX_SKEW))
+    back = refreshed(ahead, TIGHT, NOON)
     assert back == ahead
     assert not ended(back, NOON)
 
 
 def test_an_open_lease_takes_more_of_its_budget_down_to_the_last_cent() -> None:
     of = Limits(budget=Budget(Decimal(1), "day"))
-    balance = take(full(of, NOON), of, "r", lease(micro_usd=300_000))
+    balance = reserve(full(of, NOON), of, "r", lease(micro_usd=300_000))
     balance = extend(balance, of, "r", 300_000, 1)
     assert (balance.leases["r"].micro_usd, balance.budget_left) == (600_000, 400_000)
     balance = extend(balance, of, "r", 600_000, 1)  # all there is
     assert (balance.leases["r"].micro_usd, balance.budget_left) == (1_000_000, 0)
     with pytest.raises(ExceededError, match="budget"):
         extend(balance, of, "r", 600_000, 1)
-    assert give_back(balance, of, "r", 0, 250_000).budget_left == 750_000
+    assert release(balance, of, "r", 0, 250_000).budget_left == 750_000
 
 
 def test_a_lease_that_is_over_takes_no_more() -> None:
@@ -272,7 +272,7 @@ def test_a_lease_that_is_over_takes_no_more() -> None:
 
 def test_a_lease_of_a_budget_that_is_over_takes_nothing_from_the_new_one() -> None:
     of = Limits(budget=Budget(Decimal(1), "day"))
-    balance = brought_up(take(full(of, NOON), of, "r", lease(micro_usd=300_000)), of, NOON + 86_400)
+    balance = refreshed(reserve(full(of, NOON), of, "r", lease(micro_usd=300_000)), of, NOON + 86_400)
     after = extend(balance, of, "r", 5_000_000, 1)
     assert (after.budget_left, after.leases["r"].micro_usd) == (1_000_000, 5_300_000)
 

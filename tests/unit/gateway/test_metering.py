@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.metering import Cost, cost_of
-from gateway.prices import Prices
-from gateway.types import Usage
+from tollgate.gateway.metering import Cost, cost_of
+from tollgate.gateway.prices import Prices
+from tollgate.gateway.types import Usage
 
 DAY = datetime.date(2026, 1, 1)
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from gateway.metering import Cost, Terms, cost_of
-from gateway.prices import LongContextRates, Prices, TierRates
-from gateway.types import Usage
+from tollgate.gateway.metering import Cost, PriceTerms, cost_of
+from tollgate.gateway.prices import LongContextRates, Prices, TierRates
+from tollgate.gateway.types import Usage
 
 DAY = datetime.date(2026, 11, 28)
 FLEX = TierRates(input_usd_per_mtok=Decimal(1), output_usd_per_mtok=Decimal(4))
@@ -21,7 +21,7 @@ def prices(**columns: Any) -> Prices:
 
 
 def billed(usage: Usage, of: Prices, tier: str | None = None) -> tuple[Decimal | None, str]:
-    cost = cost_of(usage, of, Terms(tier))
+    cost = cost_of(usage, of, PriceTerms(tier))
     assert (cost.note is None) == (cost.source == "catalog"), "an estimate says why"
     return cost.usd and cost.usd * 1_000_000, cost.source
 
@@ -110,16 +110,16 @@ def test_row_that_says_what_it_cannot_say_gives_estimates() -> None:
 
 
 def test_searches_are_charged_apart() -> None:
-    cost = cost_of(Usage(100, 0), prices(), Terms(searches=True))
+    cost = cost_of(Usage(100, 0), prices(), PriceTerms(searches=True))
     assert (cost.source, cost.note) == ("estimated", "Searches of the web are charged apart.")
 
 
 def test_every_reason_is_told() -> None:
-    cost = cost_of(Usage(100, 0, input_audio_tokens=5), prices(), Terms("priority"), estimated=True)
+    cost = cost_of(Usage(100, 0, input_audio_tokens=5), prices(), PriceTerms("priority"), estimated=True)
     assert cost.note is not None
     assert all(word in cost.note for word in ("tier", "audio", "did not tell what was used"))
 
 
 def test_providers_own_figure_needs_no_price() -> None:
     usage = Usage(2000, 0, cost_usd=Decimal(1), cache_write_1h_tokens=5)
-    assert cost_of(usage, prices(long_context=LONG), Terms("priority")) == Cost(Decimal("1.000000"), "provider")
+    assert cost_of(usage, prices(long_context=LONG), PriceTerms("priority")) == Cost(Decimal("1.000000"), "provider")

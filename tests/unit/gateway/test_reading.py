@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from adapters.events import GRACE
-from gateway.errors import GatewayError, UpstreamError
-from gateway.reading import MAX_FOLDED_BYTES, AnswerReader
-from gateway.types import Chunk
 from support.families import ALL, request, route
 from support.folding import fold
+from tollgate.adapters.event_stream import GRACE
+from tollgate.gateway.errors import GatewayError, UpstreamError
+from tollgate.gateway.response_reader import MAX_FOLDED_BYTES, ResponseReader
+from tollgate.gateway.types import Chunk
 
 NAMES = {"anthropic": "tools", "bedrock": "tools", "gemini": "tools", "openai": "openai_tools"}
 EACH = pytest.mark.parametrize("family", NAMES)
@@ -42,11 +42,11 @@ class Body:
         pass
 
 
-def reader(family: str, *pieces: bytes) -> AnswerReader:
-    return AnswerReader(ALL[family].adapter, request(), route(family), Body(pieces))
+def reader(family: str, *pieces: bytes) -> ResponseReader:
+    return ResponseReader(ALL[family].adapter, request(), route(family), Body(pieces))
 
 
-async def chunks(one: AnswerReader) -> list[Chunk]:
+async def chunks(one: ResponseReader) -> list[Chunk]:
     got: list[Chunk] = []
     async for batch, error in one.batches():
         got += batch
@@ -93,13 +93,13 @@ def event(content: str, finish: str | None = None) -> bytes:
 
 async def test_what_says_nothing_does_not_put_off_the_end() -> None:
     body = Body([event("a"), event("", "stop"), b": ping\n\n", b"data: {}\n\n", b": ping\n\n"])
-    await chunks(AnswerReader(ALL["openai"].adapter, request(), route("openai"), body))
+    await chunks(ResponseReader(ALL["openai"].adapter, request(), route("openai"), body))
     assert body.waits == [None, GRACE]
 
 
 async def test_text_puts_off_the_end() -> None:
     body = Body([event("a", "stop"), b": ping\n\n", event("b"), event("c")])
-    await chunks(AnswerReader(ALL["openai"].adapter, request(), route("openai"), body))
+    await chunks(ResponseReader(ALL["openai"].adapter, request(), route("openai"), body))
     first, *more = [wait for wait in body.waits if wait is not None]
     assert first == GRACE
     assert len(more) == 2

@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.catalog import Catalog, Model, Provider, RouteRow
-from gateway.errors import NotFoundError
-from gateway.prices import Prices
-from gateway.routing import describe, find_model, find_routes
+from tollgate.gateway.catalog import Catalog, Model, Provider, RouteRow
+from tollgate.gateway.errors import NotFoundError
+from tollgate.gateway.prices import Prices
+from tollgate.gateway.routing import describe, find_model, find_routes
 
 DAY = datetime.date(2026, 1, 1)
 FREE = Prices(input_usd_per_mtok=Decimal(0), output_usd_per_mtok=Decimal(0), source="s", date=DAY)
@@ -34,8 +34,8 @@ M, ECHO = model("m", "a", "b"), model("echo", "e", prices=FREE)
 CATALOG = Catalog({name: provider(name) for name in "abe"}, {"m": M, "echo": ECHO}, {"m": M, "n": M, "echo": ECHO}, {})
 
 
-def ways(name: str, open_: str, stand_in: Model | None = None) -> list[tuple[str, str]]:
-    routes = find_routes(CATALOG, name, lambda p: p.name in open_, stand_in)
+def ways(name: str, open_: str, substitute: Model | None = None) -> list[tuple[str, str]]:
+    routes = find_routes(CATALOG, name, lambda p: p.name in open_, substitute)
     return [(route.provider.name, route.upstream_model) for route in routes]
 
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import sse
-from gateway.errors import UpstreamError
-from gateway.sse import Event, EventReader, encode
+from tollgate.gateway import sse
+from tollgate.gateway.errors import UpstreamError
+from tollgate.gateway.sse import Event, EventReader, encode
 
 
 def read(*pieces: bytes) -> list[Event]:
@@ -19,8 +19,8 @@ def read(*pieces: bytes) -> list[Event]:
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
-    edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    return [data[start:end] for start, end in pairwise(edges)]
+    dependencies = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
+    return [data[start:end] for start, end in pairwise(dependencies)]
 
 
 STREAM = (

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import UpstreamAuthError
-from handler.credentials import EnvironmentCredentials, ParameterStoreCredentials
-from upstream.auth import Credentials
+from tollgate.gateway.errors import UpstreamAuthError
+from tollgate.handler.credentials import EnvironmentCredentials, ParameterStoreCredentials
+from tollgate.upstream.auth import Credentials
 
 
 async def test_environment_variable_is_a_credential() -> None:
@@ -53,7 +53,7 @@ def store() -> Iterator[Store]:
     """The store, and the environment in which a botocore client finds it; put back afterwards."""
     parameters = Store()
 
-    class Door(BaseHTTPRequestHandler):
+    class RunningGateway(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             status, answer = parameters.answer(self.headers["x-amz-target"], body)
@@ -67,7 +67,7 @@ def store() -> Iterator[Store]:
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), RunningGateway)
     parameters.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=[0.01])
     thread.start()

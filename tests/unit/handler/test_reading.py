@@ -13,16 +13,16 @@ import httpx
 import pytest
 
 from contract.examples import BY, budget, hold, request_id, usage
-from gateway import keys
-from gateway.catalog import Catalog, load
-from gateway.chat import Edges, Gateway
-from gateway.keys import KeyRecord
-from gateway.limits import Limits
-from gateway.metering import Cost
-from handler.app import create_app
-from handler.deps import House
-from handler.telemetry import Telemetry
-from stores.sqlite import SQLiteStore
+from tollgate.gateway import keys
+from tollgate.gateway.catalog import Catalog, load
+from tollgate.gateway.keys import KeyRecord
+from tollgate.gateway.limits import Limits
+from tollgate.gateway.metering import Cost
+from tollgate.gateway.serving import Dependencies, Gateway
+from tollgate.handler.components import Components
+from tollgate.handler.http.app import create_app
+from tollgate.handler.telemetry import Telemetry
+from tollgate.stores.sqlite.store import SQLiteStore
 
 WEDNESDAY = datetime.datetime(2026, 11, 4, 12, tzinfo=datetime.UTC).timestamp()
 DAY = 86_400
@@ -54,7 +54,7 @@ class Front:
     texts: dict[str, str] = field(default_factory=dict[str, str])
 
     async def key(self, **changes: Any) -> KeyRecord:
-        text, key = keys.mint(secrets.token_bytes)
+        text, key = keys.generate(secrets.token_bytes)
         record = KeyRecord(key.key_id, key.key_hash, "name", "active", int(WEDNESDAY) - 60 * DAY)
         record = replace(record, **changes)
         await self.store.create(record, BY)
@@ -70,10 +70,10 @@ class Front:
 
     async def get(self, key: KeyRecord, path: str) -> httpx.Response:
         nothing = cast(Any, None)
-        edges = Edges({}, nothing, nothing, keys=self.store, ledger=self.store, clock=self.clock)
+        edges = Dependencies({}, nothing, nothing, keys=self.store, ledger=self.store, clock=self.clock)
         quiet = Telemetry("CRITICAL", None)
         clock = cast(Any, self.clock)
-        app = create_app(House(Gateway(self.catalog, edges), self.store, self.store, quiet, clock, nothing))
+        app = create_app(Components(Gateway(self.catalog, edges), self.store, self.store, quiet, clock, nothing))
         headers = {"authorization": f"Bearer {self.texts[key.key_id]}"}
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t/v1") as client:
             return await client.get(path, headers=headers)

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.types import Message
 
-from gateway.errors import AuthenticationError, BadRequestError, RequestTooLargeError
-from gateway.keys import mint
-from gateway.types import MAX_MESSAGES, MAX_PARTS, MAX_STOPS, MAX_TOOL_CALLS, MAX_TOOLS, ChatRequest
-from handler.requests import bearer_key, parse_chat, read_body
-from handler.settings import MAX_BODY_BYTES
+from tollgate.gateway.errors import AuthenticationError, BadRequestError, RequestTooLargeError
+from tollgate.gateway.keys import generate
+from tollgate.gateway.types import MAX_MESSAGES, MAX_PARTS, MAX_STOPS, MAX_TOOL_CALLS, MAX_TOOLS, ChatRequest
+from tollgate.handler.http.requests import bearer_key, parse_chat, read_body
+from tollgate.handler.settings import MAX_BODY_BYTES
 
 USER: dict[str, Any] = {"role": "user", "content": "x"}
 GOOD: dict[str, Any] = {"model": "m", "messages": [USER]}
@@ -48,7 +48,7 @@ def refused(body: Any) -> BadRequestError:
 # --- the key ----------------------------------------------------------------------------------------------------------
 
 
-KEY, _ = mint(lambda count: b"k" * count)
+KEY, _ = generate(lambda count: b"k" * count)
 
 
 @pytest.mark.parametrize("value", [f"Bearer {KEY}", f"bearer {KEY}", f"BEARER  {KEY}", f"Bearer {KEY} "])

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from gateway.catalog import Model, Provider, RouteRow
-from gateway.routing import Route
-from handler.responses import StreamedAnswer, WholeAnswer
+from tollgate.gateway.catalog import Model, Provider, RouteRow
+from tollgate.gateway.routing import Route
+from tollgate.handler.http.responses import StreamedAnswer, WholeAnswer
 
 MODEL = Model(
     id="m",

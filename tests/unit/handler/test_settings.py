@@ -2,7 +2,7 @@
 
 import pytest
 
-from handler.settings import Settings, from_environment
+from tollgate.handler.settings import Settings, from_environment
 
 
 def test_without_variables_it_is_a_laptop() -> None:

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-SOURCE = Path(__file__).parents[3] / "src"
+CHECKOUT = Path(__file__).parents[3]
 START = """
 from decimal import Decimal
-from gateway.errors import StoreUnavailableError
-from gateway.exchange import Trace
-from gateway.metering import Cost, UsageRecord
-from gateway.types import Usage
-from handler.telemetry import Telemetry
+from tollgate.gateway.errors import StoreUnavailableError
+from tollgate.gateway.accounting import RequestContext
+from tollgate.gateway.metering import Cost, UsageRecord
+from tollgate.gateway.types import Usage
+from tollgate.handler.telemetry import Telemetry
 
 def record(**more):
     fields = dict(
@@ -40,7 +40,7 @@ def written(code: str) -> list[dict[str, Any]]:
     """What the code writes, line by line; each is JSON."""
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-c", START + code],
-        env={"PYTHONPATH": str(SOURCE), "POWERTOOLS_DEV": "false"},
+        env={"PYTHONPATH": str(CHECKOUT), "POWERTOOLS_DEV": "false"},
         capture_output=True,
         text=True,
         timeout=60,

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from gateway.catalog import Provider
-from gateway.errors import UpstreamAuthError
-from upstream.auth import credential_headers
+from tollgate.gateway.catalog import Provider
+from tollgate.gateway.errors import UpstreamAuthError
+from tollgate.upstream.auth import credential_headers
 
 
 @dataclass

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gateway.catalog import Provider
-from gateway.errors import UpstreamAuthError, UpstreamError, UpstreamTimeoutError
-from gateway.types import UpstreamRequest
-from upstream import client as way_out
-from upstream.client import Clocks, UpstreamAnswer, UpstreamClient
+from tollgate.gateway.catalog import Provider
+from tollgate.gateway.errors import UpstreamAuthError, UpstreamError, UpstreamTimeoutError
+from tollgate.gateway.types import UpstreamRequest
+from tollgate.upstream import client as way_out
+from tollgate.upstream.client import Timeouts, UpstreamClient, UpstreamResponse
 
 PROVIDER = Provider(name="p", family="f", credential="P_KEY")
 SOON = 5.0
@@ -109,8 +109,8 @@ async def serving(serve: Serve) -> AsyncGenerator[Server]:
 
 
 @contextlib.asynccontextmanager
-async def going_out(clocks: Clocks | None = None) -> AsyncGenerator[UpstreamClient]:
-    client = UpstreamClient(Safe(), clocks or Clocks())
+async def going_out(clocks: Timeouts | None = None) -> AsyncGenerator[UpstreamClient]:
+    client = UpstreamClient(Safe(), clocks or Timeouts())
     try:
         yield client
     finally:
@@ -155,9 +155,9 @@ async def test_call_without_a_credential_goes_nowhere() -> None:
         with pytest.raises(UpstreamAuthError):
             await client.send(request(server.url), keyless, None)
         assert server.connections == 0
-        assert not client.is_open(keyless)
-        assert client.is_open(PROVIDER)
-        assert client.is_open(Provider(name="n", family="f", auth="none"))
+        assert not client.has_credential(keyless)
+        assert client.has_credential(PROVIDER)
+        assert client.has_credential(Provider(name="n", family="f", auth="none"))
 
 
 async def test_redirect_is_an_answer_and_not_followed() -> None:
@@ -278,7 +278,7 @@ async def test_body_that_is_cut_is_an_error_after_what_came() -> None:
 
     got: list[bytes] = []
 
-    async def read(answer: UpstreamAnswer) -> None:
+    async def read(answer: UpstreamResponse) -> None:
         async for piece in answer.stream():
             got.append(piece)
 
@@ -318,16 +318,16 @@ async def dribble(call: Call) -> None:
 @pytest.mark.parametrize(
     ("serve", "clocks"),
     [
-        (silent, Clocks(first_byte=0.1)),
-        (silent, Clocks(total=0.1)),
-        (only_head, Clocks(first_byte=0.1)),
-        (one_piece, Clocks(idle=0.1)),
-        (one_piece, Clocks(total=0.1)),
-        (dribble, Clocks(total=0.3)),
-        (dribble, Clocks(total=0.3, idle=0.2, first_byte=0.2)),
+        (silent, Timeouts(first_byte=0.1)),
+        (silent, Timeouts(total=0.1)),
+        (only_head, Timeouts(first_byte=0.1)),
+        (one_piece, Timeouts(idle=0.1)),
+        (one_piece, Timeouts(total=0.1)),
+        (dribble, Timeouts(total=0.3)),
+        (dribble, Timeouts(total=0.3, idle=0.2, first_byte=0.2)),
     ],
 )
-async def test_every_clock_ends_a_call(serve: Serve, clocks: Clocks) -> None:
+async def test_every_clock_ends_a_call(serve: Serve, clocks: Timeouts) -> None:
     async with serving(serve) as server, going_out(clocks) as client:
         began = time.monotonic()
         with pytest.raises(UpstreamTimeoutError):
@@ -352,7 +352,7 @@ async def test_deadline_that_has_passed_ends_a_call_at_once() -> None:
 
 
 async def test_deadline_never_outlasts_the_clock() -> None:
-    async with serving(silent) as server, going_out(Clocks(total=0.1)) as client:
+    async with serving(silent) as server, going_out(Timeouts(total=0.1)) as client:
         began = time.monotonic()
         with pytest.raises(UpstreamTimeoutError):
             await client.send(request(server.url), PROVIDER, now() + 1000)
@@ -367,12 +367,12 @@ async def test_slow_stream_that_keeps_talking_outlives_the_idle_clock() -> None:
             await asyncio.sleep(0.1)
         await call.write(b"0\r\n\r\n")
 
-    async with serving(serve) as server, going_out(Clocks(idle=0.5, first_byte=0.5)) as client:
+    async with serving(serve) as server, going_out(Timeouts(idle=0.5, first_byte=0.5)) as client:
         assert await whole(client, server.url) == b"a" * 6
 
 
 async def test_call_that_timed_out_lets_its_connection_go() -> None:
-    async with serving(one_piece) as server, going_out(Clocks(idle=0.1)) as client:
+    async with serving(one_piece) as server, going_out(Timeouts(idle=0.1)) as client:
         with pytest.raises(UpstreamTimeoutError):
             await whole(client, server.url)
         async with asyncio.timeout(SOON):
@@ -380,14 +380,14 @@ async def test_call_that_timed_out_lets_its_connection_go() -> None:
 
 
 @pytest.mark.parametrize("serve", [one_piece, dribble])
-@pytest.mark.parametrize("clocks", [Clocks(), Clocks(total=0.3)])
-async def test_answer_that_is_whole_ends_in_a_while_whatever_its_provider_does(serve: Serve, clocks: Clocks) -> None:
+@pytest.mark.parametrize("clocks", [Timeouts(), Timeouts(total=0.3)])
+async def test_answer_that_is_whole_ends_in_a_while_whatever_its_provider_does(serve: Serve, clocks: Timeouts) -> None:
     async with serving(serve) as server, going_out(clocks) as client:
         answer = await client.send(request(server.url), PROVIDER, None)
         began = time.monotonic()
         pieces = answer.stream()
         assert await anext(pieces) == b"a"
-        answer.end_within(0.1 if clocks == Clocks() else SOON)
+        answer.end_within(0.1 if clocks == Timeouts() else SOON)
         assert {piece async for piece in pieces} <= {b"a"}
         assert time.monotonic() - began < SOON
         await answer.aclose()
@@ -396,7 +396,7 @@ async def test_answer_that_is_whole_ends_in_a_while_whatever_its_provider_does(s
 
 
 async def test_answer_that_goes_on_is_waited_for_again() -> None:
-    async with serving(one_piece) as server, going_out(Clocks(idle=0.2)) as client:
+    async with serving(one_piece) as server, going_out(Timeouts(idle=0.2)) as client:
         answer = await client.send(request(server.url), PROVIDER, None)
         pieces = answer.stream()
         assert await anext(pieces) == b"a"

@@ -13,11 +13,11 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 
 import pytest
 
-from gateway.errors import BadRequestError
 from support.image_host import DATA_URL, PNG, ImageHost, image_host, page
-from upstream import images
-from upstream.images import LOOK_UPS_AT_ONCE, MAX_HOSTS, ImageFetcher, is_public
-from upstream.resolver import MAX_WAITING, THREADS, Resolver
+from tollgate.gateway.errors import BadRequestError
+from tollgate.upstream import images
+from tollgate.upstream.images import LOOK_UPS_AT_ONCE, MAX_HOSTS, ImageFetcher, is_public
+from tollgate.upstream.resolver import MAX_WAITING, THREADS, Resolver
 
 NOT_PUBLIC = "its host is not on the public internet"
 HERE = "127.0.0.1"

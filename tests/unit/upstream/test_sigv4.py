@@ -12,10 +12,10 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from gateway.catalog import Provider
-from gateway.errors import UpstreamAuthError
-from gateway.types import UpstreamRequest
-from upstream.client import Clocks, UpstreamClient
+from tollgate.gateway.catalog import Provider
+from tollgate.gateway.errors import UpstreamAuthError
+from tollgate.gateway.types import UpstreamRequest
+from tollgate.upstream.client import Timeouts, UpstreamClient
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 SEGMENT = "arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Ainference-profile%2Fus.x.y-v1%3A0"
@@ -87,7 +87,7 @@ async def recording() -> AsyncGenerator[Recorder]:
 
 @contextlib.asynccontextmanager
 async def going_out() -> AsyncGenerator[UpstreamClient]:
-    client = UpstreamClient(Safe(), Clocks())
+    client = UpstreamClient(Safe(), Timeouts())
     try:
         yield client
     finally:
@@ -175,18 +175,18 @@ async def test_provider_is_open_where_credentials_and_region_are_at_hand(
     environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     async with going_out() as client:
-        assert not client.is_open(provider(region="us-west-2"))
+        assert not client.has_credential(provider(region="us-west-2"))
         (tmp_path / "credentials").write_text("[default]\n")
-        assert client.is_open(provider(region="us-west-2"))
-        assert not client.is_open(provider())
-        assert not client.is_open(provider("bearer", credential="KEY"))
+        assert client.has_credential(provider(region="us-west-2"))
+        assert not client.has_credential(provider())
+        assert not client.has_credential(provider("bearer", credential="KEY"))
         environment.setenv("AWS_DEFAULT_REGION", "eu-west-3")
-        assert client.is_open(provider())
-        assert client.is_open(provider("bearer", credential="KEY"))
+        assert client.has_credential(provider())
+        assert client.has_credential(provider("bearer", credential="KEY"))
         (tmp_path / "credentials").unlink()
-        assert not client.is_open(provider())
+        assert not client.has_credential(provider())
         environment.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-        assert client.is_open(provider())
+        assert client.has_credential(provider())
 
 
 def test_only_bearers_and_headers_need_the_name_of_a_credential() -> None:

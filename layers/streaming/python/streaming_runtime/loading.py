@@ -36,7 +36,7 @@ def arrange_path(settings: Settings) -> None:
 
 
 def load_app(handler: str) -> App:
-    """Import the app that a handler string like ``handler.lambda_function.app`` names.
+    """Import the app that a handler string like ``tollgate.handler.lambda_function.app`` names.
 
     Raises InitError with the type that Lambda documents for it; an exception of the app's own import passes through.
     """

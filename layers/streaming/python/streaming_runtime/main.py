@@ -7,7 +7,7 @@ import sys
 import traceback
 from contextlib import suppress
 
-from streaming_runtime import exchange, log, snapstart
+from streaming_runtime import app_call, log, snapstart
 from streaming_runtime.asgi import App
 from streaming_runtime.events import Request, UnsupportedEventError, read_event
 from streaming_runtime.invocation import Deadline, Invocation, LambdaContext
@@ -96,7 +96,7 @@ async def _serve(app: App, api: RuntimeApi, invocation: Invocation, settings: Se
     request.scope["aws.context"] = LambdaContext.of(invocation, settings)
     deadline = Deadline(invocation.deadline_ms, settings.margin_seconds)
     reply = _reply(api, invocation, request, settings)
-    await exchange.run(app, request.scope, request.body, reply, deadline, settings.settle_seconds)
+    await app_call.run(app, request.scope, request.body, reply, deadline, settings.settle_seconds)
 
 
 def _reply(api: RuntimeApi, invocation: Invocation, request: Request, settings: Settings) -> Reply:

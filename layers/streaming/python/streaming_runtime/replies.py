@@ -5,8 +5,8 @@ from typing import Protocol
 from streaming_runtime import http1
 from streaming_runtime.events import Shape
 from streaming_runtime.failures import Failure
-from streaming_runtime.heads import ResponseHead, prelude, proxy_json
 from streaming_runtime.invocation import Invocation
+from streaming_runtime.response_head import ResponseHead, prelude, proxy_json
 from streaming_runtime.runtime_api import ResponseRefusedError, ResponseStream, RuntimeApi
 
 

@@ -1,0 +1,1 @@
+"""The echo family: a provider without a network. It answers with the last user message."""

@@ -1,0 +1,106 @@
+"""Usage added up: by key, day and model as the stores keep it, and from there by whatever is asked for."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+from typing import Literal
+
+from tollgate.gateway.limits import iso
+from tollgate.gateway.metering import UsageRecord
+
+Group = Literal["day", "model", "key"]
+
+
+@dataclass(slots=True)
+class Total:
+    """What some requests used together.
+
+    `unknown` is how many of them have a cost that nobody knows, `estimated` how many have usage that was counted from
+    what was delivered, because the provider did not say.
+    """
+
+    requests: int = 0
+    errors: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cost_usd: Decimal = field(default_factory=Decimal)
+    unknown: int = 0
+    estimated: int = 0
+
+    def add(self, record: UsageRecord) -> None:
+        """Count one request in."""
+        self.requests += 1
+        self.errors += record.error_code is not None
+        self.estimated += record.estimated
+        if record.usage is not None:
+            self.input_tokens += record.usage.input_tokens
+            self.output_tokens += record.usage.output_tokens
+            self.cached_tokens += record.usage.cached_tokens
+        if record.cost.usd is None:
+            self.unknown += 1
+        else:
+            self.cost_usd += record.cost.usd
+
+    def include(self, other: "Total") -> None:
+        """Count in all that another one has."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
+
+@dataclass(frozen=True, slots=True)
+class DailyTotal:
+    """What one key used of one model in requests that began on one day of UTC; `day` counts days of Unix time."""
+
+    key_id: str
+    day: int
+    model: str
+    total: Total
+
+
+DAY_SECONDS = 86_400
+
+
+def day_of(seconds: float) -> int:
+    """The day of a Unix time."""
+    return int(seconds // DAY_SECONDS)
+
+
+def daily_totals(records: Iterable[UsageRecord]) -> Sequence[DailyTotal]:
+    """The daily totals of these records."""
+    totals: dict[tuple[str, int, str], Total] = {}
+    for record in records:
+        totals.setdefault((record.key_id, day_of(record.started_at), record.model), Total()).add(record)
+    return [DailyTotal(*place, total) for place, total in totals.items()]
+
+
+def merge_totals(totals: Iterable[DailyTotal]) -> Sequence[DailyTotal]:
+    """The same totals, one for each key, day and model."""
+    sums: dict[tuple[str, int, str], Total] = {}
+    for daily in totals:
+        sums.setdefault((daily.key_id, daily.day, daily.model), Total()).include(daily.total)
+    return [DailyTotal(*place, total) for place, total in sums.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """`rows` in the order of their groups, each with what its group is, and the total of all of them."""
+
+    groups: Sequence[Group]
+    rows: Sequence[tuple[tuple[str, ...], Total]]
+    total: Total
+
+
+def summarise(totals: Iterable[DailyTotal], groups: Sequence[Group]) -> Summary:
+    """Add daily totals up by these groups."""
+    rows: dict[tuple[str, ...], Total] = {}
+    whole = Total()
+    for each in totals:
+        names: dict[Group, str] = {
+            "day": iso(each.day * DAY_SECONDS)[:10],
+            "model": each.model,
+            "key": each.key_id,
+        }
+        rows.setdefault(tuple(names[group] for group in groups), Total()).include(each.total)
+        whole.include(each.total)
+    return Summary(groups, sorted(rows.items(), key=lambda row: row[0]), whole)

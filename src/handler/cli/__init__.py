@@ -1,0 +1,1 @@
+"""The command line: `tollgate serve`, `tollgate keys` and `tollgate usage`."""

@@ -1,0 +1,98 @@
+"""Connections of the local server: a client that sends its request slowly, or never, holds none of them for long."""
+
+import asyncio
+import socket
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from tollgate.gateway.errors import ConfigurationError
+
+HEAD_SECONDS = 10.0
+"""How long a request line and its headers may take; also how long a new connection may say nothing."""
+MESSAGE_SECONDS = 60.0
+"""How long a whole request may take, its body included."""
+MAX_WAITING = 256
+"""How many connections may be waited for at once; for one more, the one that is waited for longest is closed."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises ConfigurationError.
+
+    asyncio sends small writes at once (TCP_NODELAY) only on sockets that say that they are TCP.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen()  # who is told the address may come at once
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(f"{host}:{port} cannot be listened on: {error.strerror}") from error
+    return listener
+
+
+class BoundedProtocol(H11Protocol):
+    """uvicorn's HTTP/1.1 protocol with time limits for what comes in. Between requests uvicorn's own limit holds."""
+
+    waiting: "dict[BoundedProtocol, None]"
+    head_seconds = HEAD_SECONDS
+    message_seconds = MESSAGE_SECONDS
+    max_waiting = MAX_WAITING
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._timer: asyncio.TimerHandle | None = None
+        self._in_body = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """See asyncio.Protocol."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        if self._timer is None and self.conn.their_state is h11.IDLE:
+            self._wait()
+        super().data_received(data)
+        state = self.conn.their_state
+        if state is h11.SEND_BODY and not self._in_body:
+            self._in_body = True
+            self._restart(self.message_seconds)
+        elif state is not h11.IDLE and state is not h11.SEND_BODY:
+            self._stop_waiting()
+
+    def _wait(self) -> None:
+        """From now on a request is to come."""
+        if len(self.waiting) >= self.max_waiting:
+            next(iter(self.waiting))._give_up()
+        self.waiting[self] = None
+        self._restart(self.head_seconds)
+
+    def _restart(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(seconds, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        self._in_body = False
+        self.waiting.pop(self, None)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        self._stop_waiting()
+        self.transport.abort()
+
+
+def bounded_protocol() -> type[BoundedProtocol]:
+    """The protocol of one server, whose connections are counted together."""
+    return type("ServerProtocol", (BoundedProtocol,), {"waiting": {}})

@@ -1,0 +1,45 @@
+"""Serve the app on this machine, under uvicorn."""
+
+import asyncio
+from collections.abc import Callable
+
+import uvicorn
+
+from tollgate.handler.cli.connections import bounded_protocol, listen
+from tollgate.handler.components import build
+from tollgate.handler.http.app import create_app
+from tollgate.handler.settings import Settings
+
+STOP_SECONDS = 5
+"""How long open streams may continue after Ctrl-C."""
+
+
+def serve_app(settings: Settings, host: str, port: int, announce: Callable[[str], None]) -> None:
+    """The app itself, until Ctrl-C; `announce` gets the base URL once it is known."""
+    asyncio.run(_serve_app(settings, host, port, announce))
+
+
+async def _serve_app(settings: Settings, host: str, port: int, announce: Callable[[str], None]) -> None:
+    components = build(settings)
+    try:
+        config = uvicorn.Config(
+            create_app(components),
+            lifespan="off",
+            access_log=False,
+            log_level="warning",
+            http=bounded_protocol(),
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+        listener = listen(host, port)
+        announce(f"http://{host}:{listener.getsockname()[1]}/v1")
+        await uvicorn.Server(config).serve(sockets=[listener])
+    finally:
+        await _settled()
+        await components.close()
+
+
+async def _settled() -> None:
+    """Wait for the requests that the server has broken off: each still lets its provider go and settles."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    if left:
+        await asyncio.wait(left, timeout=STOP_SECONDS)

@@ -1,0 +1,101 @@
+"""The composition root: which store, which credentials, which catalog; the only room that knows every edge."""
+
+import os
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tollgate.adapters import FAMILIES
+from tollgate.gateway import keys
+from tollgate.gateway.catalog import Catalog, CatalogError, load
+from tollgate.gateway.errors import AuthenticationError, ConfigurationError
+from tollgate.gateway.keys import KeyRecord
+from tollgate.gateway.ports import KeyStore, Store, UsageStore
+from tollgate.gateway.serving import Dependencies, Gateway
+from tollgate.handler.credentials import EnvironmentCredentials, ParameterStoreCredentials
+from tollgate.handler.settings import Settings
+from tollgate.handler.telemetry import Telemetry
+from tollgate.stores.fail_open import FailOpenLedger
+from tollgate.stores.retrying import RetryingLedger
+from tollgate.upstream.client import Timeouts, UpstreamClient
+from tollgate.upstream.images import ImageFetcher
+
+BUILT_IN_CATALOG = Path(__file__).parent.parent / "catalog.toml"
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    now = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """Everything one process needs, built once. `close` it where the process outlives it."""
+
+    gateway: Gateway
+    keys: KeyStore
+    usage: UsageStore
+    telemetry: Telemetry
+    clock: SystemClock
+    close: Callable[[], Awaitable[None]]
+
+
+def build(settings: Settings) -> Components:
+    """Put the gateway together. Raises CatalogError, and whatever the store says of its file."""
+    catalog = read_catalog(settings.catalog)
+    substitute = catalog.models.get("echo") if settings.echo else None
+    if not settings.echo:
+        catalog = catalog.without_family("echo")
+    store = open_store(settings)
+    if settings.credentials_path is None:
+        credentials = EnvironmentCredentials(os.environ)
+    else:
+        credentials = ParameterStoreCredentials(settings.credentials_path)
+    upstream = UpstreamClient(credentials, Timeouts())
+    clock = SystemClock()
+    ledger = RetryingLedger(FailOpenLedger(store, clock.now) if settings.fail_open else store)
+    images = ImageFetcher(settings.image_hosts)
+    dependencies = Dependencies(FAMILIES, upstream, images, keys=store, ledger=ledger, clock=clock)
+    gateway = Gateway(catalog, dependencies, substitute)
+
+    async def close() -> None:
+        await upstream.aclose()
+        await images.aclose()
+        store.close()
+
+    return Components(gateway, store, store, Telemetry(settings.log_level, settings.metrics_namespace), clock, close)
+
+
+def read_catalog(overlay: str | None) -> Catalog:
+    """The built-in catalog with the owner's file laid over it. Raises CatalogError, naming file, row and reason."""
+    layers: list[tuple[str, str]] = []
+    for path in (BUILT_IN_CATALOG, *([Path(overlay)] if overlay else [])):
+        try:
+            layers.append((str(path), path.read_text("utf-8")))
+        except (OSError, UnicodeDecodeError) as error:
+            raise CatalogError(f"{path}: cannot be read: {error}") from error
+    return load(layers, FAMILIES)
+
+
+def open_store(settings: Settings) -> Store:
+    """The deployed table where one is named, else the SQLite file, which takes in the development key if there is one.
+
+    Only the library of the store that is used is imported: it is a third of a cold start.
+    """
+    if settings.table is not None:
+        from tollgate.stores.dynamodb.store import DynamoDBStore
+
+        return DynamoDBStore(settings.table)
+    from tollgate.stores.sqlite.store import SQLiteStore
+
+    known: list[KeyRecord] = []
+    if settings.dev_key is not None:
+        try:
+            key = keys.read(settings.dev_key)
+        except AuthenticationError as error:
+            raise ConfigurationError("TOLLGATE_DEV_KEY has not the form of a key.") from error
+        known.append(KeyRecord(key.key_id, key.key_hash, "development", "active", int(time.time())))
+    return SQLiteStore(settings.db, known)

@@ -1,0 +1,1 @@
+"""The store in AWS: one on-demand DynamoDB table."""

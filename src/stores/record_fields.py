@@ -1,0 +1,134 @@
+"""Records as flat rows of plain values, and back: the columns that both stores keep, under the same names."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from tollgate.gateway.keys import KeyRecord
+from tollgate.gateway.limits import Budget, Limits
+from tollgate.gateway.metering import MICRO_DOLLAR, Cost, UsageRecord
+from tollgate.gateway.types import Usage
+from tollgate.gateway.usage_totals import DailyTotal, Total
+
+Plain = str | int | float | bool | Decimal | None
+Row = Mapping[str, Any]
+
+COUNTS = tuple(Usage().counts())
+TOTAL_COUNTS = tuple(f.name for f in fields(Total) if f.name != "cost_usd")
+KEY_FIELDS = tuple(f.name for f in fields(KeyRecord) if f.name not in ("limits", "models", "metadata"))
+
+
+def of_key(record: KeyRecord) -> dict[str, Plain]:
+    """Every column of a key by its name, but `models` and `metadata`, which each store writes in its own way."""
+    row: dict[str, Plain] = {name: getattr(record, name) for name in KEY_FIELDS}
+    budget = record.limits.budget
+    return row | {
+        "rpm": record.limits.rpm,
+        "tpm": record.limits.tpm,
+        "concurrency": record.limits.concurrency,
+        "budget_usd": budget and budget.usd,
+        "budget_per": budget and budget.per,
+    }
+
+
+def key_of(row: Row) -> KeyRecord:
+    """The key of a row, with `models` as a sequence and `metadata` as a mapping. What is missing is unknown or none."""
+    usd = row.get("budget_usd")
+    return KeyRecord(
+        key_id=row["key_id"],
+        key_hash=row["key_hash"],
+        name=row["name"],
+        status=row["status"],
+        created_at=int(row["created_at"]),
+        expires_at=_int(row.get("expires_at")),
+        owner=row.get("owner"),
+        metadata=dict(row.get("metadata") or {}),
+        tier=row.get("tier"),
+        role=row.get("role") or "user",
+        models=tuple(row.get("models") or ()),
+        limits=Limits(
+            rpm=_int(row.get("rpm")),
+            tpm=_int(row.get("tpm")),
+            concurrency=_int(row.get("concurrency")),
+            budget=None if usd is None else Budget(Decimal(usd), row["budget_per"]),
+        ),
+        allow_unpriced=bool(row.get("allow_unpriced")),
+        shards=_int(row.get("shards")) or 1,
+        previous_hash=row.get("previous_hash"),
+        previous_until=_int(row.get("previous_until")),
+    )
+
+
+def of_usage(record: UsageRecord) -> dict[str, Plain]:
+    """Every column by its name. The token counts are all None where the provider told no usage: unknown is not zero.
+
+    `cost_usd` is `record.cost.usd`. What the provider itself reckoned is the same figure before it was rounded
+    (`cost_source` says whose it is), and is not kept a second time.
+    """
+    row: dict[str, Plain] = {
+        "request_id": record.request_id,
+        "key_id": record.key_id,
+        "model": record.model,
+        "started_at": record.started_at,
+        "streamed": record.streamed,
+        "status": record.status,
+        "provider": record.provider,
+        "upstream_model": record.upstream_model,
+        "finish_reason": record.finish_reason,
+        "error_code": record.error_code,
+        "latency_ms": record.latency_ms,
+        "time_to_first_token_ms": record.time_to_first_token_ms,
+        "upstream_ms": record.upstream_ms,
+        "cost_usd": record.cost.usd,
+        "cost_source": record.cost.source,
+        "priced_on": record.cost.priced_on and record.cost.priced_on.isoformat(),
+        "cost_note": record.cost.note,
+        "estimated": record.estimated,
+    }
+    return row | (record.usage.counts() if record.usage else dict.fromkeys(COUNTS))
+
+
+def usage_of(row: Row) -> UsageRecord:
+    """The usage record of a row. A count that an older version of Tollgate did not keep is 0."""
+    usd, priced_on = row.get("cost_usd"), row.get("priced_on")
+    cost = Cost(
+        usd=None if usd is None else Decimal(usd),
+        source=row["cost_source"],
+        priced_on=priced_on and date.fromisoformat(priced_on),
+        note=row.get("cost_note"),
+    )
+    usage = None
+    if row.get("input_tokens") is not None:
+        counts = {name: _int(row.get(name)) or 0 for name in COUNTS}
+        usage = Usage(**counts, cost_usd=cost.usd if cost.source == "provider" else None)
+    return UsageRecord(
+        request_id=row["request_id"],
+        key_id=row["key_id"],
+        model=row["model"],
+        started_at=float(row["started_at"]),
+        streamed=bool(row["streamed"]),
+        status=int(row["status"]),
+        provider=row.get("provider") or "",
+        upstream_model=row.get("upstream_model") or "",
+        finish_reason=row.get("finish_reason"),
+        error_code=row.get("error_code"),
+        latency_ms=int(row["latency_ms"]),
+        time_to_first_token_ms=_int(row.get("time_to_first_token_ms")),
+        upstream_ms=_int(row.get("upstream_ms")),
+        usage=usage,
+        cost=cost,
+        estimated=bool(row.get("estimated")),
+    )
+
+
+def total_of(row: Row) -> DailyTotal:
+    """The daily total of a row, with its cost in micro-dollars."""
+    cost = Decimal(int(row["micro_usd"])) * MICRO_DOLLAR
+    total = Total(**{name: int(row[name]) for name in TOTAL_COUNTS}, cost_usd=cost)
+    return DailyTotal(row["key_id"], int(row["day"]), row["model"], total)
+
+
+def _int(value: Any) -> int | None:
+    return None if value is None else int(value)

@@ -1,0 +1,153 @@
+"""The cut-off before Lambda's kill, and the work that is left after the last byte."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from devtools.local_function_url import LocalFunctionUrl
+
+Function = Callable[..., LocalFunctionUrl]
+MakeEvent = Callable[..., dict[str, Any]]
+Records = Callable[[LocalFunctionUrl], Sequence[dict[str, Any]]]
+Until = Callable[[Callable[[], object]], Awaitable[None]]
+
+SLOW = """
+async def app(scope, receive, send):
+    try:
+        await sse(send)
+        if scope["path"] == "/begun":
+            await more(send, b"data: 1\\n\\n")
+        await asyncio.sleep(60)
+    finally:
+        await asyncio.sleep(0.05)
+        print("cleaned up", flush=True)
+"""
+
+
+async def test_a_stream_is_cut_off_with_an_event_before_the_kill(function: Function, url_event: MakeEvent) -> None:
+    async with function(SLOW, timeout=2) as local:
+        invocation = await local.invoke(url_event(path="/begun"))
+    assert invocation.outcome == "streamed"
+    events = invocation.body.decode().split("\n\n")
+    assert json.loads(events[1].removeprefix("data: "))["error"]["code"] == "timeout"
+    assert invocation.trailers["lambda-runtime-function-error-type"] == "Runtime.Timeout"
+
+
+async def test_an_answer_not_begun_is_a_504_before_the_kill(function: Function, url_event: MakeEvent) -> None:
+    async with function(SLOW, timeout=2) as local:
+        invocation = await local.invoke(url_event())
+    assert invocation.prelude is not None
+    assert invocation.prelude["statusCode"] == 504
+    assert json.loads(invocation.body)["error"]["code"] == "timeout"
+
+
+async def test_a_buffered_answer_is_a_504_before_the_kill(function: Function, rest_event: MakeEvent) -> None:
+    async with function(SLOW, timeout=2) as local:
+        invocation = await local.invoke(rest_event(path="/begun"))
+    assert invocation.response["statusCode"] == 504
+
+
+async def test_the_app_can_clean_up_when_it_is_cut_off(function: Function, url_event: MakeEvent, until: Until) -> None:
+    async with function(SLOW, timeout=3) as local:
+        invocation = await local.invoke(url_event(path="/begun"))
+        await until(invocation.released.is_set)
+        assert "cleaned up" in local.log_lines
+        assert not any("ended with status" in line for line in local.log_lines)
+
+
+async def test_an_app_that_will_not_stop_does_not_cost_the_environment(
+    function: Function, url_event: MakeEvent, until: Until
+) -> None:
+    source = """
+async def app(scope, receive, send):
+    if scope["path"] == "/well":
+        return await answer_json(send, "well")
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
+"""
+    async with function(source, timeout=3) as local:
+        invocation = await local.invoke(url_event())
+        await until(invocation.released.is_set)
+        after = await local.invoke(url_event(path="/well"))
+        assert after.body == b'"well"'
+        assert not any("ended with status" in line for line in local.log_lines)
+
+
+async def test_what_the_app_sends_after_the_cut_off_goes_nowhere(
+    function: Function, url_event: MakeEvent, until: Until
+) -> None:
+    source = """
+async def app(scope, receive, send):
+    await sse(send)
+    await more(send, b"data: 1\\n\\n")
+    try:
+        await asyncio.sleep(60)
+    finally:
+        try:
+            await last(send, b"data: late\\n\\n")
+        except OSError:
+            print("refused", flush=True)
+"""
+    async with function(source, timeout=3) as local:
+        invocation = await local.invoke(url_event())
+        await until(invocation.released.is_set)
+        assert "refused" in local.log_lines
+    assert b"late" not in invocation.body
+
+
+async def test_the_answer_is_whole_while_the_app_still_works(
+    function: Function, url_event: MakeEvent, rest_event: MakeEvent, open_gate: Callable[[str], None], until: Until
+) -> None:
+    source = """
+async def app(scope, receive, send):
+    await start(send)
+    await last(send, b"all")
+    await gate(scope["path"][1:])
+"""
+    async with function(source) as local:
+        for name, event in (("one", url_event(path="/one")), ("two", rest_event(path="/two"))):
+            invocation = await local.invoke(event)
+            await asyncio.sleep(0.1)
+            assert invocation.outcome in ("streamed", "buffered")
+            assert not invocation.released.is_set()
+            open_gate(name)
+            await until(invocation.released.is_set)
+
+
+async def test_work_after_the_answer_is_bounded(
+    function: Function, url_event: MakeEvent, until: Until, records: Records
+) -> None:
+    source = """
+async def app(scope, receive, send):
+    await start(send)
+    await last(send, b"all")
+    try:
+        await asyncio.sleep(60)
+    finally:
+        print("cancelled", flush=True)
+"""
+    async with function(source, env={"STREAMING_RUNTIME_SETTLE_SECONDS": "0.2"}) as local:
+        invocation = await local.invoke(url_event())
+        await until(invocation.released.is_set)
+        assert "cancelled" in local.log_lines
+        assert any("still at work" in record["message"] for record in records(local))
+
+
+async def test_a_failure_after_the_answer_is_only_logged(
+    function: Function, url_event: MakeEvent, until: Until, records: Records
+) -> None:
+    source = """
+async def app(scope, receive, send):
+    await start(send)
+    await last(send, b"all")
+    raise LookupError("too late")
+"""
+    async with function(source) as local:
+        invocation = await local.invoke(url_event())
+        await until(invocation.released.is_set)
+        assert [record["errorMessage"] for record in records(local) if "errorType" in record] == ["too late"]
+    assert (invocation.body, invocation.trailers) == (b"all", {})
