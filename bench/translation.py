@@ -9,8 +9,8 @@ from typing import Any
 
 from bench.figures import Row
 from support.families import ALL, Family
-from tollgate.gateway.answers import Envelope
-from tollgate.gateway.sse import encode
+from tollgate.adapters.clients.openai_chat import ChatEncoder
+from tollgate.gateway.client_format import ResponseInfo
 
 TIMES, ROUNDS = 1000, 20
 RECORDED = {"openai": "openai_text"}
@@ -41,12 +41,12 @@ def _long(family: Family, name: str) -> Sequence[Any]:
 
 def _translate(family: Family, name: str, data: bytes) -> float:
     """Microseconds of CPU for each chunk; bytes come as a network brings them, some chunks at once."""
-    parser, envelope = family.open(name), Envelope("chatcmpl-1", 1, "m", "bench")
+    parser, encoder = family.open(name), ChatEncoder(ResponseInfo("req_1", 1, "m", "bench"))
     pieces = [data[i : i + 4096] for i in range(0, len(data), 4096)]
     begun, chunks = time.process_time(), 0
     for piece in pieces:
         for chunk in parser.feed(piece):
-            encode(envelope.chunk(chunk, False))
+            encoder.chunk(chunk)
             chunks += 1
     assert chunks > TIMES
     return (time.process_time() - begun) / chunks * 1e6

@@ -12,12 +12,13 @@ from typing import Any
 
 from tollgate.adapters import FAMILIES
 from tollgate.adapters.bedrock.chat_request import NO_CALLS
+from tollgate.adapters.clients.legacy_functions import with_tools
 from tollgate.adapters.response_format import JSON_TOOL, ONLY_JSON
 from tollgate.gateway.catalog import Catalog, Model
+from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.errors import BadRequestError
-from tollgate.gateway.legacy_functions import with_tools
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import ChatRequest, Json
+from tollgate.gateway.types import Json
 from tollgate.handler.components import read_catalog
 
 PAGE = Path(__file__).parent.parent / "docs" / "parameters.md"
@@ -105,15 +106,15 @@ def outcome(route: Route, fields: Json) -> str:
 
     Raises AssertionError where they are lost and nobody is told.
     """
-    adapter = FAMILIES[route.provider.family]
-    if IMAGE in json.dumps(fields) and not adapter.fetches_url(IMAGE):
+    family = FAMILIES[route.provider.family]
+    if IMAGE in json.dumps(fields) and not family.fetches_url(IMAGE):
         fetched = json.loads(json.dumps(fields).replace(IMAGE, f"data:image/png;base64,{PNG}"))
         return "emulated" if outcome(route, fetched) == "native" else outcome(route, fetched)
     try:
-        asked = adapter.build_request(_request(fields), route)
+        asked = family.calls["chat"](_request(fields), route).request
     except BadRequestError:
         return "refused"
-    plain = adapter.build_request(_request({}), route)
+    plain = family.calls["chat"](_request({}), route).request
     if asked.dropped:
         return "clamped" if all("=" in entry for entry in asked.dropped) else "dropped"
     is_said = asked.body != plain.body or fields == NO_THINKING  # one that never thinks need not be told so

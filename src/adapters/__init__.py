@@ -1,15 +1,15 @@
-"""Translation between the gateway and providers: a package for each family, pure functions without I/O."""
+"""Translation between clients, the gateway and providers: pure functions without I/O."""
 
 from collections.abc import Mapping
 
-from tollgate.adapters import anthropic, bedrock, gemini, openai
-from tollgate.adapters.echo import chat as echo
-from tollgate.gateway.ports import Adapter
+from tollgate.adapters import anthropic, bedrock, echo, gemini, openai
+from tollgate.gateway.ports import Family
 
-FAMILIES: Mapping[str, Adapter] = {
-    "anthropic": anthropic,
-    "bedrock": bedrock,
-    "echo": echo,
-    "gemini": gemini,
-    "openai": openai,
+FAMILIES: Mapping[str, Family] = {
+    "anthropic": anthropic.FAMILY,
+    "bedrock": bedrock.FAMILY,
+    "echo": echo.FAMILY,
+    "gemini": gemini.FAMILY,
+    "openai": openai.FAMILY,
 }
+"""Every family by the name that a provider's row in the catalog gives it."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from tollgate.adapters.json_access import child
 from tollgate.gateway.errors import BadRequestError
-from tollgate.gateway.types import ChatRequest
+from tollgate.gateway.types import Request
 
 _NAME = re.compile(r"[\w.\[\]-]{1,64}", re.ASCII)
 _MAX_TOLD = 32
@@ -25,7 +25,7 @@ class DroppedParams:
     With `provider.require_parameters: true` (OpenRouter's API reference, "Provider Routing") nothing may be lost.
     """
 
-    def __init__(self, request: ChatRequest) -> None:
+    def __init__(self, request: Request) -> None:
         self._refuses = child(request.model_extra or {}, "provider").get("require_parameters") is True
         self._told: dict[str, None] = {}
 

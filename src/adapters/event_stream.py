@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from tollgate.gateway.chat import Chunk
 from tollgate.gateway.errors import UpstreamError
 from tollgate.gateway.sse import EventReader
-from tollgate.gateway.types import Chunk
 
 GRACE = 3.0
 """Seconds that a stream may go on without saying anything after every choice has its finish_reason."""

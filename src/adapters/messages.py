@@ -13,8 +13,9 @@ from tollgate.adapters.dropped_params import DroppedParams, unsupported
 from tollgate.adapters.identifiers import sanitize
 from tollgate.adapters.json_access import child, children, text
 from tollgate.adapters.tools import arguments, unanswered, uncalled
+from tollgate.gateway.chat import Message
 from tollgate.gateway.quirks import Capabilities
-from tollgate.gateway.types import Json, Message
+from tollgate.gateway.types import Json
 
 OPENING = "Begin."
 """What the user is made to say where a conversation does not begin with a user, as all of these families want it."""

@@ -10,10 +10,11 @@ from typing import Any, get_args
 
 from tollgate.adapters.dropped_params import DroppedParams, unsupported
 from tollgate.adapters.json_access import child, count
+from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.quirks import Capabilities, Effort
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import ChatRequest, Json
+from tollgate.gateway.types import Json
 
 EFFORTS: tuple[str, ...] = get_args(Effort)
 BUDGETS: Mapping[str, int] = {

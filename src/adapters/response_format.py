@@ -6,8 +6,9 @@ from tollgate.adapters.dropped_params import unsupported
 from tollgate.adapters.json_access import child
 from tollgate.adapters.strict_schema import is_open
 from tollgate.adapters.tools import called_names
+from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.quirks import Capabilities
-from tollgate.gateway.types import ChatRequest, Json
+from tollgate.gateway.types import Json
 
 FormatPlan = Literal["text", "native", "tool", "words"]
 JSON_TOOL = "answer"

@@ -6,7 +6,8 @@ from typing import cast
 
 from tollgate.adapters.json_access import children, text
 from tollgate.adapters.tool_call_state import strip_state
-from tollgate.gateway.types import ChatRequest, Json
+from tollgate.gateway.chat import ChatRequest
+from tollgate.gateway.types import Json
 
 
 class CallIds:

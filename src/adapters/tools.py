@@ -8,8 +8,9 @@ from typing import Any, Literal, cast
 from tollgate.adapters.dropped_params import unsupported
 from tollgate.adapters.json_access import child, children, text
 from tollgate.adapters.params import Ask
+from tollgate.gateway.chat import ChatRequest, Message
 from tollgate.gateway.errors import BadRequestError
-from tollgate.gateway.types import ChatRequest, Json, Message
+from tollgate.gateway.types import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tollgate.gateway.types import Chunk, Completion, Json, Usage
+from tollgate.gateway.chat import Chunk, Completion
+from tollgate.gateway.types import Json, Usage
 
 _ONCE = frozenset({"role", "id", "type", "index", "name"})
 """Fields of a delta, or of an entry in it, that are told once; other text comes in pieces."""

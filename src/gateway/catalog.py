@@ -95,6 +95,8 @@ class Model(BaseModel):
     context_length: Annotated[int, Field(gt=0, strict=True)]
     usual_output_tokens: Annotated[int, Field(gt=0, strict=True)] = 1024
     """What a request that names no smaller limit is expected to be answered with: that much is held for it."""
+    operations: Annotated[tuple[str, ...], Field(min_length=1)] = ("chat",)
+    """The operations that the model can do, by their names."""
     architecture: Architecture = Architecture()
     capabilities: Capabilities = Capabilities()
     prices: Prices | None = None

@@ -1,4 +1,4 @@
-"""One tree of errors and one envelope, OpenAI's.
+"""One tree of errors. A client format writes them in its own envelope.
 
 GatewayError                    500  server_error
 |- BadRequestError              400  invalid_request_error
@@ -24,7 +24,7 @@ documents of the gateways this one stands in for promise.
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 
 class ConfigurationError(Exception):
@@ -49,10 +49,6 @@ class GatewayError(Exception):
         self.param = param
         self.code = code or self.default_code
         self.retry_after = retry_after
-
-    def envelope(self) -> dict[str, Any]:
-        """OpenAI's error body."""
-        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
     def headers(self) -> Mapping[str, str]:
         """Headers that belong to this error: `retry-after` in whole seconds, and OpenAI's `retry-after-ms`."""

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
+from tollgate.gateway.chat import ChatRequest, Message
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.ports import Images
-from tollgate.gateway.types import ChatRequest, Message
 
 MAX_IMAGES = 20
 
 
-async def inlined(request: ChatRequest, images: Images, fetches_url: Callable[[str], bool]) -> ChatRequest:
+async def inline_images(request: ChatRequest, images: Images, fetches_url: Callable[[str], bool]) -> ChatRequest:
     """The request with the image in place of each URL that the provider does not fetch itself.
 
     Raises BadRequestError, naming the part, where an image is not to be had.

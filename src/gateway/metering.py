@@ -1,15 +1,13 @@
 """From usage to money, what to hold for a request beforehand, and the record that every admitted request leaves."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Literal
 
-from tollgate.gateway.catalog import Model
 from tollgate.gateway.prices import Prices, Rates, TierRates
-from tollgate.gateway.types import ChatRequest, Usage
+from tollgate.gateway.types import UNITS, Request, Usage
 
 MICRO_DOLLAR = Decimal("0.000001")
 BYTES_PER_TOKEN = 4
@@ -55,11 +53,10 @@ class PriceTerms:
 STANDARD_TERMS = PriceTerms()
 
 
-def price_terms(request: ChatRequest) -> PriceTerms:
-    """The terms that a client asks for."""
-    return PriceTerms(
-        service_tier(request.model_extra or {}), bool((request.model_extra or {}).get("web_search_options"))
-    )
+def price_terms(request: Request) -> PriceTerms:
+    """The terms that a client requests."""
+    extra = request.model_extra or {}
+    return PriceTerms(service_tier(extra), bool(extra.get("web_search_options")))
 
 
 def service_tier(fields: Mapping[str, Any]) -> str | None:
@@ -83,13 +80,14 @@ def cost_of(
     if prices is None:
         return Cost(None, "unknown")
     rates, doubts = _rates(usage, prices, (terms.tier or "").lower())
-    if terms.searches:
+    if terms.searches and not usage.searches:
         doubts.append("Searches of the web are charged apart.")
     if estimated:
         doubts.append("The provider did not tell what was used.")
     per_million = _input_cost(usage, rates, doubts) + _output_cost(usage, rates, doubts)
+    other_units = _unit_cost(usage, prices, doubts)
     note = " ".join(doubts) or None
-    return Cost(_round(per_million / 1_000_000), "estimated" if doubts else "catalog", prices.date, note)
+    return Cost(_round(per_million / 1_000_000 + other_units), "estimated" if doubts else "catalog", prices.date, note)
 
 
 def _rates(usage: Usage, prices: Prices, tier: str) -> tuple[Rates, list[str]]:
@@ -147,51 +145,20 @@ def _output_cost(usage: Usage, rates: Rates, doubts: list[str]) -> Decimal:
     )
 
 
-def estimate_usage(request: ChatRequest, model: Model) -> Usage:
-    """What a request may use, to hold for it: its prompt, and as much of an answer as it asks for or is usual."""
-    answer = min(request.output_limit or model.usual_output_tokens, model.usual_output_tokens)
-    return Usage(input_tokens=_prompt_tokens(request), output_tokens=answer * (request.n or 1))
-
-
-def utf8_length(text: str) -> int:
-    """The length of a text in bytes of UTF-8, for `estimate_tokens`: tokens of non-Latin scripts have less text."""
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+def _unit_cost(usage: Usage, prices: Prices, doubts: list[str]) -> Decimal:
+    """USD for what is billed beside tokens."""
+    total = Decimal(0)
+    for unit in UNITS:
+        number: int = getattr(usage, unit)
+        if number and unit not in prices.usd_per_unit:
+            doubts.append(f"No price is known for {unit}.")
+        total += number * prices.usd_per_unit.get(unit, Decimal(0))
+    return total
 
 
 def estimate_tokens(length: int) -> int:
     """About how many tokens a text of this length has; a text has at least one."""
     return -(-length // BYTES_PER_TOKEN)
-
-
-def prompt_bytes(request: ChatRequest) -> int:
-    """The prompt's length as text, in bytes, with IMAGE_TOKENS for each image or sound in it."""
-    length, attached = _measured(request)
-    return length + attached * IMAGE_TOKENS
-
-
-def _prompt_tokens(request: ChatRequest) -> int:
-    length, attached = _measured(request)
-    return estimate_tokens(length) + attached * IMAGE_TOKENS + len(request.messages) * MESSAGE_TOKENS
-
-
-def _measured(request: ChatRequest) -> tuple[int, int]:
-    """The prompt's length as text in bytes, and how many images and sounds, which are data and not text, it has."""
-    length, attached = 0, 0
-    for message in request.messages:
-        content = message.get("content")
-        if isinstance(content, str):
-            length += utf8_length(content)
-        for part in content if isinstance(content, list) else ():
-            length += utf8_length(part.get("text") or "")
-            attached += part["type"] != "text"
-        length += sum(len(json.dumps(call)) for call in message.get("tool_calls") or ())
-    length += len(json.dumps(request.tools)) if request.tools else 0
-    return length, attached
-
-
-IMAGE_TOKENS = 1000
-MESSAGE_TOKENS = 4
-"""Marks around each message, in the chat formats of the common models."""
 
 
 def _parts(whole: int, price: Decimal, *parts: tuple[int, Decimal | None]) -> Decimal:
@@ -235,6 +202,8 @@ class UsageRecord:
     usage: Usage | None
     cost: Cost
     estimated: bool = False
+    operation: str = "chat"
+    """The name of the operation; records of versions that had only chat do not say."""
 
     @property
     def tokens(self) -> int:

@@ -1,15 +1,17 @@
-"""What the core asks of the floors above it, as protocols: adapters, the way out, the stores, and the clock."""
+"""Protocols of what the core calls but does not implement: provider calls, the network, the stores and the clock."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence, Set
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from tollgate.gateway.admission import Account, Hold
 from tollgate.gateway.catalog import Provider
+from tollgate.gateway.chat import Chunk
 from tollgate.gateway.errors import GatewayError
 from tollgate.gateway.keys import AuditEntry, Change, KeyRecord
 from tollgate.gateway.metering import UsageRecord
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import ChatRequest, Chunk, Completion, UpstreamRequest
+from tollgate.gateway.types import Result, UpstreamRequest
 from tollgate.gateway.usage_totals import DailyTotal
 
 
@@ -41,28 +43,45 @@ class StreamParser(Protocol):
         ...
 
 
-class Adapter(Protocol):
-    """A wire family: five pure functions."""
+class ProviderCall(Protocol):
+    """One attempt at one operation on one route, in the words of the provider's family. It does no I/O.
 
-    def fetches_url(self, url: str) -> bool:
-        """Whether the provider itself fetches an image from there; if not, the gateway puts the image in its place."""
-        ...
+    It is made per attempt and keeps what both directions need (names of tools, the plan for JSON answers). Making one
+    raises BadRequestError for what the family cannot express.
+    """
 
-    def build_request(self, request: ChatRequest, route: Route) -> UpstreamRequest:
-        """The provider's request. Raises BadRequestError for what this family cannot say."""
-        ...
-
-    def parse_response(self, body: bytes, request: ChatRequest, route: Route) -> Completion:
-        """The provider's whole answer. Raises UpstreamError where it is none."""
+    @property
+    def request(self) -> UpstreamRequest:
+        """The provider's request."""
         ...
 
     def parse_error(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
-        """What an answer with an error status means for the client. Header names are lower-case."""
+        """The client's error for a response with an error status. Header names are lower-case."""
         ...
 
-    def open_stream(self, request: ChatRequest, route: Route) -> StreamParser:
-        """A parser for this request's stream."""
+    def parse_response(self, body: bytes) -> Result:
+        """The operation's result from a whole response. Raises UpstreamError if the body is not one."""
         ...
+
+    def open_stream(self) -> StreamParser | None:
+        """A parser for a streamed response; None if the operation has no streams."""
+        ...
+
+
+OpenCall = Callable[[Any, Route], ProviderCall]
+"""Makes the call for a request of one operation and a route."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A wire protocol that providers speak: its calls by the name of their operation.
+
+    An operation that the family cannot serve is absent. `fetches_url` tells whether its providers fetch an image from a
+    URL themselves; if not, the gateway sends the image in its place.
+    """
+
+    calls: Mapping[str, OpenCall]
+    fetches_url: Callable[[str], bool]
 
 
 class Images(Protocol):

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tollgate.gateway.types import Unit
+
 Price = Annotated[Decimal, Field(ge=0, le=10_000_000)]
 
 
@@ -45,6 +47,8 @@ class TierRates(Rates):
 class Prices(TierRates):
     """What a model costs in the ordinary tier and in others, with the page it was read from and the day it was read."""
 
+    usd_per_unit: Mapping[Unit, Price] = {}
+    """USD for one unit of what is billed beside tokens, such as `{ searches = 0.01 }`."""
     tiers: Mapping[str, TierRates] = {}
     """Service tiers by the name that `service_tier` has in the answer: `flex`, `priority`, `batch` ..."""
     caveat: str | None = None

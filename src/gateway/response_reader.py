@@ -1,21 +1,21 @@
-"""A provider's answer, read by what it is: some send a stream for a whole answer or the other way round, and some say
-under `application/json` what is none, so neither the request nor the content type decides.
+"""Reads a provider's response by what it is: some providers send a stream where a whole response was requested or the
+other way round, and some label a stream `application/json`, so neither the request nor the content type decides.
 """
 
 import re
 from collections.abc import AsyncIterator, Iterable
 
 from tollgate.gateway.accumulation import ChunkAccumulator, to_chunks
+from tollgate.gateway.chat import Chunk, Completion
 from tollgate.gateway.errors import GatewayError, UpstreamError
-from tollgate.gateway.ports import Adapter, UpstreamResponse
-from tollgate.gateway.routing import Route
-from tollgate.gateway.types import ChatRequest, Chunk, Completion
+from tollgate.gateway.ports import ProviderCall, StreamParser, UpstreamResponse
+from tollgate.gateway.types import Result
 
 Batch = tuple[list[Chunk], GatewayError | None]
 """The chunks of one read, and the failure that it ended in, if any: what came before it still counts."""
 
-MAX_FOLDED_BYTES = 16 * 1024 * 1024
-"""Of a stream that is read as a whole answer; as many as a whole one may have."""
+MAX_ACCUMULATED_BYTES = 16 * 1024 * 1024
+"""Bytes of a stream that is read as a whole response: as many as a whole one may have."""
 
 _BOM = b"\xef\xbb\xbf"
 _JSON = re.compile(rb"[{\[]")
@@ -25,44 +25,41 @@ _MARK_LENGTH = 6
 
 
 class ResponseReader:
-    """Reads one answer, once, whole or as a stream, whichever is wanted."""
+    """Reads one response, once, whole or as a stream, whichever the client requested."""
 
-    def __init__(self, adapter: Adapter, request: ChatRequest, route: Route, answer: UpstreamResponse) -> None:
-        self._adapter = adapter
-        self._request = request
-        self._route = route
-        self._answer = answer
+    def __init__(self, call: ProviderCall, response: UpstreamResponse) -> None:
+        self._call = call
+        self._response = response
 
-    async def whole(self) -> Completion:
-        """The whole answer. Raises GatewayError."""
-        source = self._answer.stream()
+    async def whole(self) -> Result:
+        """The whole response. Raises GatewayError."""
+        source = self._response.stream()
         head = await _head(source, _MARK_LENGTH)
-        if not _EVENTS.match(head):
-            return self._parsed(head + await self._answer.read())
-        folding = ChunkAccumulator()
-        async for chunks, error in self._parse(head, _bounded(source)):
+        parser = self._call.open_stream() if _EVENTS.match(head) else None
+        if parser is None:
+            return self._call.parse_response(head + await self._response.read())
+        accumulator = ChunkAccumulator()
+        async for chunks, error in self._parse(parser, head, _bounded(source)):
             for chunk in chunks:
-                folding.add(chunk)
+                accumulator.add(chunk)
             if error is not None:
                 raise error
-        return folding.completion()
+        return accumulator.completion()
 
     async def batches(self) -> AsyncIterator[Batch]:
         """The chunks of each read of a stream."""
-        source = self._answer.stream()
+        source = self._response.stream()
         head = await _head(source, 1)
-        if not _JSON.match(head):
-            async for batch in self._parse(head, source):
+        parser = None if _JSON.match(head) else self._call.open_stream()
+        if parser is not None:
+            async for batch in self._parse(parser, head, source):
                 yield batch
             return
-        completion = self._parsed(head + await self._answer.read())
+        completion = self._call.parse_response(head + await self._response.read())
+        assert isinstance(completion, Completion)
         yield to_chunks(completion), None
 
-    def _parsed(self, body: bytes) -> Completion:
-        return self._adapter.parse_response(body, self._request, self._route)
-
-    async def _parse(self, head: bytes, source: AsyncIterator[bytes]) -> AsyncIterator[Batch]:
-        parser = self._adapter.open_stream(self._request, self._route)
+    async def _parse(self, parser: StreamParser, head: bytes, source: AsyncIterator[bytes]) -> AsyncIterator[Batch]:
         data: bytes | None = head
         grace: float | None = None
         while data is not None:
@@ -70,9 +67,9 @@ class ResponseReader:
             yield chunks, error
             if parser.done:
                 return
-            if chunks or parser.grace != grace:  # what says nothing keeps no stream open that has ended
+            if chunks or parser.grace != grace:  # a heartbeat does not keep a finished stream open
                 grace = parser.grace
-                self._answer.end_within(grace)
+                self._response.end_within(grace)
             data = await anext(source, None)
         yield _drain(parser.close())
 
@@ -91,7 +88,7 @@ async def _bounded(source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     size = 0
     async for data in source:
         size += len(data)
-        if size > MAX_FOLDED_BYTES:
+        if size > MAX_ACCUMULATED_BYTES:
             raise UpstreamError("The provider's answer is too large.")
         yield data
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 from tollgate.gateway.catalog import Catalog, Model, Provider
 from tollgate.gateway.errors import NotFoundError
 from tollgate.gateway.prices import Prices
-from tollgate.gateway.types import ChatRequest, Json
+from tollgate.gateway.types import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,35 +34,38 @@ def unknown_model(name: str) -> NotFoundError:
 
 
 def find_routes(
-    catalog: Catalog, name: str, has_credential: Callable[[Provider], bool], substitute: Model | None
+    catalog: Catalog,
+    name: str,
+    can_serve: Callable[[Route], bool],
+    has_credential: Callable[[Provider], bool],
+    substitute: Model | None,
 ) -> Sequence[Route]:
-    """The routes of a model, best first, without those whose provider has no credential here.
+    """The routes of a model that can serve the operation, best first, without providers that have no credential here.
 
-    If no provider has one, the routes of the model `substitute` are returned. Without a substitute all routes are
-    returned, and the call itself reports the missing credential.
+    Empty if no route can serve the operation. If no provider has a credential, the routes of the model `substitute` are
+    returned; if those cannot serve it either, all routes are, and the call reports the missing credential.
     """
     model = find_model(catalog, name)
-    routes = _routes(catalog, model)
+    routes = [route for route in _routes(catalog, model) if can_serve(route)]
     usable = [route for route in routes if has_credential(route.provider)]
-    if usable or substitute is None:
+    if usable or not routes or substitute is None:
         return usable or routes
-    return [replace(route, model=model) for route in _routes(catalog, substitute)]
+    replacements = [replace(route, model=model) for route in _routes(catalog, substitute)]
+    return [route for route in replacements if can_serve(route)] or routes
 
 
 def _routes(catalog: Catalog, model: Model) -> list[Route]:
     return [Route(model, catalog.providers[row.provider], row.model, model.prices) for row in model.routes]
 
 
-def other_models(request: ChatRequest) -> tuple[str, ...]:
-    """The models that a request names beside `model`, in the fields for a router (OpenRouter's API reference).
+def other_models(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """The models that a request names beside `model`, in fields for a router (OpenRouter's API reference).
 
-    They are fallbacks, a preset, or models that a plugin or a tool of the router's own asks.
+    They are fallbacks, a preset, or models that a plugin or a tool of the router calls.
     """
-    extra = request.model_extra or {}
-    fields: Json = {name: extra[name] for name in _ROUTER_FIELDS if name in extra}
-    fields["tools"] = [tool for tool in request.tools or [] if tool.get("type", "function") != "function"]
-    preset = fields.get("preset")
-    return (*([f"@preset/{preset}"] if preset else []), *_named(fields))
+    relevant: Json = {name: fields[name] for name in (*_ROUTER_FIELDS, "tools") if name in fields}
+    preset = relevant.get("preset")
+    return (*([f"@preset/{preset}"] if preset else []), *_named(relevant))
 
 
 _ROUTER_FIELDS = ("models", "route", "provider", "plugins", "preset", "transforms")

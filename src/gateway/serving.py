@@ -1,23 +1,24 @@
-"""The use case: admit, route, call, settle, for one chat completion, buffered or streamed."""
+"""The one use case: authenticate, route, admit, call the provider, settle, for any operation."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tollgate.gateway import keys
 from tollgate.gateway.accounting import RequestAccounting, RequestContext
 from tollgate.gateway.admission import Account, Hold, RefusedError, refusal_error
-from tollgate.gateway.budget import Reservation, reserve
+from tollgate.gateway.budget import Reservation
 from tollgate.gateway.catalog import Catalog, Model
-from tollgate.gateway.errors import GatewayError
-from tollgate.gateway.images import inlined
+from tollgate.gateway.client_format import ResponseInfo
+from tollgate.gateway.errors import BadRequestError, GatewayError
 from tollgate.gateway.keys import ApiKey, RecentKeys
-from tollgate.gateway.legacy_functions import with_tools
-from tollgate.gateway.ports import Adapter, Clock, Images, KeyStore, Ledger, Upstream
+from tollgate.gateway.metering import price_terms
+from tollgate.gateway.operations import Operation, Req
+from tollgate.gateway.ports import Clock, Family, Images, KeyStore, Ledger, Upstream
 from tollgate.gateway.response_reader import ResponseReader
-from tollgate.gateway.routing import Route, find_routes, other_models
-from tollgate.gateway.streaming import AnswerStream, open_stream
-from tollgate.gateway.types import ChatRequest, Json
+from tollgate.gateway.routing import Route, find_routes
+from tollgate.gateway.streaming import StreamedResponse, open_stream
+from tollgate.gateway.types import Request, Result, Usage
 
 HOLD_SECONDS = 900
 HOLD_MARGIN = 30
@@ -26,9 +27,9 @@ HOLD_MARGIN = 30
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """Everything the gateway reaches the world through; `adapters` by the name of their family."""
+    """Everything outside the core that the gateway calls; `families` by their names in the catalog."""
 
-    adapters: Mapping[str, Adapter]
+    families: Mapping[str, Family]
     upstream: Upstream
     images: Images
     keys: KeyStore
@@ -36,90 +37,117 @@ class Dependencies:
     clock: Clock
 
 
-class Answer:
-    """A whole answer. Whoever takes it must `settle` it before it is sent: who has it may ask again at once."""
+class BufferedResponse:
+    """A whole response. `settle` it before it is sent: a client that has it may send its next request at once."""
 
-    def __init__(self, body: Json, accounting: RequestAccounting, dependencies: Dependencies) -> None:
-        self.body = body
-        self.route = accounting.route
-        self.dropped = accounting.dropped
+    def __init__(
+        self, info: ResponseInfo, result: Result, accounting: RequestAccounting, dependencies: Dependencies
+    ) -> None:
+        self.info = info
+        self.result = result
+        self.route = accounting.attempt.route
+        self.dropped = accounting.attempt.dropped
+        self.usage: Usage | None = accounting.attempt.reported_usage
         self._accounting = accounting
         self._dependencies = dependencies
 
     async def settle(self) -> None:
-        """Close the account of this request; again does nothing."""
+        """Close the accounting of this request. Settling again does nothing."""
         await self._accounting.close(self._dependencies.ledger, self._dependencies.clock)
 
 
 class Gateway:
-    """The gateway itself. The model `substitute` answers for those none of whose providers has a credential here."""
+    """The gateway. The model `substitute` answers for models none of whose providers has a credential here."""
 
     def __init__(self, catalog: Catalog, dependencies: Dependencies, substitute: Model | None = None) -> None:
         self.catalog = catalog
         self._dependencies = dependencies
         self._substitute = substitute
-        self._seen = RecentKeys(dependencies.clock.monotonic)
+        self._recent_keys = RecentKeys(dependencies.clock.monotonic)
 
     async def authenticate(self, api_key: str, context: RequestContext) -> Account:
-        """The key's account, read and not written: for what takes no hold. Raises AuthenticationError."""
+        """The key's account, read and not written: for requests that take no hold. Raises AuthenticationError."""
         key = keys.read(api_key)
         account = await self._dependencies.keys.get(key.key_id)
         keys.verify(account and account.record, key, self._dependencies.clock.now())
         context.account = account
         assert account is not None
-        self._seen.add(key)
+        self._recent_keys.add(key)
         return account
 
     async def require_known_key(self, api_key: str, context: RequestContext) -> None:
-        """Raises AuthenticationError for what is no key: before a large body is read. A key seen lately is believed."""
-        if keys.read(api_key) not in self._seen:
+        """Raises AuthenticationError for an invalid key, before a large body is read. A key used lately is trusted."""
+        if keys.read(api_key) not in self._recent_keys:
             await self.authenticate(api_key, context)
 
     @asynccontextmanager
     async def check_key_before_errors(self, api_key: str, context: RequestContext) -> AsyncGenerator[None]:
-        """What is wrong with a request is told to those who hold a key; others learn only that they hold none."""
+        """Unauthenticated clients get 401 before any other error that is raised in the block."""
         try:
             yield
         except GatewayError:
             await self.authenticate(api_key, context)
             raise
 
-    async def chat(self, api_key: str, request: ChatRequest, context: RequestContext) -> Answer | AnswerStream:
-        """Answer one request. Raises GatewayError, with nothing left open, where no answer begins."""
+    async def serve(
+        self, api_key: str, operation: Operation[Req], request: Req, context: RequestContext
+    ) -> BufferedResponse | StreamedResponse:
+        """Serve one request. Raises GatewayError, with nothing left open, if no response begins."""
         async with self.check_key_before_errors(api_key, context):
-            routes = find_routes(
-                self.catalog, request.model, self._dependencies.upstream.has_credential, self._substitute
-            )
-            has_functions, request = request.has_functions, with_tools(request)
-        accounting = await self._admit(api_key, request, context, routes[0], has_functions)
+            route = self._routes(operation, request)[0]
+        accounting, request = await self._admit(api_key, operation, request, context, route)
         try:
-            return await self._call(accounting)
+            return await self._call(operation, request, accounting)
         except BaseException as error:
             accounting.failed(error, self._dependencies.clock.monotonic())
             await accounting.close(self._dependencies.ledger, self._dependencies.clock)
             raise
 
+    def _routes(self, operation: Operation[Req], request: Req) -> Sequence[Route]:
+        """The routes that can serve the operation. Raises NotFoundError, BadRequestError `unsupported_operation`."""
+
+        def can_serve(route: Route) -> bool:
+            family = self._dependencies.families[route.provider.family]
+            return operation.name in route.model.operations and operation.name in family.calls
+
+        has_credential = self._dependencies.upstream.has_credential
+        routes = find_routes(self.catalog, request.model, can_serve, has_credential, self._substitute)
+        if not routes:
+            message = f"The model {request.model!r} does not support {operation.name}."
+            raise BadRequestError(message, param="model", code="unsupported_operation")
+        return routes
+
     async def _admit(
-        self, api_key: str, request: ChatRequest, context: RequestContext, route: Route, has_functions: bool
-    ) -> RequestAccounting:
-        """Reserve what the request may use. The exchange's request has its answer limited to what the budget has."""
-        reservation = reserve(request, route)
-        hold = self._hold(keys.read(api_key), request, reservation, context)
+        self, api_key: str, operation: Operation[Req], request: Req, context: RequestContext, route: Route
+    ) -> tuple[RequestAccounting, Req]:
+        """Reserve what the request may use. Returns it with an output limit that the reserved money pays for."""
+        reservation = operation.reserve(request, route)
+        others = operation.other_models(request)
+        hold = self._hold(keys.read(api_key), request, reservation, others, context)
         try:
             account = context.account = await self._dependencies.ledger.admit(hold)
         except RefusedError as refused:
             context.account = refused.account
             raise refusal_error(refused, hold) from None
-        self._seen.add(hold.key)
-        accounting = RequestAccounting(context, hold, request, route, reservation.usual, has_functions)
+        self._recent_keys.add(hold.key)
+        accounting = RequestAccounting(context, operation.name, hold, reservation, price_terms(request), request.stream)
+        attempt = accounting.begin(route)
         lease = account.balance.leases.get(hold.hold_id) if account.checked else None
         if lease is not None and account.record.limits.budget is not None and hold.priced:
-            accounting.bound_by(reservation, lease.micro_usd)
-        return accounting
+            accounting.bound_by_budget(route, lease.micro_usd)
+            request, attempt.dropped = operation.limit_output(request, route, reservation, lease.micro_usd)
+        return accounting, request
 
-    def _hold(self, key: ApiKey, request: ChatRequest, reservation: Reservation, context: RequestContext) -> Hold:
+    def _hold(
+        self,
+        key: ApiKey,
+        request: Request,
+        reservation: Reservation,
+        other_models: tuple[str, ...],
+        context: RequestContext,
+    ) -> Hold:
         clock, usual = self._dependencies.clock, reservation.usual
-        now, others = clock.now(), other_models(request)
+        now = clock.now()
         lifetime = HOLD_SECONDS if context.deadline is None else context.deadline - clock.monotonic()
         return Hold(
             hold_id=context.request_id,
@@ -129,30 +157,33 @@ class Gateway:
             expires_at=now + lifetime + HOLD_MARGIN,
             tokens=usual.input_tokens + usual.output_tokens,
             micro_usd=reservation.wanted_micro_usd,
-            priced=reservation.priced and not others,
+            priced=reservation.priced and not other_models,
             least_micro_usd=reservation.least_micro_usd,
             at_most_half=reservation.at_most_half,
-            other_models=others,
+            other_models=other_models,
         )
 
-    async def _call(self, accounting: RequestAccounting) -> Answer | AnswerStream:
-        route, clock = accounting.route, self._dependencies.clock
-        adapter = self._dependencies.adapters[route.provider.family]
-        request = await inlined(accounting.request, self._dependencies.images, adapter.fetches_url)
-        upstream_request = adapter.build_request(request, route)
-        accounting.dropped = (*accounting.dropped, *upstream_request.dropped)
-        accounting.sending(clock.monotonic())
-        answer = accounting.answer = await self._dependencies.upstream.send(
-            upstream_request, route.provider, accounting.context.deadline
-        )
-        if not 200 <= answer.status < 300:
-            accounting.turned_down = True
-            raise adapter.parse_error(answer.status, answer.headers, await answer.read())
-        reader = ResponseReader(adapter, request, route, answer)
+    async def _call(
+        self, operation: Operation[Req], request: Req, accounting: RequestAccounting
+    ) -> BufferedResponse | StreamedResponse:
+        """Send the request. The HTTP status is decided here: by an error, a whole response, or a first chunk."""
+        attempt, clock, context = accounting.attempt, self._dependencies.clock, accounting.context
+        provider = attempt.route.provider
+        family = self._dependencies.families[provider.family]
+        prepared = await operation.prepare(request, self._dependencies.images, family.fetches_url)
+        call = family.calls[operation.name](prepared, attempt.route)
+        attempt.dropped = (*attempt.dropped, *call.request.dropped)
+        attempt.sending(clock.monotonic())
+        response = attempt.response = await self._dependencies.upstream.send(call.request, provider, context.deadline)
+        if not 200 <= response.status < 300:
+            attempt.rejected()
+            raise call.parse_error(response.status, response.headers, await response.read())
+        info = ResponseInfo(context.request_id, int(accounting.hold.opened_at), request.model, provider.name)
+        reader = ResponseReader(call, response)
         if request.stream:
-            return await open_stream(request.wants_usage_chunk, accounting, reader, self._dependencies.ledger, clock)
-        completion = await reader.whole()
+            return await open_stream(info, accounting, reader, self._dependencies.ledger, clock)
+        result = await reader.whole()
         now = clock.monotonic()
-        accounting.saw(completion, now)
-        accounting.completed(now)
-        return Answer(accounting.envelope.completion(completion, accounting.told_usage), accounting, self._dependencies)
+        accounting.read(result, now)
+        attempt.completed(now)
+        return BufferedResponse(info, result, accounting, self._dependencies)

@@ -1,46 +1,75 @@
-"""One answer as it comes to the client: paid for before it is passed on, and settled before its end is told."""
+"""A streamed response on its way to the client: paid for before it is passed on, and settled before its end is sent."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from typing import Any
 
 from tollgate.gateway.accounting import RequestAccounting
 from tollgate.gateway.admission import RefusedError
+from tollgate.gateway.chat import Chunk
+from tollgate.gateway.client_format import ResponseInfo
 from tollgate.gateway.errors import GatewayError, InsufficientQuotaError, UpstreamError
 from tollgate.gateway.ports import Clock, Ledger
 from tollgate.gateway.response_reader import Batch, ResponseReader
-from tollgate.gateway.types import Chunk, Json
+from tollgate.gateway.routing import Route
+from tollgate.gateway.types import Usage
 
 
 async def open_stream(
-    with_usage: bool, accounting: RequestAccounting, reader: ResponseReader, ledger: Ledger, clock: Clock
-) -> "AnswerStream":
-    """The stream, once its first chunk is in hand. Raises GatewayError where none comes."""
-    chunks = _Chunks(with_usage, accounting, reader, ledger, clock)
+    info: ResponseInfo, accounting: RequestAccounting, reader: ResponseReader, ledger: Ledger, clock: Clock
+) -> "StreamedResponse":
+    """The stream, once its first chunk has been read. Raises GatewayError if none comes."""
+    chunks = _Chunks(accounting, reader, ledger, clock)
     first = await anext(chunks, None)
     if first is None and not chunks.last:
         raise UpstreamError("The provider's stream ended before it began.")
-    return AnswerStream(first or [], chunks, accounting, ledger, clock)
+    return StreamedResponse(info, first or [], chunks, accounting, ledger, clock)
 
 
-class AnswerStream:
-    """An answer as it comes: lists of OpenAI chunks. Its first chunk is in hand, so its HTTP status is certain.
+class StreamedResponse:
+    """A streamed response: lists of chunks. Its first chunk has been read, so its HTTP status is certain.
 
-    Iteration ends after the provider's terminal marker, and raises GatewayError where the provider breaks off. The
-    request is settled before the last list, or the error: a client that knows of the end may ask again at once. Whoever
-    takes the answer must `settle` it all the same, however far it was read.
+    Iteration ends after the provider's terminal marker, and raises GatewayError if the provider breaks off. The request
+    is settled before the last list, or before the error: a client that sees the end may send its next request at once.
+    Whoever has this object calls `settle` all the same, however far it was read.
     """
 
     def __init__(
-        self, first: list[Json], rest: "_Chunks", accounting: RequestAccounting, ledger: Ledger, clock: Clock
+        self,
+        info: ResponseInfo,
+        first: list[Chunk],
+        rest: "_Chunks",
+        accounting: RequestAccounting,
+        ledger: Ledger,
+        clock: Clock,
     ) -> None:
-        self.route = accounting.route
-        self.dropped = accounting.dropped
+        self.info = info
         self._first = first
         self._rest = rest
         self._accounting = accounting
         self._ledger = ledger
         self._clock = clock
 
-    async def __aiter__(self) -> AsyncIterator[list[Json]]:
+    @property
+    def route(self) -> Route:
+        """The route that answers."""
+        return self._accounting.attempt.route
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """Parameters that were changed or not sent."""
+        return self._accounting.attempt.dropped
+
+    @property
+    def usage(self) -> Usage | None:
+        """After the last chunk: the usage, if the provider reported it."""
+        return self._accounting.attempt.reported_usage
+
+    @property
+    def usage_extra(self) -> Mapping[str, Any]:
+        """Fields that came in the chunks that reported usage."""
+        return self._rest.usage_extra
+
+    async def __aiter__(self) -> AsyncIterator[list[Chunk]]:
         failure: Exception | None = None
         try:
             if self._first:
@@ -56,82 +85,69 @@ class AnswerStream:
             raise failure
 
     async def settle(self) -> None:
-        """Close the account of this request and let the provider go; again does nothing."""
+        """Close the accounting and the connection to the provider. Settling again does nothing."""
         await self._rest.aclose()
         await self._accounting.close(self._ledger, self._clock)
 
 
 class _Chunks:
-    """OpenAI chunks as they come, those that one read brought together in one list.
+    """Chunks as they come, those of one read in one list; those that clients take for the end are kept in `last`."""
 
-    Those with a finish_reason, which a client takes for the end, are kept in `last`.
-    """
-
-    def __init__(
-        self, with_usage: bool, accounting: RequestAccounting, reader: ResponseReader, ledger: Ledger, clock: Clock
-    ) -> None:
-        self.last: list[Json] = []
-        self._with_usage = with_usage
-        self._told_with_usage: Json = {}
+    def __init__(self, accounting: RequestAccounting, reader: ResponseReader, ledger: Ledger, clock: Clock) -> None:
+        self.last: list[Chunk] = []
+        self.usage_extra: dict[str, Any] = {}
         self._accounting = accounting
         self._ledger = ledger
         self._clock = clock
         self._lists = self._read(reader.batches())
 
-    def __aiter__(self) -> AsyncIterator[list[Json]]:
+    def __aiter__(self) -> AsyncIterator[list[Chunk]]:
         return self._lists
 
-    async def __anext__(self) -> list[Json]:
+    async def __anext__(self) -> list[Chunk]:
         return await anext(self._lists)
 
     async def aclose(self) -> None:
         """Read no further."""
         await self._lists.aclose()
 
-    async def _read(self, batches: AsyncIterator[Batch]) -> AsyncGenerator[list[Json], None]:
-        accounting = self._accounting
+    async def _read(self, batches: AsyncIterator[Batch]) -> AsyncGenerator[list[Chunk], None]:
         try:
             async for batch, failure in batches:
                 chunks, error = await self._paid_for(batch, failure)
-                if bodies := self._bodies(chunks):
-                    yield bodies
+                self.last += [chunk for chunk in chunks if chunk.finish_reason]
+                if passed_on := [chunk for chunk in chunks if chunk.has_content and not chunk.finish_reason]:
+                    yield passed_on
                 if error is not None:
                     raise error
         except Exception as error:
-            accounting.failed(error, self._clock.monotonic())
+            self._accounting.failed(error, self._clock.monotonic())
             raise
-        accounting.completed(self._clock.monotonic())
-        if self._with_usage and accounting.told_usage is not None:
-            self.last.append(accounting.envelope.usage_chunk(accounting.told_usage, self._told_with_usage))
-
-    def _bodies(self, chunks: list[Chunk]) -> list[Json]:
-        bodies: list[Json] = []
-        for chunk in chunks:
-            is_end = any(choice.get("finish_reason") for choice in chunk.choices)
-            if chunk.choices:
-                (self.last if is_end else bodies).append(self._accounting.envelope.chunk(chunk, self._with_usage))
-        return bodies
+        self._accounting.attempt.completed(self._clock.monotonic())
 
     async def _paid_for(self, batch: list[Chunk], failure: GatewayError | None) -> Batch:
         """The chunks that the budget pays for, and why there are no more: the failure behind them, or no money."""
         now = self._clock.monotonic()
         for number, chunk in enumerate(batch):
             try:
-                await self._extend(self._accounting.answer_tokens_with(chunk))
+                await self._extend_hold(chunk)
             except GatewayError as error:
                 return batch[:number], error
-            self._accounting.saw(chunk, now)
+            self._accounting.read(chunk, now)
             if chunk.usage is not None:
-                self._told_with_usage |= chunk.extra
+                self.usage_extra |= chunk.extra
         return batch, failure
 
-    async def _extend(self, tokens: int) -> None:
-        """Hold more of the budget for an answer that grows to so many tokens: as much again, or what is left.
+    async def _extend_hold(self, chunk: Chunk) -> None:
+        """Hold more of the budget for an output that grows past what is held: as much again, or what is left.
 
-        Raises InsufficientQuotaError where that is not enough.
+        Raises InsufficientQuotaError if that is not enough.
         """
         allowance = self._accounting.allowance
-        if allowance is None or tokens <= allowance.tokens:
+        if allowance is None:
+            return
+        tokens = self._accounting.attempt.output_tokens_with(chunk)
+        if tokens <= allowance.tokens:
             return
         least = allowance.shortfall(tokens)
         wanted = max(least, allowance.held_micro_usd)
@@ -139,4 +155,4 @@ class _Chunks:
             held = await self._ledger.extend(self._accounting.hold, wanted, least)
         except RefusedError:
             raise InsufficientQuotaError("The budget of this key is used up: the answer ends here.") from None
-        self._accounting.holds(held)
+        self._accounting.set_held(held)

@@ -10,6 +10,7 @@ from aws_lambda_powertools.metrics.provider.cloudwatch_emf.metric_properties imp
 
 from tollgate.gateway.accounting import RequestContext
 from tollgate.gateway.metering import UsageRecord
+from tollgate.gateway.types import UNITS
 
 SERVICE = "tollgate"
 MAX_PATH = 200
@@ -62,6 +63,7 @@ class Telemetry:
         if self._namespace is None:
             return
         metrics = AmazonCloudWatchEMFProvider(namespace=self._namespace, service=SERVICE)
+        metrics.add_dimension("operation", record.operation)
         metrics.add_dimension("model", record.model)
         metrics.add_dimension("provider", record.provider)
         metrics.add_metric("requests", MetricUnit.Count, 1)
@@ -74,6 +76,8 @@ class Telemetry:
             metrics.add_metric("input_tokens", MetricUnit.Count, record.usage.input_tokens)
             metrics.add_metric("output_tokens", MetricUnit.Count, record.usage.output_tokens)
             metrics.add_metric("cached_tokens", MetricUnit.Count, record.usage.cached_tokens)
+            for unit in (unit for unit in UNITS if getattr(record.usage, unit)):
+                metrics.add_metric(unit, MetricUnit.Count, getattr(record.usage, unit))
         if record.cost.usd is not None:
             metrics.add_metric("cost_usd", MetricUnit.Count, float(record.cost.usd))
         metrics.flush_metrics()
@@ -93,6 +97,7 @@ def _without_task_name(record: logging.LogRecord) -> bool:
 def _fields(record: UsageRecord) -> dict[str, Any]:
     return {
         "key_id": record.key_id,
+        "operation": record.operation,
         "model": record.model,
         "provider": record.provider,
         "upstream_model": record.upstream_model,
@@ -106,6 +111,7 @@ def _fields(record: UsageRecord) -> dict[str, Any]:
         "input_tokens": record.usage.input_tokens if record.usage else None,
         "output_tokens": record.usage.output_tokens if record.usage else None,
         "cached_tokens": record.usage.cached_tokens if record.usage else None,
+        **{unit: getattr(record.usage, unit) for unit in UNITS if record.usage and getattr(record.usage, unit)},
         "cost_usd": None if record.cost.usd is None else str(record.cost.usd),
         "cost_source": record.cost.source,
         "cost_note": record.cost.note,

@@ -70,6 +70,7 @@ def of_usage(record: UsageRecord) -> dict[str, Plain]:
     row: dict[str, Plain] = {
         "request_id": record.request_id,
         "key_id": record.key_id,
+        "operation": record.operation,
         "model": record.model,
         "started_at": record.started_at,
         "streamed": record.streamed,
@@ -120,6 +121,7 @@ def usage_of(row: Row) -> UsageRecord:
         usage=usage,
         cost=cost,
         estimated=bool(row.get("estimated")),
+        operation=row.get("operation") or "chat",
     )
 
 

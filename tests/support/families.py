@@ -7,30 +7,44 @@ A stream of frames is NAME.jsonl, a line for each frame.
 
 import datetime
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 from support import aws_event_stream
 from tollgate.adapters import FAMILIES
 from tollgate.gateway.catalog import Model, Provider, RouteRow
-from tollgate.gateway.ports import Adapter, StreamParser
+from tollgate.gateway.chat import ChatRequest, Chunk, Completion
+from tollgate.gateway.errors import GatewayError
+from tollgate.gateway.ports import ProviderCall, StreamParser
 from tollgate.gateway.quirks import Capabilities, Quirks
 from tollgate.gateway.routing import Route
 from tollgate.gateway.sse import EventReader
-from tollgate.gateway.types import ChatRequest, Chunk, Completion, Json
+from tollgate.gateway.types import Json
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SCHEMA: Json = {"type": "object", "properties": {"name": {"type": "string"}}}
 
 
+class ChatProviderCall(ProviderCall, Protocol):
+    """A call of the chat operation."""
+
+    def parse_response(self, body: bytes) -> Completion:
+        """See ProviderCall."""
+        ...
+
+    def open_stream(self) -> StreamParser:
+        """See ProviderCall."""
+        ...
+
+
 @dataclass(frozen=True)
 class Family:
-    """One family's adapter and fixtures; `encode` makes the bytes of a stream from its events."""
+    """One family's chat calls and fixtures; `encode` makes the bytes of a stream from its events."""
 
     name: str
-    adapter: Adapter
+    call: Callable[[ChatRequest, Route], ChatProviderCall]
     suffix: str
     encode: Callable[[Sequence[Any]], bytes]
 
@@ -84,11 +98,15 @@ class Family:
 
     def parse(self, name: str) -> Completion:
         """The whole answer, read."""
-        return self.adapter.parse_response(self.whole(name), *self.asked(name))
+        return self.call(*self.asked(name)).parse_response(self.whole(name))
 
     def open(self, name: str) -> StreamParser:
         """A parser for a stream of this name."""
-        return self.adapter.open_stream(*self.asked(name))
+        return self.call(*self.asked(name)).open_stream()
+
+    def parse_error(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
+        """The error for a response with an error status."""
+        return self.call(request(), route(self.name)).parse_error(status, headers, body)
 
 
 def request(**fields: Any) -> ChatRequest:
@@ -131,7 +149,11 @@ def _json_or_text(data: str) -> Any:
         return data
 
 
+def _chat_call(family: str) -> Callable[[ChatRequest, Route], ChatProviderCall]:
+    return cast("Callable[[ChatRequest, Route], ChatProviderCall]", FAMILIES[family].calls["chat"])
+
+
 ALL = {
-    **{name: Family(name, FAMILIES[name], ".sse", sse) for name in ("anthropic", "gemini", "openai")},
-    "bedrock": Family("bedrock", FAMILIES["bedrock"], ".jsonl", aws_event_stream.encode),
+    **{name: Family(name, _chat_call(name), ".sse", sse) for name in ("anthropic", "gemini", "openai")},
+    "bedrock": Family("bedrock", _chat_call("bedrock"), ".jsonl", aws_event_stream.encode),
 }

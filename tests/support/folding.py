@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterable
 from typing import Any, cast
 
-from tollgate.gateway.types import Chunk, Json
+from tollgate.gateway.chat import Chunk
+from tollgate.gateway.types import Json
 
 
 def fold(chunks: Iterable[Chunk]) -> list[Json]:

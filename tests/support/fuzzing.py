@@ -14,7 +14,7 @@ def fuzz_answer(family: Family, data: st.DataObject) -> None:
     """A whole answer."""
     name = data.draw(st.sampled_from(family.wholes))
     body = json.dumps(data.draw(changed(json.loads(family.whole(name))))).encode()
-    completion = survives(lambda: family.adapter.parse_response(body, *family.asked(name)))
+    completion = survives(lambda: family.call(*family.asked(name)).parse_response(body))
     if completion is not None:
         check_completion(completion)
         check_chunks(to_chunks(completion))
@@ -42,7 +42,7 @@ def fuzz_error(family: Family, data: st.DataObject) -> None:
     status = data.draw(st.sampled_from([400, 401, 403, 404, 408, 413, 422, 424, 429, 500, 503]) | st.integers(300, 999))
     body = data.draw(torn(whole) | changed(json.loads(whole)).map(lambda value: json.dumps(value).encode()))
     headers = data.draw(st.dictionaries(st.sampled_from(["retry-after", "x-amzn-errortype"]), st.text(max_size=8)))
-    error = family.adapter.parse_error(status, headers, body)
+    error = family.parse_error(status, headers, body)
 
     def fail() -> None:
         raise error

@@ -5,9 +5,11 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+from tollgate.adapters.clients.openai import error_body
+from tollgate.gateway.chat import Chunk, Completion
 from tollgate.gateway.errors import GatewayError
 from tollgate.gateway.metering import cost_of
-from tollgate.gateway.types import Chunk, Completion, Json, Usage
+from tollgate.gateway.types import Json, Usage
 
 FINISH_REASONS = (None, "stop", "length", "tool_calls", "content_filter")
 _NAME = re.compile(r"[\w.:-]{1,64}", re.ASCII)
@@ -22,7 +24,7 @@ def survives(work: Callable[[], T]) -> T | None:
         return work()
     except GatewayError as error:
         failure = error
-    json.dumps([failure.envelope(), dict(failure.headers())], allow_nan=False)
+    json.dumps([error_body(failure), dict(failure.headers())], allow_nan=False)
     assert failure.message
     assert failure.status in STATUSES
     return None

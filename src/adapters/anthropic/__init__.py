@@ -1,6 +1,7 @@
-"""The Anthropic family: the Messages API. See `gateway.ports.Adapter`."""
+"""The Anthropic family: the Messages API."""
 
-from tollgate.adapters.anthropic.chat_request import build_request, fetches_url
-from tollgate.adapters.anthropic.chat_response import open_stream, parse_error, parse_response
+from tollgate.adapters.anthropic.chat import ChatCall
+from tollgate.adapters.anthropic.chat_request import fetches_url
+from tollgate.gateway.ports import Family
 
-__all__ = ["build_request", "fetches_url", "open_stream", "parse_error", "parse_response"]
+FAMILY = Family({"chat": ChatCall}, fetches_url)

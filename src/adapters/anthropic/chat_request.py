@@ -14,8 +14,9 @@ from tollgate.adapters.json_access import child, count, encode, refuses_depth, t
 from tollgate.adapters.params import Ask, Reasoning
 from tollgate.adapters.response_format import JSON_TOOL, ONLY_JSON, FormatPlan, format_plan
 from tollgate.adapters.strict_schema import is_open, strict_schema, without_branches
+from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import ChatRequest, Json, UpstreamRequest
+from tollgate.gateway.types import Json, UpstreamRequest
 
 VERSION = "2023-06-01"
 """The version of the API; later ones refuse `temperature` even where it says nothing."""

@@ -19,9 +19,10 @@ from tollgate.adapters.json_access import child, children, count, larger, parse_
 from tollgate.adapters.provider_errors import error_from_response, in_band
 from tollgate.adapters.response_format import format_plan
 from tollgate.adapters.tool_call_ids import CallIds
+from tollgate.gateway.chat import ChatRequest, Chunk, Completion
 from tollgate.gateway.errors import GatewayError, UpstreamError
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import ChatRequest, Chunk, Completion, Json, Usage
+from tollgate.gateway.types import Json, Usage
 
 _FINISH_REASONS: Table = {**COMMON, "pause_turn": "stop"}
 """Native stop_reason, of Anthropic ("Handling stop reasons") and of those who speak its protocol."""

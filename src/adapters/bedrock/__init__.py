@@ -1,10 +1,10 @@
-"""The Bedrock family: Converse and ConverseStream, one API for the models of many makers. See `gateway.ports.Adapter`.
+"""The Bedrock family: Converse and ConverseStream, one API for the models of many makers.
 
-Claude's thinking comes and goes as in the Anthropic family; its signatures hold at both.
+Claude's thinking has the same form as in the Anthropic family, and signatures of one are valid at the other.
 """
 
-from tollgate.adapters.bedrock.chat_request import build_request, fetches_url
-from tollgate.adapters.bedrock.chat_response import parse_error, parse_response
-from tollgate.adapters.bedrock.chat_stream import open_stream
+from tollgate.adapters.bedrock.chat import ChatCall
+from tollgate.adapters.bedrock.chat_request import fetches_url
+from tollgate.gateway.ports import Family
 
-__all__ = ["build_request", "fetches_url", "open_stream", "parse_error", "parse_response"]
+FAMILY = Family({"chat": ChatCall}, fetches_url)

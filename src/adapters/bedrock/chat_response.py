@@ -16,9 +16,10 @@ from tollgate.adapters.json_access import child, children, count, parse_object, 
 from tollgate.adapters.provider_errors import provider_error, retry_after
 from tollgate.adapters.response_format import format_plan
 from tollgate.adapters.tool_call_ids import CallIds
+from tollgate.gateway.chat import ChatRequest, Completion
 from tollgate.gateway.errors import GatewayError, UpstreamError
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import ChatRequest, Completion, Json, Usage
+from tollgate.gateway.types import Json, Usage
 
 FINISH_REASONS: Table = {
     **COMMON,

@@ -19,9 +19,10 @@ from tollgate.adapters.bedrock.frames import Frame, FrameReader
 from tollgate.adapters.event_stream import grace, truncated
 from tollgate.adapters.finish_reasons import failure_of, finish
 from tollgate.adapters.json_access import child, count, parse_object, text
+from tollgate.gateway.chat import ChatRequest, Chunk
 from tollgate.gateway.errors import UpstreamError
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import ChatRequest, Chunk, Json
+from tollgate.gateway.types import Json
 
 
 def open_stream(request: ChatRequest, route: Route) -> "BedrockStream":

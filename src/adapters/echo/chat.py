@@ -11,9 +11,10 @@ from typing import Any
 
 from tollgate.adapters import params
 from tollgate.adapters.dropped_params import unsupported
+from tollgate.gateway.chat import ChatRequest, Chunk, Completion, Message
 from tollgate.gateway.errors import BadRequestError, GatewayError, UpstreamError
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import ChatRequest, Chunk, Completion, Message, UpstreamRequest, Usage
+from tollgate.gateway.types import UpstreamRequest, Usage
 
 _PIECE = re.compile(r"\s+|\S+")
 _DROPPED = ("temperature", "top_p", "top_k", "reasoning_effort", "reasoning", "include_reasoning", "thinking")
@@ -77,8 +78,8 @@ def _words(said: str) -> list[str]:
     return words
 
 
-def parse_response(body: bytes, request: ChatRequest, route: Route) -> Completion:
-    """The words of the whole answer, joined."""
+def parse_response(body: bytes) -> Completion:
+    """The words of the whole response, joined."""
     parser = EchoStream()
     chunks = [*parser.feed(body), *parser.close()]
     words = [choice["delta"].get("content", "") for chunk in chunks for choice in chunk.choices]
@@ -92,9 +93,18 @@ def parse_error(status: int, headers: Mapping[str, str], body: bytes) -> Gateway
     return UpstreamError(f"The echo provider answered with HTTP status {status}.")
 
 
-def open_stream(request: ChatRequest, route: Route) -> "EchoStream":
-    """A parser for one answer, line by line."""
-    return EchoStream()
+class ChatCall:
+    """See `gateway.ports.ProviderCall`."""
+
+    parse_error = staticmethod(parse_error)
+    parse_response = staticmethod(parse_response)
+
+    def __init__(self, request: ChatRequest, route: Route) -> None:
+        self.request = build_request(request, route)
+
+    def open_stream(self) -> "EchoStream":
+        """See ProviderCall."""
+        return EchoStream()
 
 
 class EchoStream:

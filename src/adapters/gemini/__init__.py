@@ -1,6 +1,7 @@
-"""The Gemini family: generateContent. See `gateway.ports.Adapter`."""
+"""The Gemini family: generateContent and streamGenerateContent."""
 
-from tollgate.adapters.gemini.chat_request import build_request, fetches_url
-from tollgate.adapters.gemini.chat_response import open_stream, parse_error, parse_response
+from tollgate.adapters.gemini.chat import ChatCall
+from tollgate.adapters.gemini.chat_request import fetches_url
+from tollgate.gateway.ports import Family
 
-__all__ = ["build_request", "fetches_url", "open_stream", "parse_error", "parse_response"]
+FAMILY = Family({"chat": ChatCall}, fetches_url)

@@ -14,9 +14,10 @@ from tollgate.adapters.gemini.messages import FILES, Conversation, thinks_by_lev
 from tollgate.adapters.json_access import child, count, encode, refuses_depth, text
 from tollgate.adapters.params import Ask, Reasoning
 from tollgate.adapters.response_format import ONLY_JSON
+from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import ChatRequest, Json, UpstreamRequest
+from tollgate.gateway.types import Json, UpstreamRequest
 
 MAX_STOPS = 5
 MAX_CHOICES = 8

@@ -21,9 +21,10 @@ from tollgate.adapters.json_access import check_choices, child, children, count,
 from tollgate.adapters.provider_errors import error_from_response, in_band
 from tollgate.adapters.redaction import redact
 from tollgate.adapters.tool_call_ids import CallIds
+from tollgate.gateway.chat import ChatRequest, Chunk, Completion
 from tollgate.gateway.errors import GatewayError, UpstreamError
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import ChatRequest, Chunk, Completion, Json, Usage
+from tollgate.gateway.types import Json, Usage
 
 _FILTERS = (
     "safety", "recitation", "language", "blocklist", "prohibited_content", "spii", "model_armor",

@@ -1,7 +1,7 @@
-"""The OpenAI family: Chat Completions, as OpenAI and every compatible server speak it. See `gateway.ports.Adapter`."""
+"""The OpenAI family: the API of OpenAI and of compatible servers."""
 
-from tollgate.adapters.openai.chat_request import build_request, fetches_url
-from tollgate.adapters.openai.chat_response import parse_error, parse_response
-from tollgate.adapters.openai.chat_stream import open_stream
+from tollgate.adapters.openai.chat import ChatCall
+from tollgate.adapters.openai.chat_request import fetches_url
+from tollgate.gateway.ports import Family
 
-__all__ = ["build_request", "fetches_url", "open_stream", "parse_error", "parse_response"]
+FAMILY = Family({"chat": ChatCall}, fetches_url)

@@ -10,10 +10,11 @@ from tollgate.adapters.dropped_params import DroppedParams, unsupported
 from tollgate.adapters.json_access import child, children, encode, refuses_depth, text
 from tollgate.adapters.openai.messages import without_empty, write_messages
 from tollgate.adapters.response_format import JSON_TOOL, format_plan
+from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.quirks import Capabilities, Quirks
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import ChatRequest, Json, UpstreamRequest
+from tollgate.gateway.types import Json, UpstreamRequest
 
 ROUTER_FIELDS = (
     "provider", "models", "route", "transforms", "plugins", "usage", "include_reasoning", "reasoning",

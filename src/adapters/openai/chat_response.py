@@ -14,9 +14,10 @@ from tollgate.adapters.openai.tool_calls import whole_calls
 from tollgate.adapters.openai.usage import read_usage
 from tollgate.adapters.provider_errors import error_from_response, provider_error
 from tollgate.adapters.tool_call_ids import CallIds
+from tollgate.gateway.chat import ChatRequest, Completion
 from tollgate.gateway.errors import GatewayError, UpstreamError
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import ChatRequest, Completion, Json
+from tollgate.gateway.types import Json
 
 FINISH_REASONS: Table = {
     **COMMON,

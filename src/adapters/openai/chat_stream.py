@@ -16,9 +16,10 @@ from tollgate.adapters.openai.tool_calls import Calls
 from tollgate.adapters.openai.usage import read_usage
 from tollgate.adapters.tool_call_ids import CallIds
 from tollgate.adapters.tools import all_names
+from tollgate.gateway.chat import ChatRequest, Chunk
 from tollgate.gateway.errors import UpstreamError
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import ChatRequest, Chunk, Json
+from tollgate.gateway.types import Json
 
 _OF_THE_STEP = frozenset({"index", "delta", "message", "logprobs", "finish_reason", "usage"})
 """Fields of a choice that are told as they come; others that come with its finish_reason are told with it."""

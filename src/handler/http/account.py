@@ -14,6 +14,7 @@ from typing import Any, cast, get_args
 
 from fastapi import APIRouter, Request, Response
 
+from tollgate.adapters.clients.openai import bearer_key
 from tollgate.gateway import keys, limits
 from tollgate.gateway.admission import Account
 from tollgate.gateway.errors import BadRequestError, KeyNotFoundError, NotFoundError, PermissionDeniedError
@@ -24,7 +25,7 @@ from tollgate.gateway.ports import KeyStore, UsageStore
 from tollgate.gateway.types import Json
 from tollgate.gateway.usage_totals import DailyTotal, Group, Summary, Total, day_of, summarise
 from tollgate.handler.components import Components
-from tollgate.handler.http.requests import bearer_key, components_of, context_of
+from tollgate.handler.http.requests import components_of, context_of
 from tollgate.handler.http.responses import json_response
 
 router = APIRouter(prefix="/v1")
@@ -40,7 +41,7 @@ _REQUEST_ID = re.compile(r"(?:chatcmpl-|req_)?([0-9a-f]{32})", re.ASCII)
 async def read_usage(request: Request) -> Response:
     """Usage by `group_by` (day, model, key, or several with commas) from day `from` to day `to`, as JSON or CSV."""
     components = components_of(request)
-    account = await components.gateway.authenticate(bearer_key(request), context_of(request))
+    account = await components.gateway.authenticate(bearer_key(request.headers), context_of(request))
     given = request.query_params
     first, last = days(given.get("from"), given.get("to"), components.clock.now())
     groups = groups_of(given.get("group_by", "day"))
@@ -80,7 +81,7 @@ async def read_credits(request: Request) -> Response:
 async def read_generation(request: Request) -> Response:
     """One request by the id of its answer, or its request id."""
     components = components_of(request)
-    account = await components.gateway.authenticate(bearer_key(request), context_of(request))
+    account = await components.gateway.authenticate(bearer_key(request.headers), context_of(request))
     wanted = request.query_params.get("id", "")
     key_ids = await _readable(request, components, account)
     if match := _REQUEST_ID.fullmatch(wanted):
@@ -93,7 +94,7 @@ async def read_generation(request: Request) -> Response:
 
 async def _asked_account(request: Request, components: Components) -> Account:
     """The account that is asked for. Raises PermissionDeniedError, KeyNotFoundError."""
-    own = await components.gateway.authenticate(bearer_key(request), context_of(request))
+    own = await components.gateway.authenticate(bearer_key(request.headers), context_of(request))
     wanted = _wanted_key(request, own)
     if wanted == own.record.key_id:
         return own
@@ -246,6 +247,7 @@ def _generation(wanted: str, record: UsageRecord) -> dict[str, Any]:
     return {
         "id": wanted,
         "request_id": record.request_id,
+        "operation": record.operation,
         "model": record.model,
         "provider_name": record.provider,
         "upstream_model": record.upstream_model,

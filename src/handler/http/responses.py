@@ -1,57 +1,62 @@
-"""From the core's answers to HTTP: JSON, or server-sent events as they come; settled before the last byte."""
+"""Results of the core as HTTP responses: whole, or as events; the request is settled before the last byte."""
 
 import asyncio
-import json
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from tollgate.adapters.clients.openai import dump
+from tollgate.gateway.client_format import Encoder, StreamEncoder
 from tollgate.gateway.errors import ClientClosedError, GatewayError
-from tollgate.gateway.serving import Answer, AnswerStream
-from tollgate.gateway.sse import DONE, KEEP_ALIVE, encode
+from tollgate.gateway.serving import BufferedResponse
+from tollgate.gateway.sse import KEEP_ALIVE
+from tollgate.gateway.streaming import StreamedResponse
+from tollgate.gateway.types import Json
 from tollgate.handler.telemetry import Telemetry
 
 Result = TypeVar("Result")
 
 KEEP_ALIVE_SECONDS = 15
-"""Silence after which a comment goes out: proxies between here and the client drop connections that say nothing."""
+"""Seconds of silence after which a comment is sent: proxies drop connections on which nothing is sent."""
 
 
 def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """JSON, ASCII only."""
-    return Response(_dump(body), status, headers, "application/json")
+    return Response(dump(body), status, headers, "application/json")
 
 
-def error_response(error: GatewayError) -> Response:
-    """The error in OpenAI's envelope, under its own status."""
-    return json_response(error.envelope(), error.status, error.headers())
+def error_response(error: GatewayError, body: Json) -> Response:
+    """The error in the client's envelope, under its own status."""
+    return json_response(body, error.status, error.headers())
 
 
-class WholeAnswer(Response):
-    """A `chat.completion`."""
+class WholeResponse(Response):
+    """A whole response; the request is settled before it is sent."""
 
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(None, 200, _headers_of(answer))
-        self._answer = answer
+    def __init__(self, served: BufferedResponse, encoder: Encoder) -> None:
+        super().__init__(None, 200, _headers_of(served))
+        self._served = served
+        self._encoder = encoder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._answer.settle()
-        whole = json_response(self._answer.body, 200, _headers_of(self._answer))
+        await self._served.settle()
+        body = self._encoder.result(self._served.result, self._served.usage)
+        whole = Response(body, 200, _headers_of(self._served), self._encoder.media_type)
         await whole(scope, receive, send)
 
 
-class StreamedAnswer(Response):
-    """`chat.completion.chunk` events as they come; a failure is an event of its own, and then there is no `[DONE]`."""
+class EventStreamResponse(Response):
+    """Events as they come; a failure is an event of its own, and then the end marker is not sent."""
 
-    media_type = "text/event-stream"
-
-    def __init__(self, answer: AnswerStream, request_id: str, telemetry: Telemetry) -> None:
+    def __init__(self, served: StreamedResponse, encoder: StreamEncoder, request_id: str, telemetry: Telemetry) -> None:
         self.status_code = 200
         self.background = None
-        self.init_headers({**_headers_of(answer), "cache-control": "no-cache", "x-accel-buffering": "no"})
-        self._answer = answer
+        self.media_type = encoder.stream_media_type
+        self.init_headers({**_headers_of(served), "cache-control": "no-cache", "x-accel-buffering": "no"})
+        self._served = served
+        self._encoder = encoder
         self._request_id = request_id
         self._telemetry = telemetry
         self._last_sent = 0.0
@@ -68,23 +73,23 @@ class StreamedAnswer(Response):
                 ]
                 pump.add_done_callback(lambda _: [other.cancel() for other in others])
         finally:
-            await self._answer.settle()
+            await self._served.settle()
 
     async def _pump(self, send: Send) -> None:
         loop = asyncio.get_running_loop()
-        last = DONE
         try:
-            async for chunks in self._answer:
+            async for chunks in self._served:
                 self._last_sent = loop.time()
-                body = b"".join(encode(chunk) for chunk in chunks)
+                body = b"".join(map(self._encoder.chunk, chunks))
                 await send({"type": "http.response.body", "body": body, "more_body": True})
+            last = self._encoder.end(self._served.usage, self._served.usage_extra)
         except GatewayError as error:
-            last = encode(error.envelope())
+            last = self._encoder.error(error)
         except OSError:
-            return  # the server says so of a client that is gone
+            return  # the server raises it for a client that has disconnected
         except Exception as error:
             self._telemetry.fault(self._request_id, error)
-            last = encode(GatewayError("The gateway failed.", code="internal_error").envelope())
+            last = self._encoder.error(GatewayError("The gateway failed.", code="internal_error"))
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
     async def _keep_alive(self, send: Send) -> None:
@@ -98,7 +103,7 @@ class StreamedAnswer(Response):
 
 
 async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of `work`, which is called off when the client goes. Raises ClientClosedError then."""
+    """The result of `work`, which is cancelled if the client disconnects. Raises ClientClosedError then."""
     task = asyncio.ensure_future(work)
     watch = asyncio.ensure_future(_cancel_when_gone(receive, task))
     try:
@@ -117,14 +122,10 @@ async def _cancel_when_gone(receive: Receive, work: "asyncio.Future[Any]") -> No
     work.cancel()
 
 
-def _headers_of(answer: Answer | AnswerStream) -> dict[str, str]:
-    """Who answered: the provider, its name for the model, and what of the request it was not told."""
-    route = answer.route
+def _headers_of(served: BufferedResponse | StreamedResponse) -> dict[str, str]:
+    """Who answers: the provider, its name for the model, and the parameters that were changed or not sent."""
+    route = served.route
     headers = {"x-tollgate-provider": route.provider.name, "x-tollgate-upstream-model": route.upstream_model}
-    if answer.dropped:
-        headers["x-tollgate-dropped-params"] = ", ".join(answer.dropped)
+    if served.dropped:
+        headers["x-tollgate-dropped-params"] = ", ".join(served.dropped)
     return headers
-
-
-def _dump(body: Any) -> bytes:
-    return json.dumps(body, separators=(",", ":")).encode("ascii")

@@ -64,4 +64,12 @@ MIGRATIONS = (
     ALTER TABLE usage ADD COLUMN cached_audio_tokens INTEGER;
     ALTER TABLE usage ADD COLUMN cost_note TEXT;
     """,
+    # Which operation a request was; the versions before knew only chat. What is billed beside tokens.
+    """
+    ALTER TABLE usage ADD COLUMN operation TEXT NOT NULL DEFAULT 'chat';
+    ALTER TABLE usage ADD COLUMN images INTEGER;
+    ALTER TABLE usage ADD COLUMN seconds INTEGER;
+    ALTER TABLE usage ADD COLUMN characters INTEGER;
+    ALTER TABLE usage ADD COLUMN searches INTEGER;
+    """,
 )

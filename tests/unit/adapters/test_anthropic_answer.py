@@ -8,6 +8,7 @@ import pytest
 from support.families import ALL, read, request
 from support.folding import fold
 from tollgate.adapters import anthropic
+from tollgate.gateway.chat import Chunk, Completion
 from tollgate.gateway.errors import (
     BadRequestError,
     GatewayError,
@@ -18,7 +19,7 @@ from tollgate.gateway.errors import (
     UpstreamError,
 )
 from tollgate.gateway.sse import encode
-from tollgate.gateway.types import Chunk, Completion, Json, Usage
+from tollgate.gateway.types import Json, Usage
 
 ANTHROPIC = ALL["anthropic"]
 IN_JSON, NO_SCHEMAS = ANTHROPIC.asked("json_tool")
@@ -44,7 +45,7 @@ def finish(name: str) -> str:
 
 def answer(*blocks: Json, stop: str | None = "end_turn", **more: Any) -> Completion:
     body = {"type": "message", "content": [*blocks], "stop_reason": stop, **more}
-    return anthropic.parse_response(json.dumps(body).encode(), PLAIN, ROUTE)
+    return anthropic.ChatCall(PLAIN, ROUTE).parse_response(json.dumps(body).encode())
 
 
 def events(*given: Json) -> bytes:
@@ -100,14 +101,14 @@ def test_calls_without_text_have_no_content() -> None:
 def test_names_come_back_as_the_client_gave_them() -> None:
     tool: Json = {"type": "function", "function": {"name": "files.read/all"}}
     mine = request(tools=[tool])
-    sent = json.loads(anthropic.build_request(mine, ROUTE).body)["tools"][0]["name"]
+    sent = json.loads(anthropic.ChatCall(mine, ROUTE).request.body)["tools"][0]["name"]
     assert sent != "files.read/all"
     block: Json = {"type": "tool_use", "id": "t", "name": sent, "input": {}}
     body = json.dumps({"content": [block], "stop_reason": "tool_use"}).encode()
-    (choice,) = anthropic.parse_response(body, mine, ROUTE).choices
+    (choice,) = anthropic.ChatCall(mine, ROUTE).parse_response(body).choices
     assert choice["message"]["tool_calls"][0]["function"]["name"] == "files.read/all"
     opened = events(START, {"type": "content_block_start", "index": 0, "content_block": block})
-    chunks = [*anthropic.open_stream(mine, ROUTE).feed(opened)]
+    chunks = [*anthropic.ChatCall(mine, ROUTE).open_stream().feed(opened)]
     assert chunks[1].choices[0]["delta"]["tool_calls"][0]["function"]["name"] == "files.read/all"
 
 
@@ -170,7 +171,7 @@ FINISH = {
 def test_stop_reason_is_one_of_openais_both_ways(native: str | None, openais: str) -> None:
     assert answer(stop=native).choices[0]["finish_reason"] == openais
     ended = {"type": "message_delta", "delta": {"stop_reason": native}}
-    (choice,) = fold(read(anthropic.open_stream(PLAIN, ROUTE), events(START, ended, STOP)))
+    (choice,) = fold(read(anthropic.ChatCall(PLAIN, ROUTE).open_stream(), events(START, ended, STOP)))
     assert choice["finish_reason"] == openais
 
 
@@ -179,7 +180,7 @@ def test_call_cut_by_the_length_is_not_called_whole() -> None:
     assert answer(call, stop="max_tokens").choices[0]["finish_reason"] == "length"
     opened: Json = {"type": "content_block_start", "index": 0, "content_block": call}
     ended = {"type": "message_delta", "delta": {"stop_reason": "max_tokens"}}
-    chunks = read(anthropic.open_stream(PLAIN, ROUTE), events(START, opened, ended, STOP))
+    chunks = read(anthropic.ChatCall(PLAIN, ROUTE).open_stream(), events(START, opened, ended, STOP))
     assert chunks[-1].choices[0]["finish_reason"] == "length"
 
 
@@ -199,7 +200,7 @@ def test_thinking_is_part_of_the_output() -> None:
 def test_counts_are_of_the_whole_so_far_and_replace_each_other() -> None:
     usage: list[Json] = [{"output_tokens": 5}, {"output_tokens": 9, "input_tokens": 4, "cache_read_input_tokens": None}]
     steps = [{"type": "message_delta", "delta": {}, "usage": counts} for counts in usage]
-    chunks = read(anthropic.open_stream(PLAIN, ROUTE), events(START, *steps, STOP))
+    chunks = read(anthropic.ChatCall(PLAIN, ROUTE).open_stream(), events(START, *steps, STOP))
     assert [chunk.usage for chunk in chunks] == [Usage(input_tokens=3), Usage(input_tokens=4, output_tokens=9)]
 
 
@@ -216,7 +217,7 @@ def test_service_tier_is_relayed_in_openais_words(native: str, openais: str) -> 
 
 
 def test_role_comes_with_the_first_event() -> None:
-    (first,) = anthropic.open_stream(PLAIN, ROUTE).feed(events(START))
+    (first,) = anthropic.ChatCall(PLAIN, ROUTE).open_stream().feed(events(START))
     assert first.choices[0]["delta"] == {"role": "assistant", "content": ""}
 
 
@@ -228,7 +229,7 @@ def test_input_that_came_whole_is_the_arguments() -> None:
     call: Json = {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}}
     opened: Json = {"type": "content_block_start", "index": 0, "content_block": call}
     closed = {"type": "content_block_stop", "index": 0}
-    (choice,) = fold(read(anthropic.open_stream(PLAIN, ROUTE), events(START, opened, closed, STOP)))
+    (choice,) = fold(read(anthropic.ChatCall(PLAIN, ROUTE).open_stream(), events(START, opened, closed, STOP)))
     assert choice["message"]["tool_calls"][0]["function"]["arguments"] == '{"a": 1}'
 
 
@@ -243,33 +244,33 @@ def test_half_a_call_never_finishes() -> None:
     opened: Json = {"type": "content_block_start", "index": 0, "content_block": call}
     ended = {"type": "message_delta", "delta": {"stop_reason": "tool_use"}}
     with pytest.raises(UpstreamError) as caught:
-        read(anthropic.open_stream(PLAIN, ROUTE), events(START, opened, ended, STOP))
+        read(anthropic.ChatCall(PLAIN, ROUTE).open_stream(), events(START, opened, ended, STOP))
     assert caught.value.code == "stream_truncated"
 
 
 def test_stream_without_an_answer_is_an_error() -> None:
     with pytest.raises(UpstreamError):
-        read(anthropic.open_stream(PLAIN, ROUTE), events(STOP))
+        read(anthropic.ChatCall(PLAIN, ROUTE).open_stream(), events(STOP))
 
 
 def test_nothing_counts_after_message_stop() -> None:
     late = {"type": "error", "error": {"type": "api_error", "message": "late"}}
-    assert len(read(anthropic.open_stream(PLAIN, ROUTE), events(START, STOP, late), b"data: oops\n\n")) == 2
+    assert len(read(anthropic.ChatCall(PLAIN, ROUTE).open_stream(), events(START, STOP, late), b"data: oops\n\n")) == 2
 
 
 def test_last_blank_line_may_be_missing() -> None:
     data = ANTHROPIC.stream("text").rstrip()
-    assert read(anthropic.open_stream(PLAIN, ROUTE), data) == stream("text")
+    assert read(anthropic.ChatCall(PLAIN, ROUTE).open_stream(), data) == stream("text")
 
 
 def test_error_as_the_first_event_comes_before_any_chunk() -> None:
-    parser = anthropic.open_stream(PLAIN, ROUTE)
+    parser = anthropic.ChatCall(PLAIN, ROUTE).open_stream()
     with pytest.raises(OverloadedError, match="Overloaded"):
         next(parser.feed(ANTHROPIC.stream("error_first")))
 
 
 def test_error_in_mid_stream_keeps_what_came_before() -> None:
-    parser = anthropic.open_stream(PLAIN, ROUTE)
+    parser = anthropic.ChatCall(PLAIN, ROUTE).open_stream()
     chunks = parser.feed(ANTHROPIC.stream("error_midstream"))
     got = [next(chunks) for _ in range(10)]
     with pytest.raises(OverloadedError):
@@ -295,9 +296,9 @@ IN_BAND = {
 def test_error_under_200_has_the_status_of_its_type(kind: str, error: type[GatewayError]) -> None:
     body: Json = {"type": "error", "error": {"type": kind, "message": "model: why"}}
     with pytest.raises(error) as streamed:
-        read(anthropic.open_stream(PLAIN, ROUTE), events(body))
+        read(anthropic.ChatCall(PLAIN, ROUTE).open_stream(), events(body))
     with pytest.raises(error) as buffered:
-        anthropic.parse_response(json.dumps(body).encode(), PLAIN, ROUTE)
+        anthropic.ChatCall(PLAIN, ROUTE).parse_response(json.dumps(body).encode())
     assert type(streamed.value) is type(buffered.value) is error
 
 
@@ -305,7 +306,7 @@ def test_error_under_200_has_the_status_of_its_type(kind: str, error: type[Gatew
 
 
 def refused(name: str, status: int, **headers: str) -> GatewayError:
-    return anthropic.parse_error(status, headers, ANTHROPIC.whole(f"error_{name}"))
+    return anthropic.ChatCall.parse_error(status, headers, ANTHROPIC.whole(f"error_{name}"))
 
 
 def test_overload_is_a_503_with_its_wait() -> None:
@@ -327,7 +328,7 @@ def test_prompt_too_long_has_openais_code() -> None:
 def test_max_tokens_over_the_context_has_openais_code() -> None:
     text = "input length and `max_tokens` exceed context limit: 199000 + 8192 > 200000"
     body = json.dumps({"type": "error", "error": {"type": "invalid_request_error", "message": text}}).encode()
-    assert anthropic.parse_error(400, {}, body).code == "context_length_exceeded"
+    assert anthropic.ChatCall.parse_error(400, {}, body).code == "context_length_exceeded"
 
 
 def test_bad_request_is_the_clients_in_the_providers_words() -> None:
@@ -349,11 +350,11 @@ def test_unknown_model_is_a_404() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"error": "x"}', b'{"error": {"message": 1}}'])
 def test_error_without_words_is_still_one(body: bytes) -> None:
-    error = anthropic.parse_error(500, {}, body)
+    error = anthropic.ChatCall.parse_error(500, {}, body)
     assert (error.status, error.type) == (502, "upstream_error")
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"content": "x"}', b'{"content": null}'])
 def test_answer_that_is_none_is_an_error(body: bytes) -> None:
     with pytest.raises(UpstreamError):
-        anthropic.parse_response(body, PLAIN, ROUTE)
+        anthropic.ChatCall(PLAIN, ROUTE).parse_response(body)

@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tollgate.adapters import FAMILIES, anthropic
+from tollgate.adapters.clients.openai import error_body
 from tollgate.gateway.catalog import Model, Provider, RouteRow, load
+from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.quirks import Capabilities
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import ChatRequest, Json, UpstreamRequest
+from tollgate.gateway.types import Json, UpstreamRequest
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(24)).decode()
 JPEG = base64.b64encode(b"\xff\xd8\xff\xe0" + bytes(24)).decode()
@@ -83,7 +85,7 @@ LOOP = [user("Hi"), assistant(None, tool_calls=[call("c1")]), result("c1")]
 
 def build(fields: Json, capabilities: Json | None = None) -> UpstreamRequest:
     request = ChatRequest.model_validate({"model": "m", "messages": ASK, **fields})
-    return anthropic.build_request(request, route(**(capabilities or {})))
+    return anthropic.ChatCall(request, route(**(capabilities or {}))).request
 
 
 def sent(fields: Json, capabilities: Json | None = None) -> Json:
@@ -110,7 +112,7 @@ def turns(*messages: Json, **capabilities: Any) -> list[Json]:
 @pytest.mark.parametrize("base_url", ["https://x/v1", "https://x/v1/"])
 def test_request_goes_to_messages_in_the_version_that_knows_sampling(base_url: str) -> None:
     request = ChatRequest.model_validate({"model": "m", "messages": ASK})
-    built = anthropic.build_request(request, route(base_url))
+    built = anthropic.ChatCall(request, route(base_url)).request
     assert (built.method, built.url) == ("POST", "https://x/v1/messages")
     assert built.headers == {"content-type": "application/json", "anthropic-version": "2023-06-01"}
 
@@ -954,7 +956,7 @@ def test_garbage_in_a_request_is_a_request_or_a_bad_one(fields: Json, capabiliti
     try:
         built = build(without_nulls(fields), capabilities)
     except BadRequestError as error:
-        json.dumps(error.envelope(), allow_nan=False)
+        json.dumps(error_body(error), allow_nan=False)
         return
     body = json.loads(built.body)
     roles = [turn["role"] for turn in body["messages"]]
@@ -969,7 +971,7 @@ def test_request_nested_too_deeply_is_refused() -> None:
     for _ in range(3000):
         schema = {"type": "object", "properties": {"a": schema}}
     with pytest.raises(BadRequestError):
-        anthropic.build_request(
+        anthropic.ChatCall(
             ChatRequest.model_construct(model="m", messages=ASK, tools=[tool("f", parameters=schema, strict=True)]),
             route(),
         )

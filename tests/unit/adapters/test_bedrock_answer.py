@@ -9,6 +9,7 @@ from support.aws_event_stream import encode
 from support.families import ALL, read, request, route
 from support.folding import fold
 from tollgate.adapters import bedrock
+from tollgate.gateway.chat import Chunk, Completion
 from tollgate.gateway.errors import (
     BadRequestError,
     GatewayError,
@@ -19,7 +20,7 @@ from tollgate.gateway.errors import (
     UpstreamError,
     UpstreamTimeoutError,
 )
-from tollgate.gateway.types import Chunk, Completion, Json, Usage
+from tollgate.gateway.types import Json, Usage
 
 FAMILY = ALL["bedrock"]
 PLAIN, ROUTE = request(), route("bedrock")
@@ -40,7 +41,7 @@ def chunks(name: str) -> list[Chunk]:
 
 def answer(*blocks: Json, stop: str | None = "end_turn", **more: Any) -> Completion:
     body = {"output": {"message": {"role": "assistant", "content": [*blocks]}}, "stopReason": stop, **more}
-    return bedrock.parse_response(json.dumps(body).encode(), PLAIN, ROUTE)
+    return bedrock.ChatCall(PLAIN, ROUTE).parse_response(json.dumps(body).encode())
 
 
 def event(kind: str, **payload: Any) -> Json:
@@ -48,7 +49,7 @@ def event(kind: str, **payload: Any) -> Json:
 
 
 def stream(*events: Json) -> list[Chunk]:
-    return read(bedrock.open_stream(PLAIN, ROUTE), encode(events))
+    return read(bedrock.ChatCall(PLAIN, ROUTE).open_stream(), encode(events))
 
 
 START = event("messageStart", role="assistant")
@@ -96,13 +97,13 @@ def test_call_comes_with_its_name_then_its_arguments_and_an_empty_object_for_non
 
 def test_names_come_back_as_the_client_gave_them() -> None:
     mine = request(tools=[{"type": "function", "function": {"name": "files.read/all"}}])
-    sent = json.loads(bedrock.build_request(mine, ROUTE).body)["toolConfig"]["tools"][0]["toolSpec"]["name"]
+    sent = json.loads(bedrock.ChatCall(mine, ROUTE).request.body)["toolConfig"]["tools"][0]["toolSpec"]["name"]
     use: Json = {"toolUseId": "t", "name": sent}
     block: Json = {"toolUse": {**use, "input": {}}}
     body = {"output": {"message": {"content": [block]}}, "stopReason": "tool_use"}
-    (whole,) = bedrock.parse_response(json.dumps(body).encode(), mine, ROUTE).choices
+    (whole,) = bedrock.ChatCall(mine, ROUTE).parse_response(json.dumps(body).encode()).choices
     opened = event("contentBlockStart", contentBlockIndex=0, start={"toolUse": use})
-    (chunk,) = bedrock.open_stream(mine, ROUTE).feed(encode([opened]))
+    (chunk,) = bedrock.ChatCall(mine, ROUTE).open_stream().feed(encode([opened]))
     for said in (whole["message"], chunk.choices[0]["delta"]):
         assert said["tool_calls"][0]["function"]["name"] == "files.read/all"
 
@@ -121,7 +122,7 @@ def test_thinking_is_reasoning_and_comes_signed() -> None:
 def test_thinking_goes_back_as_it_came() -> None:
     said = message("thinking")
     turns = [{"role": "user", "content": "Hi"}, said, {"role": "user", "content": "Sure?"}]
-    built = bedrock.build_request(request(messages=turns), route("bedrock", thinking="adaptive"))
+    built = bedrock.ChatCall(request(messages=turns), route("bedrock", thinking="adaptive")).request
     came = json.loads(FAMILY.whole("thinking"))["output"]["message"]
     assert json.loads(built.body)["messages"][1] == {"role": "assistant", "content": came["content"]}
 
@@ -194,7 +195,7 @@ def test_nothing_counted_is_no_usage() -> None:
 
 
 def test_end_is_held_until_the_usage_has_come() -> None:
-    parser = bedrock.open_stream(PLAIN, ROUTE)
+    parser = bedrock.ChatCall(PLAIN, ROUTE).open_stream()
     assert len([*parser.feed(encode([START, HELLO, STOP]))]) == 2
     assert not parser.done
     (last,) = parser.feed(encode([USAGE, HELLO]))
@@ -204,7 +205,7 @@ def test_end_is_held_until_the_usage_has_come() -> None:
 
 @pytest.mark.parametrize("rest", [b"", encode([USAGE])[:-1]])
 def test_answer_whose_usage_was_cut_off_is_whole_without_it(rest: bytes) -> None:
-    got = read(bedrock.open_stream(PLAIN, ROUTE), encode([START, HELLO, STOP]) + rest)
+    got = read(bedrock.ChatCall(PLAIN, ROUTE).open_stream(), encode([START, HELLO, STOP]) + rest)
     assert fold(got)[0]["finish_reason"] == "stop"
     assert [chunk.usage for chunk in got] == [None] * 3
 
@@ -283,22 +284,26 @@ def test_exception_without_words_is_still_one() -> None:
     ],
 )
 def test_error_has_the_status_of_its_type(name: str, status: int, kind: str, error: type[GatewayError]) -> None:
-    assert type(bedrock.parse_error(status, {"x-amzn-errortype": kind}, FAMILY.whole(f"error_{name}"))) is error
+    assert (
+        type(bedrock.ChatCall.parse_error(status, {"x-amzn-errortype": kind}, FAMILY.whole(f"error_{name}"))) is error
+    )
 
 
 def test_prompt_too_long_has_openais_code() -> None:
-    error = bedrock.parse_error(400, {"x-amzn-errortype": "ValidationException"}, FAMILY.whole("error_too_long"))
+    error = bedrock.ChatCall.parse_error(
+        400, {"x-amzn-errortype": "ValidationException"}, FAMILY.whole("error_too_long")
+    )
     assert (error.status, error.code) == (400, "context_length_exceeded")
 
 
 def test_accounts_are_not_told() -> None:
     for name, status in (("access", 403), ("model", 404)):
-        assert "123456789012" not in bedrock.parse_error(status, {}, FAMILY.whole(f"error_{name}")).message
+        assert "123456789012" not in bedrock.ChatCall.parse_error(status, {}, FAMILY.whole(f"error_{name}")).message
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"message": null}'])
 def test_error_without_words_has_a_status(body: bytes) -> None:
-    assert bedrock.parse_error(500, {}, body).status == 502
+    assert bedrock.ChatCall.parse_error(500, {}, body).status == 502
 
 
 @pytest.mark.parametrize(
@@ -313,5 +318,5 @@ def test_error_without_words_has_a_status(body: bytes) -> None:
 )
 def test_answer_that_is_none_is_an_error(body: bytes) -> None:
     with pytest.raises(UpstreamError) as caught:
-        bedrock.parse_response(body, PLAIN, ROUTE)
+        bedrock.ChatCall(PLAIN, ROUTE).parse_response(body)
     assert caught.value.status == 502

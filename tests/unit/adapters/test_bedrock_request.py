@@ -17,10 +17,11 @@ from botocore.validate import ParamValidator
 
 from tollgate.adapters import bedrock
 from tollgate.gateway.catalog import Model, Provider, RouteRow
+from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.quirks import Capabilities
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import ChatRequest, Json, UpstreamRequest
+from tollgate.gateway.types import Json, UpstreamRequest
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(24)).decode()
 JPEG = base64.b64encode(b"\xff\xd8\xff\xe0" + bytes(24)).decode()
@@ -95,7 +96,7 @@ EMPTY: Json = {"json": {"type": "object", "properties": {}}}
 
 def build(fields: Json, of: Json | None = None) -> UpstreamRequest:
     request = ChatRequest.model_validate({"model": "m", "messages": ASK, **fields})
-    return bedrock.build_request(request, route(**(of or {})))
+    return bedrock.ChatCall(request, route(**(of or {}))).request
 
 
 def sent(fields: Json, of: Json | None = None) -> Json:
@@ -162,7 +163,7 @@ def test_body_has_what_must_be_there_and_nothing_else() -> None:
 def test_model_is_one_segment_of_the_path(stream: bool, operation: str) -> None:
     arn = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/ab.c"
     request = ChatRequest.model_validate({"model": "m", "messages": ASK, "stream": stream})
-    built = bedrock.build_request(request, route(model=arn))
+    built = bedrock.ChatCall(request, route(model=arn)).request
     segment = "arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Aapplication-inference-profile%2Fab.c"
     assert (built.method, built.url) == ("POST", f"https://x/model/{segment}/{operation}")
     assert json.loads(built.body).keys() == {"messages"}
@@ -223,7 +224,7 @@ def test_image_that_bedrock_does_not_take_is_refused_by_its_name(url: str, code:
 
 
 def test_bedrock_fetches_nothing() -> None:
-    assert not bedrock.fetches_url("https://x/i.png")
+    assert not bedrock.FAMILY.fetches_url("https://x/i.png")
 
 
 @pytest.mark.parametrize(("most", "part"), [(20, image(f"data:;base64,{PNG}")), (5, file(PDF))])
@@ -658,4 +659,4 @@ def test_request_nested_too_deeply_is_refused() -> None:
         schema = {"type": "object", "properties": {"a": schema}}
     request = ChatRequest.model_construct(model="m", messages=ASK, tools=[tool(parameters=schema, strict=True)])
     with pytest.raises(BadRequestError):
-        bedrock.build_request(request, route())
+        bedrock.ChatCall(request, route())

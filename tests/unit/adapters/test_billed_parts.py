@@ -23,7 +23,7 @@ def both(family: str, name: str, usage_field: str, more: Json) -> list[tuple[Usa
     """Usage and extra fields of the recorded answer with these changes, whole and streamed."""
     of = ALL[family]
     body = json.dumps(changed(json.loads(of.whole(name)), usage_field, more)).encode()
-    whole = of.adapter.parse_response(body, *of.asked(name))
+    whole = of.call(*of.asked(name)).parse_response(body)
     chunks = read(of.open(name), of.encode(changed(of.events(name), usage_field, more)))
     usages = [chunk.usage for chunk in chunks if chunk.usage is not None]
     return [(whole.usage, dict(whole.extra)), (usages[-1], {k: v for chunk in chunks for k, v in chunk.extra.items()})]

@@ -26,7 +26,7 @@ def next_turn(family: str, message: Json) -> Json:
     results = [{"role": "tool", "tool_call_id": call["id"], "content": "7"} for call in message["tool_calls"]]
     tools = [{"type": "function", "function": {"name": call["function"]["name"]}} for call in message["tool_calls"]]
     given = request(messages=[ASK, echoed(message), *results], tools=tools)
-    asked = ALL[family].adapter.build_request(given, route(family, thinking="adaptive"))
+    asked = ALL[family].call(given, route(family, thinking="adaptive")).request
     assert asked.dropped == ()
     return json.loads(asked.body)
 
@@ -71,7 +71,7 @@ def test_other_providers_get_the_bare_id() -> None:
     }
     messages = [ASK, {"role": "assistant", "tool_calls": [call]}]
     messages.append({"role": "tool", "tool_call_id": call["id"], "content": "7"})
-    body = json.loads(ALL["openai"].adapter.build_request(request(messages=messages), route("openai")).body)
+    body = json.loads(ALL["openai"].call(request(messages=messages), route("openai")).request.body)
     assert body["messages"][1]["tool_calls"][0]["id"] == body["messages"][2]["tool_call_id"] == "call_1"
 
 
@@ -80,7 +80,7 @@ def test_long_id_is_shortened_the_same_both_times_for_servers_that_refuse_it_alo
     messages = [ASK, {"role": "assistant", "tool_calls": [call]}]
     messages.append({"role": "tool", "tool_call_id": call["id"], "content": "7"})
     for quirks, length in ((Quirks(longest_tool_id=40), 40), (Quirks(), 100)):
-        asked = ALL["openai"].adapter.build_request(request(messages=messages), route("openai", quirks))
+        asked = ALL["openai"].call(request(messages=messages), route("openai", quirks)).request
         body = json.loads(asked.body)
         assert body["messages"][1]["tool_calls"][0]["id"] == body["messages"][2]["tool_call_id"]
         assert len(body["messages"][2]["tool_call_id"]) == length
@@ -127,7 +127,7 @@ def test_encrypted_thinking_that_does_not_say_whose_it_is_stays_behind() -> None
     }
     given = request(messages=[ASK, message, ASK])
     for family in ("anthropic", "bedrock"):
-        body = ALL[family].adapter.build_request(given, route(family, thinking="adaptive")).body
+        body = ALL[family].call(given, route(family, thinking="adaptive")).request.body
         assert b"edacted" not in body
 
 
@@ -136,7 +136,7 @@ def test_results_go_out_in_the_order_of_their_calls(family: str) -> None:
     calls = [{"id": name, "type": "function", "function": {"name": "w", "arguments": "{}"}} for name in ("a", "b")]
     results = [{"role": "tool", "tool_call_id": name, "content": f"for {name}"} for name in ("b", "a")]
     given = request(messages=[ASK, {"role": "assistant", "tool_calls": calls}, *results])
-    body = ALL[family].adapter.build_request(given, route(family, thinking="budget")).body
+    body = ALL[family].call(given, route(family, thinking="budget")).request.body
     assert body.index(b"for a") < body.index(b"for b")
 
 
@@ -144,7 +144,7 @@ def test_results_go_out_in_the_order_of_their_calls(family: str) -> None:
 def test_sound_that_was_said_is_not_just_forgotten(family: str) -> None:
     given = request(messages=[ASK, {"role": "assistant", "content": None, "audio": {"id": "audio_1"}}, ASK])
     with pytest.raises(BadRequestError) as caught:
-        ALL[family].adapter.build_request(given, route(family))
+        ALL[family].call(given, route(family))
     assert caught.value.param == "messages[1].audio"
 
 
@@ -154,4 +154,4 @@ def test_text_no_one_can_encode_is_the_clients_error_or_data(family: str, part: 
     url = "data:text/plain,\ud800"
     inner = {"image_url": {"url": url}} if part == "image_url" else {"file": {"file_data": url}}
     given = request(messages=[{"role": "user", "content": [{"type": part, **inner}]}])
-    survives(lambda: ALL[family].adapter.build_request(given, route(family)))
+    survives(lambda: ALL[family].call(given, route(family)).request)

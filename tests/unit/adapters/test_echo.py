@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from tollgate.adapters.echo import chat
 from tollgate.gateway.catalog import Model, Provider, RouteRow
+from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.errors import BadRequestError, UpstreamError
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import ChatRequest, Usage
+from tollgate.gateway.types import Usage
 
 PROVIDER = Provider(name="echo", family="echo", auth="none")
 MODEL = Model(
@@ -29,8 +30,8 @@ def ask(content: Any = "How many? Four.", **more: Any) -> ChatRequest:
 
 
 def whole(request: ChatRequest) -> tuple[str, str, Usage | None]:
-    body = chat.build_request(request, ROUTE).body
-    completion = chat.parse_response(body, request, ROUTE)
+    body = chat.ChatCall(request, ROUTE).request.body
+    completion = chat.ChatCall(request, ROUTE).parse_response(body)
     (choice,) = completion.choices
     return choice["message"]["content"], choice["finish_reason"], completion.usage
 
@@ -72,14 +73,14 @@ def test_answer_is_cut_at_the_output_limit(field: str) -> None:
 
 def test_more_than_one_choice_is_refused() -> None:
     with pytest.raises(BadRequestError) as caught:
-        chat.build_request(ask(n=2), ROUTE)
+        chat.ChatCall(ask(n=2), ROUTE)
     assert caught.value.param == "n"
 
 
 def test_stream_that_is_cut_is_an_error() -> None:
     request = ask("a b")
-    body = chat.build_request(request, ROUTE).body
-    parser = chat.open_stream(request, ROUTE)
+    body = chat.ChatCall(request, ROUTE).request.body
+    parser = chat.ChatCall(request, ROUTE).open_stream()
     assert len(list(parser.feed(body[:-1]))) == 2
     assert not parser.done
     with pytest.raises(UpstreamError):
@@ -89,8 +90,8 @@ def test_stream_that_is_cut_is_an_error() -> None:
 @given(st.text(st.characters(codec="utf-8"), max_size=60), st.lists(st.integers(0, 500), max_size=4))
 def test_stream_split_anywhere_is_the_whole_answer(said: str, places: list[int]) -> None:
     request = ask(said)
-    body = chat.build_request(request, ROUTE).body
-    parser = chat.open_stream(request, ROUTE)
+    body = chat.ChatCall(request, ROUTE).request.body
+    parser = chat.ChatCall(request, ROUTE).open_stream()
     edges = [0, *sorted(place % (len(body) + 1) for place in places), len(body)]
     chunks = [chunk for i, start in enumerate(edges[:-1]) for chunk in parser.feed(body[start : edges[i + 1]])]
     assert parser.done
@@ -104,11 +105,11 @@ def test_stream_split_anywhere_is_the_whole_answer(said: str, places: list[int])
 
 def test_lone_surrogates_and_line_ends_survive() -> None:
     assert whole(ask("a\ud800 b\u2028c\rd\ne"))[0] == "a\ud800 b\u2028c\rd\ne"
-    assert b"\r" not in chat.build_request(ask("a\rb"), ROUTE).body
+    assert b"\r" not in chat.ChatCall(ask("a\rb"), ROUTE).request.body
 
 
 def test_error_of_the_way_out_is_a_bad_gateway() -> None:
-    assert chat.parse_error(500, {}, b"").status == 502
+    assert chat.ChatCall.parse_error(500, {}, b"").status == 502
 
 
 @pytest.mark.parametrize(
@@ -127,23 +128,23 @@ def test_error_of_the_way_out_is_a_bad_gateway() -> None:
 def test_what_would_change_the_answer_is_refused(param: str, value: Any) -> None:
     tools = [{"type": "function", "function": {"name": "f"}}] if param == "tool_choice" else None
     with pytest.raises(BadRequestError) as refused:
-        chat.build_request(ask(tools=tools, **{param: value}), ROUTE)
+        chat.ChatCall(ask(tools=tools, **{param: value}), ROUTE)
     assert (refused.value.param, refused.value.code) == (param, "unsupported_parameter")
 
 
 def test_tools_that_may_be_left_alone_are() -> None:
     tools = [{"type": "function", "function": {"name": "f"}}]
     for more in ({}, {"tool_choice": "auto"}, {"tool_choice": "none"}):
-        assert chat.build_request(ask(tools=tools, **more), ROUTE).dropped == ()
+        assert chat.ChatCall(ask(tools=tools, **more), ROUTE).request.dropped == ()
 
 
 @pytest.mark.parametrize(
     "given", [{"seed": 1}, {"temperature": 0.5}, {"reasoning_effort": "high"}, {"metadata": {"a": "b"}}]
 )
 def test_what_tunes_is_dropped_and_told_or_refused_where_it_is_required(given: dict[str, Any]) -> None:
-    assert chat.build_request(ask(**given), ROUTE).dropped == tuple(given)
+    assert chat.ChatCall(ask(**given), ROUTE).request.dropped == tuple(given)
     with pytest.raises(BadRequestError):
-        chat.build_request(ask(**given, provider={"require_parameters": True}), ROUTE)
+        chat.ChatCall(ask(**given, provider={"require_parameters": True}), ROUTE)
 
 
 @pytest.mark.parametrize(("stop", "said"), [("Four", "How many?"), (["x", "many"], "How"), ("no", "How many? Four.")])

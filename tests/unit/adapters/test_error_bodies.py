@@ -42,7 +42,7 @@ WRAPPED: dict[str, Any] = {
 @pytest.mark.parametrize("family", ["anthropic", "bedrock", "gemini", "openai"])
 def test_real_reason_is_told_with_its_code(family: str, name: str) -> None:
     body = WRAPPED[name] if isinstance(WRAPPED[name], str) else json.dumps(WRAPPED[name])
-    error = ALL[family].adapter.parse_error(400, {}, body.encode())
+    error = ALL[family].parse_error(400, {}, body.encode())
     assert (type(error), error.message, error.code) == (BadRequestError, WORDS, "context_length_exceeded")
 
 

@@ -7,8 +7,9 @@ import pytest
 
 from support.families import ALL, read, request, route
 from tollgate.adapters.event_stream import GRACE
+from tollgate.gateway.chat import Chunk
 from tollgate.gateway.errors import GatewayError, OverloadedError, UpstreamError, UpstreamTimeoutError
-from tollgate.gateway.types import Chunk, Json
+from tollgate.gateway.types import Json
 
 SAID = "half an answer"
 USED = 7
@@ -59,14 +60,14 @@ USAGE_FRAME: Json = {":event-type": "metadata", "payload": {"usage": {"inputToke
 
 def whole(family: str, native: str) -> Json:
     body = json.dumps(MAKE[family](native, whole=True)).encode()
-    return dict(ALL[family].adapter.parse_response(body, request(), route(family)).choices[0])
+    return dict(ALL[family].call(request(), route(family)).parse_response(body).choices[0])
 
 
 def streamed(family: str, native: str, got: list[Chunk] | None = None) -> Json:
     """The last step of a stream, whose chunks are kept in `got` also where it fails."""
     events = MAKE[family](native, whole=False)
     body = ALL[family].encode([*events, USAGE_FRAME] if family == "bedrock" else events)
-    parser = ALL[family].adapter.open_stream(request(), route(family))
+    parser = ALL[family].call(request(), route(family)).open_stream()
     chunks = [] if got is None else got
     for chunk in parser.feed(body):
         chunks.append(chunk)
@@ -120,7 +121,7 @@ def test_reason_is_told_the_same_whole_and_streamed(family: str, native: str, to
 @EACH
 def test_finished_stream_may_end_without_its_terminal_marker_after_a_while(family: str) -> None:
     events = MAKE[family]("stop", whole=False)
-    parser = ALL[family].adapter.open_stream(request(), route(family))
+    parser = ALL[family].call(request(), route(family)).open_stream()
     assert parser.grace is None
     list(parser.feed(ALL[family].encode(events)))
     assert (parser.done, parser.grace) == (False, GRACE)
@@ -133,4 +134,4 @@ def test_no_stream_is_whole_without_a_reason(family: str) -> None:
     events = MAKE[family](None, whole=False)
     said = events[:-1] if family == "bedrock" else events  # there the event itself is what ends it
     with pytest.raises(UpstreamError, match="cut"):
-        read(ALL[family].adapter.open_stream(request(), route(family)), ALL[family].encode(said))
+        read(ALL[family].call(request(), route(family)).open_stream(), ALL[family].encode(said))

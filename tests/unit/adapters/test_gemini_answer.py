@@ -8,6 +8,7 @@ import pytest
 from support.families import ALL, read, request, sse
 from support.folding import fold
 from tollgate.adapters import gemini, tool_call_state
+from tollgate.gateway.chat import Chunk, Completion
 from tollgate.gateway.errors import (
     BadRequestError,
     GatewayError,
@@ -18,7 +19,7 @@ from tollgate.gateway.errors import (
     UpstreamError,
     UpstreamTimeoutError,
 )
-from tollgate.gateway.types import Chunk, Completion, Json, Usage
+from tollgate.gateway.types import Json, Usage
 
 GEMINI = ALL["gemini"]
 PLAIN, ROUTE = GEMINI.asked("text")
@@ -46,11 +47,11 @@ def answered(*parts: Json, finish: str | None = "STOP", **more: Any) -> Json:
 
 
 def parse(answer: Any) -> Completion:
-    return gemini.parse_response(json.dumps(answer).encode(), PLAIN, ROUTE)
+    return gemini.ChatCall(PLAIN, ROUTE).parse_response(json.dumps(answer).encode())
 
 
 def streamed(*events: Json) -> list[Chunk]:
-    return read(gemini.open_stream(PLAIN, ROUTE), sse(events))
+    return read(gemini.ChatCall(PLAIN, ROUTE).open_stream(), sse(events))
 
 
 FOUR, SCORE = answered({"text": "Four"}, finish=None), answered({"text": " score."}, finish=None)
@@ -101,11 +102,11 @@ def test_call_is_streamed_whole() -> None:
 
 def test_names_come_back_as_the_client_gave_them() -> None:
     mine = request(tools=[{"type": "function", "function": {"name": "files/read"}}])
-    declared = json.loads(gemini.build_request(mine, ROUTE).body)["tools"][0]["functionDeclarations"][0]["name"]
+    declared = json.loads(gemini.ChatCall(mine, ROUTE).request.body)["tools"][0]["functionDeclarations"][0]["name"]
     assert declared != "files/read"
     answer = answered({"functionCall": {"name": declared}})
-    (choice,) = gemini.parse_response(json.dumps(answer).encode(), mine, ROUTE).choices
-    (folded,) = fold(read(gemini.open_stream(mine, ROUTE), sse([answer])))
+    (choice,) = gemini.ChatCall(mine, ROUTE).parse_response(json.dumps(answer).encode()).choices
+    (folded,) = fold(read(gemini.ChatCall(mine, ROUTE).open_stream(), sse([answer])))
     for message in (choice["message"], folded["message"]):
         assert message["tool_calls"][0]["function"]["name"] == "files/read"
 
@@ -267,7 +268,7 @@ def test_nothing_counted_is_no_usage() -> None:
 
 
 def test_choice_finishes_when_the_provider_closes() -> None:
-    parser = gemini.open_stream(PLAIN, ROUTE)
+    parser = gemini.ChatCall(PLAIN, ROUTE).open_stream()
     chunks = [*parser.feed(GEMINI.stream("text"))]
     assert [chunk.choices[0]["finish_reason"] for chunk in chunks] == [None, None, None]
     assert [chunk.choices[0]["finish_reason"] for chunk in parser.close()] == ["stop"]
@@ -297,7 +298,7 @@ def test_one_candidate_that_never_ended_is_an_error() -> None:
 @pytest.mark.parametrize("data", [b"", b": nothing\r\n\r\n", sse([{"usageMetadata": {"promptTokenCount": 1}}])])
 def test_stream_without_an_answer_is_an_error(data: bytes) -> None:
     with pytest.raises(UpstreamError):
-        read(gemini.open_stream(PLAIN, ROUTE), data)
+        read(gemini.ChatCall(PLAIN, ROUTE).open_stream(), data)
 
 
 def test_error_as_the_first_event_comes_before_any_chunk() -> None:
@@ -343,7 +344,7 @@ def test_answer_without_candidates_is_an_error(answer: Any) -> None:
 
 
 def refused(name: str, status: int, **headers: str) -> GatewayError:
-    return gemini.parse_error(status, headers, GEMINI.whole(name))
+    return gemini.ChatCall.parse_error(status, headers, GEMINI.whole(name))
 
 
 @pytest.mark.parametrize(
@@ -378,10 +379,10 @@ def test_rate_limit_waits_as_long_as_google_says() -> None:
 
 
 def test_rate_limit_without_googles_word_waits_as_its_header_says() -> None:
-    assert gemini.parse_error(429, {"retry-after": "7"}, b'{"error": {"message": "slow"}}').retry_after == 7
+    assert gemini.ChatCall.parse_error(429, {"retry-after": "7"}, b'{"error": {"message": "slow"}}').retry_after == 7
 
 
 @pytest.mark.parametrize("body", [b"<html>502</html>", b"", b"[]", b"[1]", b'{"error": 1}', b"\xff"])
 def test_error_that_is_none_of_googles_has_its_status(body: bytes) -> None:
-    error = gemini.parse_error(503, {}, body)
+    error = gemini.ChatCall.parse_error(503, {}, body)
     assert (error.status, error.message) == (503, "The provider answered with HTTP status 503.")

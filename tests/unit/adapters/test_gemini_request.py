@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from support.families import route
 from tollgate.adapters import gemini, tool_call_state
+from tollgate.adapters.clients.openai import error_body
 from tollgate.adapters.gemini.messages import UNSIGNED
+from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.errors import BadRequestError
-from tollgate.gateway.types import ChatRequest, Json, UpstreamRequest
+from tollgate.gateway.types import Json, UpstreamRequest
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(24)).decode()
 GIF = base64.b64encode(b"GIF89a" + bytes(24)).decode()
@@ -57,7 +59,7 @@ ASK = [user("Hi")]
 
 def build(fields: Json, capabilities: Json | None = None) -> UpstreamRequest:
     request = ChatRequest.model_validate({"model": "m", "messages": ASK, **fields})
-    return gemini.build_request(request, route("gemini", **(capabilities or {})))
+    return gemini.ChatCall(request, route("gemini", **(capabilities or {}))).request
 
 
 def sent(fields: Json, capabilities: Json | None = None) -> Json:
@@ -95,7 +97,7 @@ def test_request_names_model_and_method_in_its_url(stream: bool, method: str) ->
 def test_model_is_one_part_of_the_path() -> None:
     other = route("gemini")
     object.__setattr__(other, "upstream_model", "tuned/a b:c")
-    built = gemini.build_request(ChatRequest.model_validate({"model": "m", "messages": ASK}), other)
+    built = gemini.ChatCall(ChatRequest.model_validate({"model": "m", "messages": ASK}), other).request
     assert built.url == "https://x/v1/models/tuned%2Fa%20b%3Ac:generateContent"
 
 
@@ -629,7 +631,7 @@ def test_any_conversation_is_one_of_googles_or_a_bad_request(messages: list[Json
     try:
         turns = contents(*messages, **capabilities)
     except BadRequestError as error:
-        json.dumps(error.envelope(), allow_nan=False)
+        json.dumps(error_body(error), allow_nan=False)
         return
     roles = [turn["role"] for turn in turns]
     assert roles[0] == "user"
@@ -643,4 +645,4 @@ def test_request_nested_too_deeply_is_refused() -> None:
         schema = {"type": "object", "properties": {"a": schema}}
     deep = ChatRequest.model_construct(model="m", messages=ASK, tools=[tool("f", parameters=schema)])
     with pytest.raises(BadRequestError):
-        gemini.build_request(deep, route("gemini"))
+        gemini.ChatCall(deep, route("gemini"))

@@ -158,7 +158,7 @@ def test_whole_answer_is_read_in_time_that_grows_as_it_does(name: str) -> None:
 
     def took(n: int) -> float:
         body = json.dumps(make(n)).encode()
-        return cpu(lambda: ALL[family].adapter.parse_response(body, *asked))
+        return cpu(lambda: ALL[family].call(*asked).parse_response(body))
 
     assert any(took(TIMES * SOME) < MOST * took(SOME) + 0.02 for _ in range(8))  # a busy machine slows some
 
@@ -173,7 +173,7 @@ def test_stream_is_read_and_folded_in_time_that_grows_as_it_does(name: str) -> N
 
         def work() -> None:
             folding = ChunkAccumulator()
-            for chunk in read(ALL[family].adapter.open_stream(request(), route(family)), *pieces):
+            for chunk in read(ALL[family].call(request(), route(family)).open_stream(), *pieces):
                 folding.add(chunk)
             folding.completion()
 
@@ -190,15 +190,15 @@ def test_more_choices_than_can_be_asked_for_are_refused() -> None:
     candidates = [{"index": n, "content": {"parts": [{"text": "x"}]}} for n in range(MAX_CHOICES + 1)]
     for family, answer in (("openai", {"choices": choices}), ("gemini", {"candidates": candidates})):
         with pytest.raises(UpstreamError, match="more choices"):
-            ALL[family].adapter.parse_response(json.dumps(answer).encode(), request(), route(family))
+            ALL[family].call(request(), route(family)).parse_response(json.dumps(answer).encode())
         with pytest.raises(UpstreamError, match="more choices"):
-            read(ALL[family].adapter.open_stream(request(), route(family)), ALL[family].encode([answer]))
+            read(ALL[family].call(request(), route(family)).open_stream(), ALL[family].encode([answer]))
 
 
 def test_choices_that_come_one_by_one_are_counted_too() -> None:
     events = [{"choices": [{"index": n, "delta": {"content": "x"}}]} for n in range(MAX_CHOICES + 1)]
     with pytest.raises(UpstreamError, match="more choices"):
-        read(ALL["openai"].adapter.open_stream(request(), route("openai")), ALL["openai"].encode(events))
+        read(ALL["openai"].call(request(), route("openai")).open_stream(), ALL["openai"].encode(events))
 
 
 @pytest.mark.parametrize("family", ALL)
@@ -207,6 +207,6 @@ def test_answer_of_nothing_but_parts_is_refused_before_it_is_read(family: str, p
     body = b'{"choices":[' + b",".join([part.encode()] * (MAX_CONTAINERS + 1)) + b"]}"
     began = time.process_time()
     with pytest.raises(GatewayError, match="too many parts"):
-        ALL[family].adapter.parse_response(body, request(), route(family))
-    ALL[family].adapter.parse_error(500, {}, body)
+        ALL[family].call(request(), route(family)).parse_response(body)
+    ALL[family].parse_error(500, {}, body)
     assert time.process_time() - began < 1

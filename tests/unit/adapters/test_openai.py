@@ -10,8 +10,10 @@ import pytest
 
 from support import families
 from tollgate.adapters import openai
+from tollgate.adapters.clients.openai import error_body
 from tollgate.adapters.event_stream import GRACE, LONG_GRACE
 from tollgate.gateway.catalog import Model, Provider, RouteRow
+from tollgate.gateway.chat import ChatRequest, Chunk
 from tollgate.gateway.errors import (
     BadRequestError,
     GatewayError,
@@ -25,7 +27,7 @@ from tollgate.gateway.errors import (
 from tollgate.gateway.quirks import Quirks
 from tollgate.gateway.routing import Route
 from tollgate.gateway.sse import encode
-from tollgate.gateway.types import ChatRequest, Chunk, Json, Usage
+from tollgate.gateway.types import Json, Usage
 
 ASK: list[Any] = [{"role": "user", "content": "How many?"}]
 DONE = b"data: [DONE]\n\n"
@@ -56,7 +58,7 @@ def choice(message: Json | None = None, finish: str | None = "stop", **more: Any
 
 def parsed(*choices: Json, **more: Any) -> Any:
     body = json.dumps({"id": "up", "object": "o", "created": 1, "model": "up", "choices": [*choices], **more}).encode()
-    return openai.parse_response(body, request(), route())
+    return openai.ChatCall(request(), route()).parse_response(body)
 
 
 def test_envelope_of_the_provider_stays_behind_and_other_fields_are_relayed() -> None:
@@ -116,7 +118,7 @@ FAILED = ("error", "abort", "ABORT", "network_error", "cancelled", "malformed_fu
 def test_answer_that_ends_in_error_is_one(native: str) -> None:
     with pytest.raises(UpstreamError, match=native):
         parsed(choice(finish=native))
-    parser = openai.open_stream(request(), route())
+    parser = openai.ChatCall(request(), route()).open_stream()
     chunks = parser.feed(chunk({"content": "x"}, native, usage=OPENAI_USAGE))
     told = next(chunks)
     assert (told.choices[0]["delta"]["content"], told.usage is None) == ("x", False)  # it is billed all the same
@@ -216,7 +218,7 @@ def test_choices_without_an_index_of_their_own_keep_their_order(index: Json) -> 
 )
 def test_what_is_no_answer_is_the_providers_fault(body: bytes) -> None:
     with pytest.raises(UpstreamError):
-        openai.parse_response(body, request(), route())
+        openai.ChatCall(request(), route()).parse_response(body)
 
 
 @pytest.mark.parametrize("error", [None, {}, "", False])
@@ -348,7 +350,7 @@ def test_usage_is_read_in_every_dialect(name: str) -> None:
 
 def refused(body: Any, status: int = 400, **headers: str) -> GatewayError:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return openai.parse_error(status, headers, raw)
+    return openai.ChatCall.parse_error(status, headers, raw)
 
 
 @pytest.mark.parametrize(
@@ -384,7 +386,7 @@ def test_error_is_told_in_the_providers_words_if_it_has_any(body: Any, words: st
 
 
 def test_code_that_is_a_number_is_no_code() -> None:
-    assert refused({"error": {"message": "x", "code": 400, "param": 3}}).envelope()["error"]["code"] is None
+    assert error_body(refused({"error": {"message": "x", "code": 400, "param": 3}}))["error"]["code"] is None
 
 
 @pytest.mark.parametrize("field", ["type", "code"])
@@ -438,7 +440,7 @@ def test_wait_of_the_provider_is_read_from_its_headers() -> None:
     ],
 )
 def test_error_in_a_stream_has_the_status_it_names(error: Any, kind: type[GatewayError]) -> None:
-    parser = openai.open_stream(request(), route())
+    parser = openai.ChatCall(request(), route()).open_stream()
     with pytest.raises(GatewayError) as caught:
         list(parser.feed(event({"error": error})))
     assert type(caught.value) is kind
@@ -460,7 +462,7 @@ def test_error_beside_an_answer_ends_its_stream(fields: Json) -> None:
     with pytest.raises(UpstreamError, match="It broke"):
         stream(chunk({"content": "a"}), event(fields))
     with pytest.raises(UpstreamError, match="It broke"):
-        openai.parse_response(json.dumps(fields).encode(), request(), route())
+        openai.ChatCall(request(), route()).parse_response(json.dumps(fields).encode())
 
 
 def test_success_that_is_told_like_an_error_is_none() -> None:
@@ -473,7 +475,7 @@ def test_success_that_is_told_like_an_error_is_none() -> None:
 
 
 def test_flat_error_in_a_stream_is_one_and_what_came_before_is_kept() -> None:
-    parser = openai.open_stream(request(), route())
+    parser = openai.ChatCall(request(), route()).open_stream()
     chunks = parser.feed(chunk({"content": "a"}) + event({"object": "error", "message": "broke", "code": 500}))
     assert next(chunks).choices[0]["delta"]["content"] == "a"
     with pytest.raises(UpstreamError, match="broke"):
@@ -493,7 +495,7 @@ def chunk(delta: Json | None, finish: str | None = None, index: int = 0, **more:
 
 
 def stream(*pieces: bytes) -> list[Chunk]:
-    parser = openai.open_stream(request(stream=True), route())
+    parser = openai.ChatCall(request(stream=True), route()).open_stream()
     chunks = [got for piece in pieces for got in parser.feed(piece)]
     return chunks if parser.done else [*chunks, *parser.close()]
 
@@ -638,7 +640,7 @@ def test_what_is_said_of_a_call_once_does_not_come_again() -> None:
 
 def in_json(*pieces: bytes) -> Json:
     """The one choice of a streamed answer in JSON, from a model that must be made to call a tool for it."""
-    parser = openai.open_stream(*families.ALL["openai"].asked("json_tool"))
+    parser = openai.ChatCall(*families.ALL["openai"].asked("json_tool")).open_stream()
     (only,) = fold(families.read(parser, *pieces))
     return only
 
@@ -655,7 +657,7 @@ def test_answer_in_json_is_what_the_tool_is_called_with_and_nothing_else(finish:
     assert (only["message"], only["finish_reason"]) == ({"role": "assistant", "content": '{"a": 1}'}, "stop")
     message = {"content": "Let me see: ", "tool_calls": [CALL, {**CALL, "id": "d"}]}
     body = json.dumps({"choices": [choice(message, finish)]}).encode()
-    (whole,) = openai.parse_response(body, *families.ALL["openai"].asked("json_tool")).choices
+    (whole,) = openai.ChatCall(*families.ALL["openai"].asked("json_tool")).parse_response(body).choices
     assert (whole["message"]["content"], whole["finish_reason"]) == ('{"a": 1}', "stop")
     assert "tool_calls" not in whole["message"]
 
@@ -763,7 +765,7 @@ def test_whole_message_in_a_stream_is_its_text() -> None:
 
 
 def test_stream_waits_for_more_until_every_choice_has_ended() -> None:
-    parser = openai.open_stream(request(n=2), route())
+    parser = openai.ChatCall(request(n=2), route()).open_stream()
 
     def fed(*pieces: bytes) -> float | None:
         for piece in pieces:

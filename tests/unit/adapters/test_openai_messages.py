@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from support.families import ALL, route
+from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.quirks import Quirks
-from tollgate.gateway.types import ChatRequest
 
 USER = {"role": "user", "content": "x"}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -26,7 +26,7 @@ PARTS = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
 
 def built(quirks: Quirks, *messages: Any, **more: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
     asked = ChatRequest.model_validate({"model": "m", "messages": [USER, *messages], **more})
-    request = ALL["openai"].adapter.build_request(asked, route("openai", quirks))
+    request = ALL["openai"].call(asked, route("openai", quirks)).request
     return json.loads(request.body), request.dropped
 
 
@@ -125,11 +125,11 @@ def test_what_only_a_router_reads_is_dropped_and_told(given: dict[str, Any], tol
 def test_sampling_is_dropped_where_a_model_thinks_by_default(name: str) -> None:
     asked = ChatRequest.model_validate({"model": "m", "messages": [USER], name: 0.3})
     thinks = route("openai", thinking="adaptive", default_effort="medium")
-    assert ALL["openai"].adapter.build_request(asked, thinks).dropped == (name,)
+    assert ALL["openai"].call(asked, thinks).request.dropped == (name,)
     at_rest = route("openai", thinking="adaptive")
-    assert ALL["openai"].adapter.build_request(asked, at_rest).dropped == ()
+    assert ALL["openai"].call(asked, at_rest).request.dropped == ()
     quiet = asked.model_copy(update={"reasoning_effort": "none"})
-    assert ALL["openai"].adapter.build_request(quiet, thinks).dropped == ()
+    assert ALL["openai"].call(quiet, thinks).request.dropped == ()
 
 
 def documents(*kinds: str) -> list[dict[str, Any]]:
@@ -164,7 +164,7 @@ def test_bedrock_gets_no_cache_point_behind_a_document_that_is_no_pdf(
     message = {"role": "user", "content": documents(*parts)}
     asked = ChatRequest.model_validate({"model": "m", "messages": [message]})
     claude = route("bedrock", cache_points=("system", "messages", "tools"))
-    request = ALL["bedrock"].adapter.build_request(asked, claude)
+    request = ALL["bedrock"].call(asked, claude).request
     content = json.loads(request.body)["messages"][0]["content"]
     assert [next(iter(block)) for block in content] == blocks
     assert request.dropped == told
@@ -176,9 +176,7 @@ def test_bedrock_does_not_think_while_a_tool_is_forced(thinking: str, choice: An
     tools = [{"type": "function", "function": {"name": "f"}}]
     fields = {"tools": tools, "tool_choice": choice, "reasoning_effort": "high", "max_tokens": 30_000}
     asked = ChatRequest.model_validate({"model": "m", "messages": [USER], **fields})
-    request = ALL["bedrock"].adapter.build_request(
-        asked, route("bedrock", thinking=thinking, forced_tool_while_thinking=False)
-    )
+    request = ALL["bedrock"].call(asked, route("bedrock", thinking=thinking, forced_tool_while_thinking=False)).request
     native = json.loads(request.body).get("additionalModelRequestFields", {})
     assert native.get("thinking", {}).get("type") in (None, "disabled")
     assert "reasoning_effort" in request.dropped

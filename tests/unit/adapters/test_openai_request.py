@@ -9,10 +9,11 @@ from support import families
 from support.folding import fold
 from tollgate.adapters import openai
 from tollgate.gateway.catalog import Provider
+from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.quirks import Capabilities, Quirks
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import ChatRequest, Json, UpstreamRequest
+from tollgate.gateway.types import Json, UpstreamRequest
 from tollgate.handler.components import read_catalog
 
 ASK: list[Any] = [{"role": "user", "content": "How many?"}]
@@ -29,7 +30,7 @@ def request(**fields: Any) -> ChatRequest:
 
 
 def sent(fields: Json, **quirks: Any) -> Json:
-    body = json.loads(openai.build_request(request(**fields), route(**quirks)).body)
+    body = json.loads(openai.ChatCall(request(**fields), route(**quirks)).request.body)
     assert body.pop("model") == "up"
     assert body.pop("messages") == ASK
     return body
@@ -40,7 +41,7 @@ def sent(fields: Json, **quirks: Any) -> Json:
 
 @pytest.mark.parametrize("base_url", ["https://x/v1", "https://x/v1/"])
 def test_request_goes_to_chat_completions_under_the_base_url(base_url: str) -> None:
-    built = openai.build_request(request(), route(base_url))
+    built = openai.ChatCall(request(), route(base_url)).request
     assert (built.method, built.url) == ("POST", "https://x/v1/chat/completions")
     assert built.headers == {"content-type": "application/json"}
 
@@ -53,12 +54,12 @@ def test_unknown_fields_pass_and_what_was_not_given_stays_away() -> None:
 def test_nulls_inside_a_message_are_kept() -> None:
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     messages: list[Any] = [*ASK, {"role": "assistant", "content": None, "tool_calls": [call], "reasoning_content": "r"}]
-    assert json.loads(openai.build_request(request(messages=messages), route()).body)["messages"] == messages
+    assert json.loads(openai.ChatCall(request(messages=messages), route()).request.body)["messages"] == messages
 
 
 def test_whole_numbers_stay_whole() -> None:
-    assert '"temperature":1' in openai.build_request(request(temperature=1), route()).body.decode().replace(".0", "")
-    assert b'"seed":9007199254740993' in openai.build_request(request(seed=2**53 + 1), route()).body
+    assert '"temperature":1' in openai.ChatCall(request(temperature=1), route()).request.body.decode().replace(".0", "")
+    assert b'"seed":9007199254740993' in openai.ChatCall(request(seed=2**53 + 1), route()).request.body
 
 
 def test_fields_named_like_our_own_are_only_fields() -> None:
@@ -102,13 +103,13 @@ def test_fields_the_provider_refuses_are_left_out() -> None:
 
 def test_what_is_left_out_is_told_or_refused_where_the_client_requires_all() -> None:
     fields: Json = {"logit_bias": {"5": 1}, "top_k": 1}
-    built = openai.build_request(request(**fields), route(unsupported=("logit_bias",)))
+    built = openai.ChatCall(request(**fields), route(unsupported=("logit_bias",))).request
     assert built.dropped == ("logit_bias",)
     strict = request(**fields, provider={"require_parameters": True})
     with pytest.raises(BadRequestError) as caught:
-        openai.build_request(strict, route(unsupported=("logit_bias",)))
+        openai.ChatCall(strict, route(unsupported=("logit_bias",)))
     assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "logit_bias")
-    assert openai.build_request(strict, route()).dropped == ()
+    assert openai.ChatCall(strict, route()).request.dropped == ()
 
 
 def test_object_for_a_router_goes_to_a_router_only() -> None:
@@ -120,11 +121,11 @@ def test_object_for_a_router_goes_to_a_router_only() -> None:
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
 def test_number_that_json_does_not_have_is_refused(number: float) -> None:
     with pytest.raises(BadRequestError):
-        openai.build_request(request(metadata={"a": [number]}), route())
+        openai.ChatCall(request(metadata={"a": [number]}), route())
 
 
 def test_request_is_ascii_whatever_is_said() -> None:
-    body = openai.build_request(request(user="\ud800\u2028\U0001f600"), route()).body
+    body = openai.ChatCall(request(user="\ud800\u2028\U0001f600"), route()).request.body
     assert body.isascii()
     assert json.loads(body)["user"] == "\ud800\u2028\U0001f600"
 
@@ -136,7 +137,7 @@ def test_schema_nested_too_deeply_is_refused() -> None:
     wanted = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
     given = ChatRequest.model_construct(model="m", messages=ASK, response_format=wanted)
     with pytest.raises(BadRequestError, match="too deeply"):
-        openai.build_request(given, families.route("openai", json_schema=False))
+        openai.ChatCall(given, families.route("openai", json_schema=False))
 
 
 # --- dialects ---------------------------------------------------------------------------------------------------------
@@ -155,7 +156,7 @@ IN_JSON: Json = {"type": "json_schema", "json_schema": {"name": "n", "schema": S
 def built(name: str, fields: Json, **capabilities: Any) -> tuple[Json, UpstreamRequest]:
     """The body for a provider of the built-in catalog, and all of the request."""
     model = families.route("openai").model.model_copy(update={"capabilities": Capabilities(**capabilities)})
-    asked = openai.build_request(request(**fields), Route(model, CATALOG.providers[name], "up", None))
+    asked = openai.ChatCall(request(**fields), Route(model, CATALOG.providers[name], "up", None)).request
     return json.loads(asked.body), asked
 
 
@@ -445,7 +446,7 @@ def test_ollama_gets_images_in_the_request_itself_only() -> None:
 def test_the_request_itself_stays_as_it_was() -> None:
     asked = request(messages=[{"role": "developer", "content": "x", "cache_control": {"type": "ephemeral"}}, *LOOP])
     before = asked.model_dump_json()
-    openai.build_request(asked, Route(families.route("openai").model, CATALOG.providers["mistral"], "up", None))
+    openai.ChatCall(asked, Route(families.route("openai").model, CATALOG.providers["mistral"], "up", None))
     assert asked.model_dump_json() == before
 
 
@@ -453,13 +454,13 @@ def test_deepseeks_reasoning_comes_back_with_the_call_it_led_to() -> None:
     provider = CATALOG.providers["deepseek"]
     there = Route(families.route("openai", thinking="adaptive").model, provider, "up", None)
     deepseek = families.ALL["openai"]
-    whole = deepseek.adapter.parse_response(deepseek.whole("vllm_tools"), request(), there).choices[0]["message"]
-    (streamed,) = fold(families.read(deepseek.adapter.open_stream(request(), there), deepseek.stream("vllm_tools")))
+    whole = deepseek.call(request(), there).parse_response(deepseek.whole("vllm_tools")).choices[0]["message"]
+    (streamed,) = fold(families.read(deepseek.call(request(), there).open_stream(), deepseek.stream("vllm_tools")))
     for message in (whole, streamed["message"]):
         call = message["tool_calls"][0]
         said = {"role": "assistant", "content": None, "tool_calls": [call]}
         result = {"role": "tool", "tool_call_id": call["id"], "content": "7"}
-        asked = openai.build_request(request(messages=[*ASK, said, result], temperature=1), there)
+        asked = openai.ChatCall(request(messages=[*ASK, said, result], temperature=1), there).request
         body = json.loads(asked.body)
         assert body["messages"][1]["reasoning_content"] == "Look it up."
         assert body["messages"][1]["tool_calls"][0]["id"] == body["messages"][2]["tool_call_id"] == "chatcmpl-tool-1"

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from tollgate.adapters import FAMILIES
+from tollgate.adapters.clients.legacy_functions import with_tools
 from tollgate.adapters.strict_schema import strict_schema, without_branches
 from tollgate.gateway.catalog import Catalog
+from tollgate.gateway.chat import MAX_PARTS, MAX_STOPS, MAX_TOOL_CALLS, MAX_TOOLS, ChatRequest
 from tollgate.gateway.errors import BadRequestError
-from tollgate.gateway.legacy_functions import with_tools
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import MAX_PARTS, MAX_STOPS, MAX_TOOL_CALLS, MAX_TOOLS, ChatRequest, Json
+from tollgate.gateway.types import Json
 from tollgate.handler.components import read_catalog
 
 MODELS = ("gpt-4o", "mistral-large-2512", "claude-sonnet-4-6", "gemini-3.6-flash", "bedrock/claude-sonnet-4-6", "echo")
@@ -122,7 +123,7 @@ def translation(name: str, fields: Json) -> Callable[[], object]:
 
     def work() -> None:
         with suppress(BadRequestError):  # a refusal must cost no more than a translation
-            FAMILIES[provider.family].build_request(request, route)
+            FAMILIES[provider.family].calls["chat"](request, route)
 
     return work
 

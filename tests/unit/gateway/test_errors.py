@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from tollgate.adapters.clients.openai import error_body
 from tollgate.gateway import errors
 from tollgate.gateway.errors import ConfigurationError, GatewayError, RateLimitError, UpstreamTimeoutError
 
@@ -48,7 +49,7 @@ def test_class_is_as_it_is_drawn(name: str) -> None:
 
 @pytest.mark.parametrize("error", built().values(), ids=list(built()))
 def test_every_error_fits_the_envelope(error: type[GatewayError]) -> None:
-    body = error("Words.").envelope()
+    body = error_body(error("Words."))
     assert set(body) == {"error"}
     assert set(body["error"]) == {"message", "type", "param", "code"}
     assert body["error"]["message"] == "Words."
@@ -57,7 +58,7 @@ def test_every_error_fits_the_envelope(error: type[GatewayError]) -> None:
 
 
 def test_envelope_names_the_field_at_fault() -> None:
-    body = errors.BadRequestError("No.", param="n", code="unsupported_value").envelope()["error"]
+    body = error_body(errors.BadRequestError("No.", param="n", code="unsupported_value"))["error"]
     assert (body["param"], body["code"]) == ("n", "unsupported_value")
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.errors import BadRequestError
-from tollgate.gateway.images import MAX_IMAGES, inlined
-from tollgate.gateway.types import ChatRequest
+from tollgate.gateway.images import MAX_IMAGES, inline_images
 
 URL = "https://images.example/cat.png"
 DATA = "data:image/png;base64,aWNo"
@@ -45,7 +45,7 @@ async def test_each_image_takes_the_place_of_its_url() -> None:
         {"role": "tool", "tool_call_id": "c", "content": [image("HTTPS://images.example/3")]},
     )
     album = Album()
-    changed = await inlined(given, album, fetches_nothing)
+    changed = await inline_images(given, album, fetches_nothing)
     assert album.asked == [
         ("messages[1].content[1].image_url.url", f"{URL}?a/1"),
         ("messages[1].content[3].image_url.url", f"{URL}?a/2"),
@@ -80,17 +80,19 @@ async def test_each_image_takes_the_place_of_its_url() -> None:
 )
 async def test_what_is_no_image_by_url_stays_as_it_is(part: Any) -> None:
     given, album = request({"role": "user", "content": [part]}), Album()
-    assert await inlined(given, album, fetches_nothing) is given
+    assert await inline_images(given, album, fetches_nothing) is given
     assert album.asked == []
 
-    beside = await inlined(request({"role": "user", "content": [part, image(URL)]}), album, fetches_nothing)
+    beside = await inline_images(request({"role": "user", "content": [part, image(URL)]}), album, fetches_nothing)
     assert beside.wire()["messages"][0]["content"][0] == part
     assert len(album.asked) == 1
 
 
 async def test_url_that_is_not_https_is_for_the_fetcher_to_refuse() -> None:
     album = Album()
-    await inlined(request({"role": "user", "content": [image("http://images.example/1")]}), album, fetches_nothing)
+    await inline_images(
+        request({"role": "user", "content": [image("http://images.example/1")]}), album, fetches_nothing
+    )
     assert [url for _, url in album.asked] == ["http://images.example/1"]
 
 
@@ -100,16 +102,16 @@ async def test_images_of_a_request_are_counted_over_all_its_messages(more: int) 
     given, album = request(*messages, {"role": "user", "content": [image(URL)] * more}), Album()
     if more:
         with pytest.raises(BadRequestError, match="At most 20 images") as caught:
-            await inlined(given, album, fetches_nothing)
+            await inline_images(given, album, fetches_nothing)
         assert (caught.value.param, album.asked) == ("messages", [])
     else:
-        await inlined(given, album, fetches_nothing)
+        await inline_images(given, album, fetches_nothing)
         assert len(album.asked) == MAX_IMAGES
 
 
 async def test_url_that_the_provider_fetches_itself_stays() -> None:
     given = request({"role": "user", "content": [image(URL), image("https://files.example/1")]})
     album = Album()
-    changed = await inlined(given, album, lambda url: url.startswith("https://files.example/"))
+    changed = await inline_images(given, album, lambda url: url.startswith("https://files.example/"))
     assert album.asked == [("messages[0].content[0].image_url.url", URL)]
     assert changed.messages[0].get("content")[1] == image("https://files.example/1")  # type: ignore[index]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tollgate.adapters.clients.openai import error_body
 from tollgate.gateway import keys
 from tollgate.gateway.errors import AuthenticationError
 from tollgate.gateway.keys import KeyRecord
@@ -97,10 +98,10 @@ def test_client_cannot_tell_why_it_is_refused() -> None:
     for record in reasons:
         with pytest.raises(AuthenticationError) as caught:
             keys.verify(record, KEY, NOW)
-        errors.append((caught.value.envelope(), caught.value.headers(), caught.value.status))
+        errors.append((error_body(caught.value), caught.value.headers(), caught.value.status))
     with pytest.raises(AuthenticationError) as caught:
         keys.read("garbage")
-    errors.append((caught.value.envelope(), caught.value.headers(), caught.value.status))
+    errors.append((error_body(caught.value), caught.value.headers(), caught.value.status))
     assert all(error == errors[0] for error in errors)
     assert errors[0][2] == 401
 

@@ -1,6 +1,7 @@
 """What a request costs by its service tier, its prompt's length and its kinds of tokens; what is not known is said."""
 
 import datetime
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from tollgate.gateway.metering import Cost, PriceTerms, cost_of
 from tollgate.gateway.prices import LongContextRates, Prices, TierRates
-from tollgate.gateway.types import Usage
+from tollgate.gateway.types import UNITS, Unit, Usage
 
 DAY = datetime.date(2026, 11, 28)
 FLEX = TierRates(input_usd_per_mtok=Decimal(1), output_usd_per_mtok=Decimal(4))
@@ -123,3 +124,32 @@ def test_every_reason_is_told() -> None:
 def test_providers_own_figure_needs_no_price() -> None:
     usage = Usage(2000, 0, cost_usd=Decimal(1), cache_write_1h_tokens=5)
     assert cost_of(usage, prices(long_context=LONG), PriceTerms("priority")) == Cost(Decimal("1.000000"), "provider")
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_units_beside_tokens_are_billed_at_their_own_price(unit: Unit) -> None:
+    usage = replace(Usage(1_000_000), **{unit: 3})
+    priced = Prices(
+        input_usd_per_mtok=Decimal(1),
+        output_usd_per_mtok=Decimal(1),
+        usd_per_unit={unit: Decimal("0.5")},
+        source="s",
+        date=DAY,
+    )
+    assert cost_of(usage, priced) == Cost(Decimal("2.500000"), "catalog", DAY)
+    unpriced = cost_of(usage, priced.model_copy(update={"usd_per_unit": {}}))
+    assert (unpriced.usd, unpriced.source) == (Decimal("1.000000"), "estimated")
+    assert unpriced.note == f"No price is known for {unit}."
+
+
+def test_searches_that_the_provider_counts_are_not_doubted() -> None:
+    priced = Prices(
+        input_usd_per_mtok=Decimal(1),
+        output_usd_per_mtok=Decimal(1),
+        usd_per_unit={"searches": Decimal("0.01")},
+        source="s",
+        date=DAY,
+    )
+    terms = PriceTerms(searches=True)
+    assert cost_of(Usage(searches=2), priced, terms) == Cost(Decimal("0.020000"), "catalog", DAY)
+    assert cost_of(Usage(5), priced, terms).source == "estimated"

@@ -35,7 +35,7 @@ CATALOG = Catalog({name: provider(name) for name in "abe"}, {"m": M, "echo": ECH
 
 
 def ways(name: str, open_: str, substitute: Model | None = None) -> list[tuple[str, str]]:
-    routes = find_routes(CATALOG, name, lambda p: p.name in open_, substitute)
+    routes = find_routes(CATALOG, name, lambda route: True, lambda p: p.name in open_, substitute)
     return [(route.provider.name, route.upstream_model) for route in routes]
 
 
@@ -63,7 +63,7 @@ def test_without_any_credential_and_stand_in_the_routes_stay_and_the_call_says_w
 
 
 def test_stand_in_answers_in_the_models_name_at_its_own_price() -> None:
-    (route,) = find_routes(CATALOG, "n", lambda p: p.name == "e", ECHO)
+    (route,) = find_routes(CATALOG, "n", lambda route: True, lambda p: p.name == "e", ECHO)
     assert route.model is M
     assert (route.provider.name, route.upstream_model) == ("e", "e-echo")
     assert route.prices is FREE

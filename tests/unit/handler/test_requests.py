@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.types import Message
 
+from tollgate.adapters.clients.json_body import parse_json
+from tollgate.adapters.clients.openai import bearer_key, error_body
+from tollgate.gateway.chat import MAX_MESSAGES, MAX_PARTS, MAX_STOPS, MAX_TOOL_CALLS, MAX_TOOLS, ChatRequest
 from tollgate.gateway.errors import AuthenticationError, BadRequestError, RequestTooLargeError
 from tollgate.gateway.keys import generate
-from tollgate.gateway.types import MAX_MESSAGES, MAX_PARTS, MAX_STOPS, MAX_TOOL_CALLS, MAX_TOOLS, ChatRequest
-from tollgate.handler.http.requests import bearer_key, parse_chat, read_body
+from tollgate.handler.http.requests import read_body
 from tollgate.handler.settings import MAX_BODY_BYTES
 
 USER: dict[str, Any] = {"role": "user", "content": "x"}
@@ -34,14 +36,14 @@ def request(*pieces: bytes, **headers: str) -> Request:
 
 
 def parse(body: Any) -> ChatRequest:
-    return parse_chat(body if isinstance(body, bytes) else json.dumps(body).encode())
+    return parse_json(body if isinstance(body, bytes) else json.dumps(body).encode(), ChatRequest)
 
 
 def refused(body: Any) -> BadRequestError:
     with pytest.raises(BadRequestError) as caught:
         parse(body)
     assert caught.value.message
-    json.dumps(caught.value.envelope())
+    json.dumps(error_body(caught.value))
     return caught.value
 
 
@@ -53,7 +55,7 @@ KEY, _ = generate(lambda count: b"k" * count)
 
 @pytest.mark.parametrize("value", [f"Bearer {KEY}", f"bearer {KEY}", f"BEARER  {KEY}", f"Bearer {KEY} "])
 def test_key_is_read_from_the_authorization_header(value: str) -> None:
-    assert bearer_key(request(authorization=value)) == KEY
+    assert bearer_key(request(authorization=value).headers) == KEY
 
 
 @pytest.mark.parametrize(
@@ -61,12 +63,12 @@ def test_key_is_read_from_the_authorization_header(value: str) -> None:
 )
 def test_anything_else_is_no_key(form: str) -> None:
     with pytest.raises(AuthenticationError):
-        bearer_key(request(authorization=form.format(KEY)))
+        bearer_key(request(authorization=form.format(KEY)).headers)
 
 
 def test_without_the_header_there_is_no_key() -> None:
     with pytest.raises(AuthenticationError):
-        bearer_key(request())
+        bearer_key(request().headers)
 
 
 # --- the body's size --------------------------------------------------------------------------------------------------
@@ -311,7 +313,9 @@ def test_part_of_content_without_a_type_is_named() -> None:
 
 
 def test_nulls_inside_a_part_of_content_count_as_absent() -> None:
-    parse_chat(json.dumps(with_message(content=[{"type": "text", "text": "x", "image_url": None}])).encode())
+    parse_json(
+        json.dumps(with_message(content=[{"type": "text", "text": "x", "image_url": None}])).encode(), ChatRequest
+    )
 
 
 # --- what a body may cost ---------------------------------------------------------------------------------------------
@@ -327,9 +331,9 @@ def test_nulls_inside_a_part_of_content_count_as_absent() -> None:
 )
 def test_lists_have_bounds(field: str, item: Any, most: int) -> None:
     body: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
-    parse_chat(json.dumps({**body, field: [item] * most}).encode())
+    parse_json(json.dumps({**body, field: [item] * most}).encode(), ChatRequest)
     with pytest.raises(BadRequestError) as refused:
-        parse_chat(json.dumps({**body, field: [item] * (most + 1)}).encode())
+        parse_json(json.dumps({**body, field: [item] * (most + 1)}).encode(), ChatRequest)
     assert (refused.value.param, refused.value.code) == (field, "invalid_value")
 
 
@@ -339,7 +343,7 @@ def test_lists_have_bounds(field: str, item: Any, most: int) -> None:
 def test_lists_in_a_message_have_bounds(field: str, item: Any, most: int) -> None:
     body = {"model": "m", "messages": [{"role": "assistant", field: [item] * (most + 1)}]}
     with pytest.raises(BadRequestError) as refused:
-        parse_chat(json.dumps(body).encode())
+        parse_json(json.dumps(body).encode(), ChatRequest)
     assert (refused.value.param, refused.value.code) == (f"messages[0].{field}", "invalid_value")
 
 
@@ -351,7 +355,7 @@ def test_a_body_of_nothing_but_values_is_refused_before_it_is_parsed(junk: bytes
     tracemalloc.start()
     try:
         with pytest.raises(BadRequestError):
-            parse_chat(body)
+            parse_json(body, ChatRequest)
         assert tracemalloc.get_traced_memory()[1] < 3 * len(body)
     finally:
         tracemalloc.stop()
@@ -360,9 +364,10 @@ def test_a_body_of_nothing_but_values_is_refused_before_it_is_parsed(junk: bytes
 def test_a_long_text_full_of_brackets_and_quotes_is_a_text() -> None:
     text = '[{"a": [1, 2, 3]}, "\\", {}],' * 50_000
     body = {"model": "m", "messages": [{"role": "user", "content": text}]}
-    assert parse_chat(json.dumps(body).encode()).messages[0].get("content") == text
+    assert parse_json(json.dumps(body).encode(), ChatRequest).messages[0].get("content") == text
 
 
 def test_a_long_conversation_of_short_messages_is_one() -> None:
     messages = [{"role": "user", "content": [{"type": "text", "text": "Go on."}]}] * MAX_MESSAGES
-    assert len(parse_chat(json.dumps({"model": "m", "messages": messages}).encode()).messages) == MAX_MESSAGES
+    body = json.dumps({"model": "m", "messages": messages}).encode()
+    assert len(parse_json(body, ChatRequest).messages) == MAX_MESSAGES

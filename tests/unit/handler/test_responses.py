@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from tollgate.adapters.clients.openai_chat import ChatEncoder
 from tollgate.gateway.catalog import Model, Provider, RouteRow
+from tollgate.gateway.client_format import ResponseInfo
 from tollgate.gateway.routing import Route
-from tollgate.handler.http.responses import StreamedAnswer, WholeAnswer
+from tollgate.handler.http.responses import EventStreamResponse, WholeResponse
 
 MODEL = Model(
     id="m",
@@ -23,7 +25,10 @@ def headers(kind: str, *dropped: str) -> Any:
     route = Route(MODEL, Provider(name="p", family="openai", base_url="https://x", auth="none"), "up", None)
     answer: Any = SimpleNamespace(route=route, dropped=dropped, body={})
     telemetry: Any = None
-    return (WholeAnswer(answer) if kind == "whole" else StreamedAnswer(answer, "req_1", telemetry)).headers
+    encoder = ChatEncoder(ResponseInfo("req_1", 5, "m", "p"))
+    whole = kind == "whole"
+    response = WholeResponse(answer, encoder) if whole else EventStreamResponse(answer, encoder, "req_1", telemetry)
+    return response.headers
 
 
 @pytest.mark.parametrize("kind", ["whole", "streamed"])

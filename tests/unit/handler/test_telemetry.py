@@ -51,7 +51,7 @@ def written(code: str) -> list[dict[str, Any]]:
 
 
 def test_request_is_one_line() -> None:
-    (line,) = written('tell(quiet, Trace("req_1", 1.0, record=record()))')
+    (line,) = written('tell(quiet, RequestContext("req_1", 1.0, record=record()))')
     expected = {
         "level": "INFO",
         "message": "request",
@@ -81,14 +81,14 @@ def test_request_is_one_line() -> None:
 
 
 def test_request_that_was_never_admitted_has_its_status_and_time() -> None:
-    (line,) = written('tell(loud, Trace("req_1", 1.0), status=401, error_code="invalid_api_key")')
+    (line,) = written('tell(loud, RequestContext("req_1", 1.0), status=401, error_code="invalid_api_key")')
     assert (line["status"], line["error_code"], line["latency_ms"]) == (401, "invalid_api_key", 31)
     assert "model" not in line
 
 
 def test_what_is_not_known_is_left_out_and_not_zero() -> None:
     (line,) = written(
-        'tell(quiet, Trace("r", 1.0, record=record(usage=None, cost=Cost(None, "unknown"), upstream_ms=None)))'
+        'tell(quiet, RequestContext("r", 1.0, record=record(usage=None, cost=Cost(None, "unknown"), upstream_ms=None)))'
     )
     assert not {"input_tokens", "output_tokens", "cost_usd", "upstream_ms"} & set(line)
     assert line["cost_source"] == "unknown"
@@ -96,7 +96,7 @@ def test_what_is_not_known_is_left_out_and_not_zero() -> None:
 
 def test_record_that_the_store_did_not_take_is_an_error_line_that_holds_it() -> None:
     (line,) = written(
-        'tell(quiet, Trace("req_1", 1.0, record=record(), unsettled=StoreUnavailableError("at 10.0.0.1")))'
+        'tell(quiet, RequestContext("req_1", 1.0, record=record(), unsettled=StoreUnavailableError("at 10.0.0.1")))'
     )
     assert (line["level"], line["settle_error"], line["input_tokens"]) == ("ERROR", "store_unavailable", 9)
     assert "10.0.0.1" not in json.dumps(line)
@@ -104,7 +104,7 @@ def test_record_that_the_store_did_not_take_is_an_error_line_that_holds_it() -> 
 
 @pytest.mark.parametrize("path", ["/v1/\\n{}", "/\\r", "/\\u2028", '/"'])
 def test_line_stays_one_line_whatever_the_path(path: str) -> None:
-    lines = written(f"tell(quiet, Trace('req_1', 1.0), path='{path}')")
+    lines = written(f"tell(quiet, RequestContext('req_1', 1.0), path='{path}')")
     assert len(lines) == 1
 
 
@@ -151,7 +151,7 @@ def values(emf: dict[str, Any]) -> dict[str, float]:
     assert isinstance(emf["_aws"]["Timestamp"], int)
     assert directive["Namespace"] == "Tollgate"
     (dimensions,) = directive["Dimensions"]
-    assert set(dimensions) == {"model", "provider", "service"}
+    assert set(dimensions) == {"operation", "model", "provider", "service"}
     assert all(isinstance(emf[name], str) for name in dimensions)
     got: dict[str, float] = {}
     for definition in directive["Metrics"]:
@@ -162,7 +162,7 @@ def values(emf: dict[str, Any]) -> dict[str, float]:
 
 
 def test_metrics_are_valid_emf() -> None:
-    (emf,) = metrics('tell(loud, Trace("req_1", 1.0, record=record()))')
+    (emf,) = metrics('tell(loud, RequestContext("req_1", 1.0, record=record()))')
     assert (emf["model"], emf["provider"], emf["service"]) == ("m", "p", "tollgate")
     expected: dict[str, float] = {
         "requests": 1,
@@ -180,7 +180,7 @@ def test_metrics_are_valid_emf() -> None:
 
 def test_metrics_leave_out_what_is_not_known() -> None:
     (emf,) = metrics(
-        'tell(loud, Trace("r", 1.0, record=record(usage=None, cost=Cost(None, "unknown"), upstream_ms=None,'
+        'tell(loud, RequestContext("r", 1.0, record=record(usage=None, cost=Cost(None, "unknown"), upstream_ms=None,'
         ' time_to_first_token_ms=None, error_code="timeout")))'
     )
     assert values(emf) == {"requests": 1, "errors": 1, "latency_ms": 30}
@@ -188,19 +188,19 @@ def test_metrics_leave_out_what_is_not_known() -> None:
 
 def test_two_requests_do_not_share_their_metrics() -> None:
     first, second = metrics(
-        'tell(loud, Trace("a", 1.0, record=record()))\n'
-        'tell(loud, Trace("b", 1.0, record=record(model="n", usage=Usage(1, 1))))'
+        'tell(loud, RequestContext("a", 1.0, record=record()))\n'
+        'tell(loud, RequestContext("b", 1.0, record=record(model="n", usage=Usage(1, 1))))'
     )
     assert (first["model"], values(first)["input_tokens"]) == ("m", 9)
     assert (second["model"], values(second)["input_tokens"]) == ("n", 1)
 
 
 def test_without_a_namespace_there_are_no_metrics() -> None:
-    assert metrics('tell(quiet, Trace("req_1", 1.0, record=record()))') == []
+    assert metrics('tell(quiet, RequestContext("req_1", 1.0, record=record()))') == []
 
 
 def test_a_path_is_told_without_keys_and_not_at_any_length() -> None:
-    code = 'tell(quiet, Trace("req_1", 1.0), path="/v1/models/sk-tg-0123456789ab-secret/x" + "y" * 50_000)'
+    code = 'tell(quiet, RequestContext("req_1", 1.0), path="/v1/models/sk-tg-0123456789ab-secret/x" + "y" * 50_000)'
     (line,) = written(code)
     assert line["path"].startswith("/v1/models/[redacted]/xyyy")
     assert len(line["path"]) == 200

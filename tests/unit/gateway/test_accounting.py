@@ -9,13 +9,15 @@ import pytest
 
 from tollgate.gateway.accounting import RequestAccounting, RequestContext
 from tollgate.gateway.admission import Account, Hold
+from tollgate.gateway.budget import Reservation
 from tollgate.gateway.catalog import Model, Provider, RouteRow
+from tollgate.gateway.chat import Chunk
 from tollgate.gateway.errors import OverloadedError, StoreUnavailableError, UpstreamError
 from tollgate.gateway.keys import ApiKey
-from tollgate.gateway.metering import NO_COST, Cost, UsageRecord
+from tollgate.gateway.metering import NO_COST, Cost, PriceTerms, UsageRecord
 from tollgate.gateway.prices import Prices
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import ChatRequest, Chunk, Usage
+from tollgate.gateway.types import Usage
 
 DAY = datetime.date(2026, 1, 1)
 PRICES = Prices(input_usd_per_mtok=Decimal(2), output_usd_per_mtok=Decimal(8), source="s", date=DAY)
@@ -87,11 +89,13 @@ class Line:
             raise self.error
 
 
-def accounting(streamed: bool = True, **fields: str) -> RequestAccounting:
-    asked = ChatRequest.model_validate(
-        {"model": "alias", "messages": [{"role": "user", "content": "?"}], "stream": streamed, **fields}
-    )
-    return RequestAccounting(RequestContext("req_1", 99.0), HOLD, asked, ROUTE, Usage(8, 100))
+RESERVATION = Reservation(Usage(8, 100), None, None, 0, 0, True, True)
+
+
+def accounting(streamed: bool = True, tier: str | None = None) -> RequestAccounting:
+    one = RequestAccounting(RequestContext("req_1", 99.0), "chat", HOLD, RESERVATION, PriceTerms(tier), streamed)
+    one.begin(ROUTE)
+    return one
 
 
 def said(text: str, finish: str | None = None, usage: Usage | None = None) -> Chunk:
@@ -108,12 +112,12 @@ async def settled(one: RequestAccounting, book: Book | None = None) -> UsageReco
 
 async def test_whole_stream_leaves_a_whole_record() -> None:
     one = accounting()
-    one.sending(99.25)
-    one.saw(Chunk(), 99.3)
-    one.saw(said("a"), 99.5)
-    one.saw(said("b", "stop"), 99.6)
-    one.saw(Chunk(usage=Usage(10, 5)), 99.75)
-    one.completed(99.75)
+    one.attempt.sending(99.25)
+    one.read(Chunk(), 99.3)
+    one.read(said("a"), 99.5)
+    one.read(said("b", "stop"), 99.6)
+    one.read(Chunk(usage=Usage(10, 5)), 99.75)
+    one.attempt.completed(99.75)
     assert await settled(one) == UsageRecord(
         request_id="req_1",
         key_id="k",
@@ -135,7 +139,7 @@ async def test_whole_stream_leaves_a_whole_record() -> None:
 
 async def test_settling_again_does_nothing() -> None:
     one, book, line = accounting(), Book(), Line()
-    one.answer = line
+    one.attempt.response = line
     for _ in range(3):
         await one.close(book, StoppedClock())
     assert (len(book.records), line.closed) == (1, 1)
@@ -149,7 +153,7 @@ async def test_store_that_fails_is_noted_and_breaks_nothing() -> None:
 
 async def test_provider_that_cannot_be_let_go_is_still_billed() -> None:
     one, book = accounting(), Book()
-    one.answer = Line(RuntimeError("stuck"))
+    one.attempt.response = Line(RuntimeError("stuck"))
     with pytest.raises(RuntimeError, match="stuck"):
         await one.close(book, StoppedClock())
     assert len(book.records) == 1
@@ -164,7 +168,7 @@ async def test_request_that_neither_ended_nor_failed_was_closed_by_the_client() 
 
 async def test_client_that_left_after_the_first_token_had_a_200() -> None:
     one = accounting()
-    one.saw(said("a"), 99.5)
+    one.read(said("a"), 99.5)
     record = await settled(one)
     assert (record.status, record.error_code) == (200, "client_closed_request")
 
@@ -178,7 +182,7 @@ async def test_failure_before_the_first_token_has_its_status() -> None:
 
 async def test_failure_after_the_last_token_has_no_finish_reason() -> None:
     one = accounting()
-    one.saw(said("a", "stop"), 99.5)
+    one.read(said("a", "stop"), 99.5)
     one.failed(OverloadedError("x"), 99.5)
     record = await settled(one)
     assert (record.status, record.error_code, record.finish_reason) == (200, "overloaded", None)
@@ -194,16 +198,16 @@ async def test_fault_of_ours_is_called_so_and_keeps_its_words_to_itself() -> Non
 
 async def test_usage_seen_before_a_failure_is_billed() -> None:
     one = accounting()
-    one.saw(Chunk(usage=Usage(1_000_000, 0)), 99.5)
+    one.read(Chunk(usage=Usage(1_000_000, 0)), 99.5)
     one.failed(OverloadedError("x"), 99.6)
     assert (await settled(one)).cost == Cost(Decimal("2.000000"), "catalog", DAY)
 
 
 async def test_largest_of_cumulative_counts_holds() -> None:
     one = accounting()
-    one.saw(said("a", usage=Usage(1, 1, cost_usd=Decimal("0.1"))), 99.5)
-    one.saw(said("b", usage=Usage(5, 2, cached_tokens=3)), 99.6)
-    one.saw(said("c", usage=Usage(0, 0, cost_usd=Decimal(0))), 99.6)
+    one.read(said("a", usage=Usage(1, 1, cost_usd=Decimal("0.1"))), 99.5)
+    one.read(said("b", usage=Usage(5, 2, cached_tokens=3)), 99.6)
+    one.read(said("c", usage=Usage(0, 0, cost_usd=Decimal(0))), 99.6)
     assert (await settled(one)).usage == Usage(5, 2, cached_tokens=3, cost_usd=Decimal("0.1"))
 
 
@@ -217,10 +221,10 @@ async def test_largest_of_cumulative_counts_holds() -> None:
 )
 async def test_what_was_plainly_not_counted_is_estimated_and_not_told(told: Usage, billed: Usage) -> None:
     one = accounting()
-    one.sending(99.2)
-    one.saw(said("12345678", "stop", told), 99.5)
-    one.completed(99.6)
-    assert one.told_usage is None
+    one.attempt.sending(99.2)
+    one.read(said("12345678", "stop", told), 99.5)
+    one.attempt.completed(99.6)
+    assert one.attempt.reported_usage is None
     record = await settled(one)
     assert (record.usage, record.estimated) == (billed, True)
     assert record.cost.source == ("estimated" if told.cost_usd is None else "provider")
@@ -228,17 +232,17 @@ async def test_what_was_plainly_not_counted_is_estimated_and_not_told(told: Usag
 
 async def test_answer_without_a_word_may_have_no_output() -> None:
     one = accounting()
-    one.sending(99.2)
-    one.saw(said("", "stop", Usage(7, 0)), 99.5)
-    one.completed(99.6)
-    assert one.told_usage == Usage(7, 0)
+    one.attempt.sending(99.2)
+    one.read(said("", "stop", Usage(7, 0)), 99.5)
+    one.attempt.completed(99.6)
+    assert one.attempt.reported_usage == Usage(7, 0)
     assert not (await settled(one)).estimated
 
 
 @pytest.mark.parametrize("code", ["timeout", "upstream_disconnected"])
 async def test_call_that_breaks_off_before_any_answer_is_billed_its_prompt(code: str) -> None:
     one = accounting()
-    one.sending(99.2)
+    one.attempt.sending(99.2)
     one.failed(UpstreamError("cut", code=code), 99.6)
     record = await settled(one)
     assert record.estimated
@@ -250,8 +254,8 @@ async def test_call_that_breaks_off_before_any_answer_is_billed_its_prompt(code:
 @pytest.mark.parametrize("code", ["timeout", "upstream_error"])
 async def test_call_that_was_turned_down_costs_nothing(code: str) -> None:
     one = accounting()
-    one.sending(99.2)
-    one.turned_down = True
+    one.attempt.sending(99.2)
+    one.attempt.rejected()
     one.failed(UpstreamError("HTTP 504", code=code), 99.6)
     record = await settled(one)
     assert (record.usage, record.cost, record.estimated) == (None, NO_COST, False)
@@ -259,16 +263,16 @@ async def test_call_that_was_turned_down_costs_nothing(code: str) -> None:
 
 async def test_call_that_reached_nobody_costs_nothing() -> None:
     one = accounting()
-    one.sending(99.2)
+    one.attempt.sending(99.2)
     one.failed(UpstreamError("x", code="upstream_unreachable"), 99.6)
     assert (await settled(one)).cost == NO_COST
 
 
 async def test_input_told_at_the_beginning_holds_for_a_stream_that_breaks() -> None:
     one = accounting()
-    one.sending(99.2)
-    one.saw(said("", usage=Usage(50_000, 0, cached_tokens=40_000)), 99.4)
-    one.saw(said("12345678"), 99.5)
+    one.attempt.sending(99.2)
+    one.read(said("", usage=Usage(50_000, 0, cached_tokens=40_000)), 99.4)
+    one.read(said("12345678"), 99.5)
     one.failed(UpstreamError("cut", code="stream_truncated"), 99.6)
     record = await settled(one)
     assert (record.usage, record.estimated) == (Usage(50_000, 2, cached_tokens=40_000), True)
@@ -276,8 +280,8 @@ async def test_input_told_at_the_beginning_holds_for_a_stream_that_breaks() -> N
 
 async def test_reasoning_told_twice_counts_once() -> None:
     one = accounting()
-    one.sending(99.2)
-    one.saw(Chunk([{"index": 0, "delta": {"reasoning": "1234", "reasoning_content": "1234"}}]), 99.4)
+    one.attempt.sending(99.2)
+    one.read(Chunk([{"index": 0, "delta": {"reasoning": "1234", "reasoning_content": "1234"}}]), 99.4)
     usage = (await settled(one)).usage
     assert usage is not None
     assert usage.output_tokens == 1
@@ -296,10 +300,10 @@ async def test_reasoning_told_twice_counts_once() -> None:
 async def test_bill_is_by_the_tier_that_answered(
     asked: str, served: str | None, dropped: tuple[str, ...], source: str
 ) -> None:
-    one = accounting(service_tier=asked)
-    one.dropped = dropped
-    one.sending(99.25)
-    one.saw(Chunk([], None, {} if served is None else {"service_tier": served}), 99.3)
-    one.saw(said("a", "stop", Usage(10, 5)), 99.5)
-    one.completed(99.75)
+    one = accounting(tier=asked)
+    one.attempt.dropped = dropped
+    one.attempt.sending(99.25)
+    one.read(Chunk([], None, {} if served is None else {"service_tier": served}), 99.3)
+    one.read(said("a", "stop", Usage(10, 5)), 99.5)
+    one.attempt.completed(99.75)
     assert (await settled(one)).cost.source == source

@@ -1,11 +1,21 @@
-"""The envelope around what every family answers."""
+"""OpenAI's Chat Completions as clients read them: the envelope around what every family answers."""
+
+import json
 
 import pytest
 
-from tollgate.gateway.answers import Envelope
-from tollgate.gateway.types import ChatRequest, Chunk, Completion, Json, Usage
+from tollgate.adapters.clients.openai_chat import ChatEncoder
+from tollgate.gateway.chat import ChatRequest, Chunk, Completion
+from tollgate.gateway.client_format import ResponseInfo
+from tollgate.gateway.sse import DONE
+from tollgate.gateway.types import Json, Usage
 
-ENVELOPE = Envelope("chatcmpl-1", 5, "alias", "row")
+INFO = ResponseInfo("req_1", 5, "alias", "row")
+ENCODER = ChatEncoder(INFO)
+
+
+def event(data: bytes) -> Json:
+    return json.loads(data.removesuffix(DONE).removeprefix(b"data: "))
 
 
 def choice(place: str, finish: str | None = None, **said: object) -> Json:
@@ -15,31 +25,37 @@ def choice(place: str, finish: str | None = None, **said: object) -> Json:
 def test_provider_is_the_row_whatever_a_router_says() -> None:
     extra = {"provider": "Somebody", "service_tier": "flex"}
     for body in (
-        ENVELOPE.completion(Completion([choice("message")], None, extra), None),
-        ENVELOPE.chunk(Chunk([choice("delta")], None, extra), with_usage=False),
-        ENVELOPE.usage_chunk(Usage(1, 1), extra),
+        json.loads(ENCODER.result(Completion([choice("message")], None, extra), None)),
+        event(ENCODER.chunk(Chunk([choice("delta")], None, extra))),
+        event(ChatEncoder(INFO, with_usage=True).end(Usage(1, 1), extra)),
     ):
         assert (body["provider"], body["service_tier"]) == ("row", "flex")
 
 
 @pytest.mark.parametrize("said", [{"reasoning_content": "r"}, {"reasoning_content": "r", "reasoning": "r"}])
 def test_reasoning_has_both_names(said: Json) -> None:
-    whole = ENVELOPE.completion(Completion([choice("message", **said)]), None)["choices"][0]["message"]
-    step = ENVELOPE.chunk(Chunk([choice("delta", **said)]), with_usage=False)["choices"][0]["delta"]
+    whole = json.loads(ENCODER.result(Completion([choice("message", **said)]), None))["choices"][0]["message"]
+    step = event(ENCODER.chunk(Chunk([choice("delta", **said)])))["choices"][0]["delta"]
     assert whole == step == {"reasoning_content": "r", "reasoning": "r"}
 
 
-def test_call_is_told_as_it_was_asked_for() -> None:
-    envelope = Envelope("chatcmpl-1", 5, "alias", "row", has_functions=True)
+def test_call_has_the_shape_that_the_client_requested() -> None:
+    encoder = ChatEncoder(INFO, has_functions=True)
     function = {"name": "f", "arguments": "{}"}
     calls = [{"id": "c", "function": function}, {"id": "d", "function": {"name": "g", "arguments": "{}"}}]
-    (whole,) = envelope.completion(Completion([choice("message", "tool_calls", tool_calls=calls)]), None)["choices"]
+    (whole,) = json.loads(encoder.result(Completion([choice("message", "tool_calls", tool_calls=calls)]), None))[
+        "choices"
+    ]
     assert (whole["message"], whole["finish_reason"]) == ({"function_call": function}, "function_call")
     pieces = [{"index": 0, "function": {"arguments": "}"}}, {"index": 1, "function": {"arguments": "{"}}]
-    (step,) = envelope.chunk(Chunk([choice("delta", tool_calls=pieces)]), with_usage=False)["choices"]
+    (step,) = event(encoder.chunk(Chunk([choice("delta", tool_calls=pieces)])))["choices"]
     assert step == choice("delta", function_call={"arguments": "}"})
-    (said,) = envelope.chunk(Chunk([choice("delta", "stop", content="a")]), with_usage=False)["choices"]
+    (said,) = event(encoder.chunk(Chunk([choice("delta", "stop", content="a")])))["choices"]
     assert said == choice("delta", "stop", content="a")
+
+
+def test_without_usage_requested_a_stream_ends_with_done_alone() -> None:
+    assert ENCODER.end(Usage(1, 1), {}) == ChatEncoder(INFO, with_usage=True).end(None, {}) == DONE
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""OpenAI's deprecated functions in terms of tools, so that every family has them. Answers: see gateway.answers.
+"""OpenAI's deprecated functions in terms of tools, so that every family has them. Responses: see `openai_chat`.
 
 OpenAI's API reference, "Create chat completion": `functions`, `function_call`, messages with role `function`, and
 `function_call` in messages and as finish_reason are what `tools` and their like have replaced. A function has no ids:
@@ -7,8 +7,9 @@ a result belongs to the last call of its name.
 
 from typing import Any, cast
 
+from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.errors import BadRequestError
-from tollgate.gateway.types import ChatRequest, Json
+from tollgate.gateway.types import Json
 
 _FIELDS = ("functions", "function_call")
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from tollgate.adapters.clients.legacy_functions import with_tools
+from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.errors import BadRequestError
-from tollgate.gateway.legacy_functions import with_tools
-from tollgate.gateway.types import ChatRequest
 
 WEATHER: dict[str, Any] = {"name": "weather", "description": "d", "parameters": {"type": "object", "properties": {}}}
 USER = {"role": "user", "content": "x"}

@@ -9,9 +9,9 @@ import pytest
 from support.families import ALL, request, route
 from support.folding import fold
 from tollgate.adapters.event_stream import GRACE
+from tollgate.gateway.chat import Chunk, Completion
 from tollgate.gateway.errors import GatewayError, UpstreamError
-from tollgate.gateway.response_reader import MAX_FOLDED_BYTES, ResponseReader
-from tollgate.gateway.types import Chunk
+from tollgate.gateway.response_reader import MAX_ACCUMULATED_BYTES, ResponseReader
 
 NAMES = {"anthropic": "tools", "bedrock": "tools", "gemini": "tools", "openai": "openai_tools"}
 EACH = pytest.mark.parametrize("family", NAMES)
@@ -43,7 +43,7 @@ class Body:
 
 
 def reader(family: str, *pieces: bytes) -> ResponseReader:
-    return ResponseReader(ALL[family].adapter, request(), route(family), Body(pieces))
+    return ResponseReader(ALL[family].call(request(), route(family)), Body(pieces))
 
 
 async def chunks(one: ResponseReader) -> list[Chunk]:
@@ -71,6 +71,7 @@ async def test_same_is_read_of_either_form_for_either_wish(family: str, before: 
     for body in (ALL[family].whole(name), ALL[family].stream(name)):
         pieces = [before, *cut(body, size)]
         completion = await reader(family, *pieces).whole()
+        assert isinstance(completion, Completion)
         streamed = fold(await chunks(reader(family, *pieces)))
         for choice in (*completion.choices, *streamed):
             assert [call["function"]["name"] for call in choice["message"]["tool_calls"]] == names
@@ -93,13 +94,13 @@ def event(content: str, finish: str | None = None) -> bytes:
 
 async def test_what_says_nothing_does_not_put_off_the_end() -> None:
     body = Body([event("a"), event("", "stop"), b": ping\n\n", b"data: {}\n\n", b": ping\n\n"])
-    await chunks(ResponseReader(ALL["openai"].adapter, request(), route("openai"), body))
+    await chunks(ResponseReader(ALL["openai"].call(request(), route("openai")), body))
     assert body.waits == [None, GRACE]
 
 
 async def test_text_puts_off_the_end() -> None:
     body = Body([event("a", "stop"), b": ping\n\n", event("b"), event("c")])
-    await chunks(ResponseReader(ALL["openai"].adapter, request(), route("openai"), body))
+    await chunks(ResponseReader(ALL["openai"].call(request(), route("openai")), body))
     first, *more = [wait for wait in body.waits if wait is not None]
     assert first == GRACE
     assert len(more) == 2
@@ -109,7 +110,7 @@ async def test_text_puts_off_the_end() -> None:
 async def test_stream_for_a_whole_answer_is_bounded() -> None:
     one = event("a" * 1_000_000)
     with pytest.raises(UpstreamError, match="too large"):
-        await reader("openai", *[one] * (MAX_FOLDED_BYTES // 1_000_000 + 2)).whole()
+        await reader("openai", *[one] * (MAX_ACCUMULATED_BYTES // 1_000_000 + 2)).whole()
 
 
 async def test_whole_answer_of_a_stream_that_breaks_is_its_error() -> None:

@@ -8,7 +8,8 @@ from support import folding
 from support.families import ALL, Family, read
 from support.rules import check_chunks, check_completion
 from tollgate.gateway.accumulation import ChunkAccumulator, to_chunks
-from tollgate.gateway.types import Chunk, Completion, Json, Usage
+from tollgate.gateway.chat import Chunk, Completion
+from tollgate.gateway.types import Json, Usage
 
 EACH_PAIR = pytest.mark.parametrize(
     ("family", "name"), [pytest.param(f, name, id=f"{f.name}-{name}") for f in ALL.values() for name in f.pairs]

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from tollgate.adapters.clients.openai_chat import ChatEncoder, OpenAIChat
 from tollgate.gateway import keys
 from tollgate.gateway.accounting import RequestContext
 from tollgate.gateway.admission import Account, Hold, decide
 from tollgate.gateway.catalog import Catalog, Model, Provider, RouteRow
+from tollgate.gateway.chat import ChatRequest, Chunk, Completion
+from tollgate.gateway.chat_operation import CHAT
 from tollgate.gateway.errors import (
     AuthenticationError,
     BadRequestError,
@@ -26,11 +29,13 @@ from tollgate.gateway.errors import (
 from tollgate.gateway.keys import AuditEntry, Change, KeyRecord
 from tollgate.gateway.limits import Limits, full
 from tollgate.gateway.metering import Cost, UsageRecord
-from tollgate.gateway.ports import UpstreamResponse
+from tollgate.gateway.ports import Family, UpstreamResponse
 from tollgate.gateway.prices import Prices
 from tollgate.gateway.routing import Route
-from tollgate.gateway.serving import HOLD_MARGIN, HOLD_SECONDS, Answer, AnswerStream, Dependencies, Gateway
-from tollgate.gateway.types import ChatRequest, Chunk, Completion, UpstreamRequest, Usage
+from tollgate.gateway.serving import HOLD_MARGIN, HOLD_SECONDS, BufferedResponse, Dependencies, Gateway
+from tollgate.gateway.sse import DONE
+from tollgate.gateway.streaming import StreamedResponse
+from tollgate.gateway.types import UpstreamRequest, Usage
 
 KEY, API_KEY = keys.generate(lambda count: b"\x01" * count)
 OTHER_KEY, _ = keys.generate(lambda count: b"\x02" * count)
@@ -216,18 +221,16 @@ class LinesParser:
         yield from ()
 
 
-class Lines:
+class LinesCall:
     """A wire family of JSON lines."""
 
-    def fetches_url(self, url: str) -> bool:
-        return True
-
-    def build_request(self, request: ChatRequest, route: Route) -> UpstreamRequest:
+    def __init__(self, request: ChatRequest, route: Route) -> None:
         if request.n == 7:
             raise BadRequestError("Not seven.", param="n")
-        return UpstreamRequest("lines://", route.upstream_model.encode(), dropped=("seed",) if request.n == 2 else ())
+        dropped = ("seed",) if request.n == 2 else ()
+        self.request = UpstreamRequest("lines://", route.upstream_model.encode(), dropped=dropped)
 
-    def parse_response(self, body: bytes, request: ChatRequest, route: Route) -> Completion:
+    def parse_response(self, body: bytes) -> Completion:
         chunks = list(LinesParser().feed(body))
         words = [choice["delta"]["content"] for chunk in chunks for choice in chunk.choices]
         choice = {"index": 0, "message": {"role": "assistant", "content": "".join(words)}, "finish_reason": "stop"}
@@ -237,8 +240,44 @@ class Lines:
     def parse_error(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
         return RateLimitError(body.decode(), retry_after=float(headers["retry-after"]))
 
-    def open_stream(self, request: ChatRequest, route: Route) -> LinesParser:
+    def open_stream(self) -> LinesParser:
         return LinesParser()
+
+
+LINES = Family({"chat": LinesCall}, lambda url: True)
+
+
+class Streamed:
+    """A streamed response as an OpenAI client reads it: lists of chunks, and the usage chunk by itself."""
+
+    def __init__(self, served: StreamedResponse, encoder: ChatEncoder) -> None:
+        self.served = served
+        self.dropped = served.dropped
+        self.settle = served.settle
+        self._encoder = encoder
+
+    async def __aiter__(self) -> AsyncIterator[list[dict[str, Any]]]:
+        async for chunks in self.served:
+            yield [decoded(self._encoder.chunk(chunk)) for chunk in chunks]
+        end = self._encoder.end(self.served.usage, self.served.usage_extra)
+        assert end.endswith(DONE)
+        if end != DONE:
+            yield [decoded(end.removesuffix(DONE))]
+
+
+class Whole:
+    """A whole response as an OpenAI client reads it."""
+
+    def __init__(self, served: BufferedResponse, encoder: ChatEncoder) -> None:
+        assert isinstance(served.result, Completion)
+        self.body = json.loads(encoder.result(served.result, served.usage))
+        self.dropped = served.dropped
+        self.route = served.route
+        self.settle = served.settle
+
+
+def decoded(event: bytes) -> dict[str, Any]:
+    return json.loads(event.removeprefix(b"data: "))
 
 
 def lines(*values: Any) -> bytes:
@@ -268,16 +307,20 @@ class Stage:
     def __post_init__(self) -> None:
         self.cellar.records[API_KEY.key_id] = KeyRecord(API_KEY.key_id, API_KEY.key_hash, "n", "active", 1)
         self.out = WayOut(self.line, self.closed_providers)
-        dependencies = Dependencies({"lines": Lines()}, self.out, NoImages(), self.cellar, self.cellar, Ticking())
+        dependencies = Dependencies({"lines": LINES}, self.out, NoImages(), self.cellar, self.cellar, Ticking())
         self.gateway = Gateway(CATALOG, dependencies, self.substitute)
 
-    async def ask(self, key: str = KEY, **body: Any) -> Answer | AnswerStream:
+    async def ask(self, key: str = KEY, **body: Any) -> Whole | Streamed:
         given = {"model": "alias", "messages": [{"role": "user", "content": "?"}], **body}
-        return await self.gateway.chat(key, ChatRequest.model_validate(given), self.context)
+        request, encoder_for = OpenAIChat().parse("application/json", json.dumps(given).encode())
+        served = await self.gateway.serve(key, CHAT, request, self.context)
+        encoder = encoder_for(served.info)
+        assert isinstance(encoder, ChatEncoder)
+        return Whole(served, encoder) if isinstance(served, BufferedResponse) else Streamed(served, encoder)
 
-    async def stream(self, **body: Any) -> AnswerStream:
+    async def stream(self, **body: Any) -> Streamed:
         answer = await self.ask(stream=True, **body)
-        assert isinstance(answer, AnswerStream)
+        assert isinstance(answer, Streamed)
         return answer
 
     def record(self) -> UsageRecord:
@@ -297,7 +340,7 @@ def contents(batch: list[dict[str, Any]]) -> list[str]:
 async def test_whole_answer_is_settled_when_it_is_told_to_be() -> None:
     stage = Stage(Line([WHOLE[:7], WHOLE[7:]], headers=JSON))
     answer = await stage.ask()
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, Whole)
     assert answer.body == {
         "id": "chatcmpl-1",
         "object": "chat.completion",
@@ -376,7 +419,7 @@ async def test_stream_comes_read_by_read_and_is_settled_at_its_end() -> None:
 async def test_usage_chunk_comes_last_to_those_who_ask_for_it() -> None:
     stage = Stage(Line([lines("Four."), lines({"usage": [3, 2]}, None)]))
     answer = await stage.stream(stream_options={"include_usage": True})
-    [(first, last)] = [batch async for batch in answer]
+    (first,), (last,) = [batch async for batch in answer]
     assert first["usage"] is None
     assert (list(last["choices"]), last["usage"]["total_tokens"]) == ([], 5)
 
@@ -448,7 +491,7 @@ async def test_whole_answer_to_a_request_for_a_stream_is_streamed(headers: Mappi
     whole = lines({"usage": [3, 2]}, "Four", " score.")
     stage = Stage(Line([b"\n", whole[:9], whole[9:]], headers=headers))
     answer = await stage.stream(stream_options={"include_usage": True})
-    (said,), (end, last) = [batch async for batch in answer]
+    (said,), (end,), (last,) = [batch async for batch in answer]
     assert said["choices"][0]["delta"] == {"role": "assistant", "content": "Four score."}
     assert end["choices"][0]["finish_reason"] == "stop"
     assert last["usage"]["total_tokens"] == 5
@@ -591,7 +634,7 @@ async def test_unknown_model_is_404_to_who_holds_a_key() -> None:
 async def test_stand_in_answers_a_model_without_a_credential_and_its_own_price_counts() -> None:
     stage = Stage(Line([WHOLE], headers=JSON), closed_providers="p", substitute=STAND_IN)
     answer = await stage.ask()
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, Whole)
     assert (answer.body["model"], answer.route.provider.name) == ("alias", "e")
     await answer.settle()
     record = stage.record()

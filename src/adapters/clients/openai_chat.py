@@ -1,0 +1,100 @@
+"""OpenAI's Chat Completions (API reference, "Create chat completion"): the chat operation as most clients speak it."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from tollgate.adapters.clients.json_body import parse_json
+from tollgate.adapters.clients.legacy_functions import with_tools
+from tollgate.adapters.clients.openai import bearer_key, dump, error_body
+from tollgate.gateway.chat import ChatRequest, Chunk, Completion
+from tollgate.gateway.chat_operation import CHAT
+from tollgate.gateway.client_format import Encoder, ResponseInfo
+from tollgate.gateway.errors import GatewayError
+from tollgate.gateway.sse import DONE, encode
+from tollgate.gateway.types import Json, Usage
+
+
+class OpenAIChat:
+    """See `gateway.client_format.ClientFormat`."""
+
+    operation = CHAT
+    api_key = staticmethod(bearer_key)
+    error = staticmethod(error_body)
+
+    def parse(self, content_type: str, body: bytes) -> tuple[ChatRequest, Callable[[ResponseInfo], Encoder]]:
+        """The request, with deprecated functions as tools. Raises BadRequestError."""
+        request = parse_json(body, ChatRequest)
+        encoder = partial(ChatEncoder, with_usage=request.wants_usage_chunk, has_functions=request.has_functions)
+        return with_tools(request), encoder
+
+
+class ChatEncoder:
+    """`chat.completion` and `chat.completion.chunk` objects: one id, one created and one model, whoever answers.
+
+    `provider` is a field that OpenRouter's clients read (its API reference, "Chat completion"). With `has_functions` a
+    tool call is written as the deprecated `function_call`.
+    """
+
+    media_type = "application/json"
+    stream_media_type = "text/event-stream"
+
+    def __init__(self, info: ResponseInfo, *, with_usage: bool = False, has_functions: bool = False) -> None:
+        self._id = f"chatcmpl-{info.request_id.removeprefix('req_')}"
+        self._info = info
+        self._with_usage = with_usage
+        self._has_functions = has_functions
+
+    def result(self, result: Completion, usage: Usage | None) -> bytes:
+        """A `chat.completion` object."""
+        body = self._object("chat.completion", result)
+        if usage is not None:
+            body["usage"] = usage.to_wire()
+        return dump(body)
+
+    def chunk(self, chunk: Chunk) -> bytes:
+        """A `chat.completion.chunk` event; if usage is requested, every chunk but the last has `usage: null`."""
+        body = self._object("chat.completion.chunk", chunk)
+        if self._with_usage:
+            body["usage"] = None
+        return encode(body)
+
+    def end(self, usage: Usage | None, extra: Mapping[str, Any]) -> bytes:
+        """The usage chunk, which has no choices, if it is requested and known; then `[DONE]`."""
+        if not self._with_usage or usage is None:
+            return DONE
+        return encode({**self._object("chat.completion.chunk", Chunk(extra=extra)), "usage": usage.to_wire()}) + DONE
+
+    def error(self, error: GatewayError) -> bytes:
+        """An error event; no `[DONE]` follows it."""
+        return encode(error_body(error))
+
+    def _object(self, kind: str, part: Completion | Chunk) -> Json:
+        return {
+            "id": self._id,
+            "object": kind,
+            "created": self._info.created,
+            "model": self._info.model,
+            "choices": [self._choice(choice) for choice in part.choices],
+            **part.extra,
+            "provider": self._info.provider,
+        }
+
+    def _choice(self, choice: Json) -> Json:
+        """The choice with its reasoning under both names: DeepSeek's `reasoning_content`, OpenRouter's `reasoning`."""
+        part_name = "delta" if "delta" in choice else "message"
+        message = choice[part_name]
+        if "reasoning_content" in message and "reasoning" not in message:
+            choice = {**choice, part_name: {**message, "reasoning": message["reasoning_content"]}}
+        return _with_function_call(choice, part_name) if self._has_functions else choice
+
+
+def _with_function_call(choice: Json, part_name: str) -> Json:
+    """The choice with its first tool call as the deprecated `function_call`, which has room for one."""
+    message: Json = {**choice[part_name]}
+    calls: list[Json] = message.pop("tool_calls", [])
+    first = [call for call in calls if call.get("index", 0) == 0][:1]
+    if first:
+        message["function_call"] = first[0]["function"]
+    is_called = choice.get("finish_reason") == "tool_calls"
+    return {**choice, part_name: message, **({"finish_reason": "function_call"} if is_called else {})}

@@ -1,0 +1,102 @@
+"""One attempt of a request on one route: when it was sent, what came back, and what the provider will bill for it."""
+
+from dataclasses import replace
+
+from tollgate.gateway.errors import GatewayError
+from tollgate.gateway.metering import estimate_tokens, service_tier
+from tollgate.gateway.ports import UpstreamResponse
+from tollgate.gateway.routing import Route
+from tollgate.gateway.types import Result, Usage
+
+INTERRUPTED = frozenset({"stream_truncated", "upstream_disconnected", "timeout", "insufficient_quota"})
+"""Errors that interrupt a response. The provider accepted the request, and bills what it had done until then."""
+NEGLIGIBLE = 1000
+"""A count of zero output tokens is believed if the output is a smaller part than this of the counted input."""
+
+
+class Attempt:
+    """Every `at` is in monotonic seconds."""
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self.dropped: tuple[str, ...] = ()
+        """Parameters that were changed or not sent."""
+        self.response: UpstreamResponse | None = None
+        self.usage: Usage | None = None
+        self.served_tier: str | None = None
+        self.finish_reason: str | None = None
+        self.sent_at: float | None = None
+        self.first_content_at: float | None = None
+        self.ended_at: float | None = None
+        self.is_complete = False
+        self._is_rejected = False
+        self._delivered_bytes = 0
+        self._parts_with_text = 0
+
+    def sending(self, at: float) -> None:
+        """The request is sent now."""
+        self.sent_at = at
+
+    def rejected(self) -> None:
+        """The provider responded with an error status: it did nothing, and bills nothing."""
+        self._is_rejected = True
+
+    def read(self, part: Result, at: float) -> Usage:
+        """A whole response, or a chunk of one, was read. Returns the usage reported so far."""
+        if part.usage is not None:
+            self.usage = part.usage if self.usage is None else self.usage.larger(part.usage)
+        self.served_tier = service_tier(part.extra) or self.served_tier
+        self.finish_reason = part.finish_reason or self.finish_reason
+        length = part.text_bytes
+        self._delivered_bytes += length
+        self._parts_with_text += length > 0
+        if self.first_content_at is None and part.has_content:
+            self.first_content_at = at
+        return self.usage or Usage()
+
+    def completed(self, at: float) -> None:
+        """The response is complete."""
+        self.is_complete = True
+        self.ended_at = at
+
+    def ended(self, at: float) -> None:
+        """The attempt ended, complete or not."""
+        self.ended_at = at
+
+    def output_tokens_with(self, part: Result) -> int:
+        """About how many tokens the output has with this chunk, at least one per chunk; 0 if the chunk has no text."""
+        length = part.text_bytes
+        return max(estimate_tokens(self._delivered_bytes + length), self._parts_with_text + 1) if length else 0
+
+    @property
+    def reported_usage(self) -> Usage | None:
+        """The usage if the provider counted it: zero for a prompt, or for text that was delivered, is not a count."""
+        usage = self.usage
+        if usage is None or not usage.input_tokens:
+            return None
+        most_left_out = usage.input_tokens // NEGLIGIBLE if self.is_complete else 0
+        return usage if usage.output_tokens or estimate_tokens(self._delivered_bytes) <= most_left_out else None
+
+    def bill(self, expected: Usage, error: GatewayError | None) -> tuple[Usage | None, bool]:
+        """What the provider bills, and whether that is estimated. None if it did not accept the request.
+
+        If the provider did not count, the input is `expected` and the output is what was delivered.
+        """
+        if self.reported_usage is not None:
+            return self.reported_usage, False
+        has_begun = self.first_content_at is not None
+        was_interrupted = error is None or error.code in INTERRUPTED
+        if self.usage is None and (self.sent_at is None or self._is_rejected or not (has_begun or was_interrupted)):
+            return None, False
+        known = self.usage or Usage()
+        return replace(
+            known,
+            input_tokens=known.input_tokens or expected.input_tokens,
+            output_tokens=known.output_tokens or estimate_tokens(self._delivered_bytes),
+        ), True
+
+    async def close(self) -> None:
+        """Release the connection to the provider. Closing again does nothing."""
+        response, self.response = self.response, None
+        if response is not None:
+            await response.aclose()

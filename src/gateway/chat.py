@@ -1,0 +1,140 @@
+"""The chat operation's data: the request, a whole response and a chunk of a stream, in OpenAI's wire names."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, NotRequired, Required, cast
+
+from pydantic import BaseModel, ConfigDict, Field, with_config
+from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
+
+from tollgate.gateway.types import Json, Usage, utf8_length
+
+MAX_MESSAGES = 10_000
+MAX_PARTS = 2_000
+MAX_TOOL_CALLS = 1_000
+MAX_TOOLS = 1_000
+MAX_STOPS = 64
+"""More of these no provider takes (OpenAI's API reference, "Create chat completion": 128 tools, 4 stop sequences)."""
+
+
+@with_config(extra="allow", strict=True)
+class ContentPart(TypedDict, total=False):
+    """One part of a message's content; `type` tells which of the other fields is there."""
+
+    type: Required[str]
+    text: str | None
+    image_url: Json | None
+    input_audio: Json | None
+    file: Json | None
+
+
+@with_config(extra="allow", strict=True)
+class Message(TypedDict, total=False):
+    """One message of a conversation. Fields the gateway does not read are kept and passed on."""
+
+    role: Required[Literal["system", "developer", "user", "assistant", "tool", "function"]]
+    content: NotRequired[str | Annotated[list[ContentPart], Field(max_length=MAX_PARTS, fail_fast=True)] | None]
+    tool_calls: Annotated[list[Json], Field(max_length=MAX_TOOL_CALLS, fail_fast=True)] | None
+    tool_call_id: str | None
+
+
+@with_config(extra="allow", strict=True)
+class StreamOptions(TypedDict, total=False):
+    """How a stream is sent; `include_usage` asks for one last chunk that carries the usage."""
+
+    include_usage: bool | None
+
+
+class ChatRequest(BaseModel):
+    """The body of `POST /v1/chat/completions` (OpenAI API reference, "Create chat completion").
+
+    Only what the gateway itself reads is declared; every other field is kept as the client sent it. Top-level nulls
+    are taken out before validation, because OpenAI's clients send null for "not given".
+    """
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    model: Annotated[str, Field(min_length=1, max_length=256)]
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True)]
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    n: Annotated[int, Field(ge=1, le=128)] | None = None
+    stop: str | Annotated[list[str], Field(max_length=MAX_STOPS, fail_fast=True)] | None = None
+    tools: Annotated[list[Json], Field(max_length=MAX_TOOLS, fail_fast=True)] | None = None
+    tool_choice: str | Json | None = None
+    response_format: Json | None = None
+
+    @property
+    def wants_usage_chunk(self) -> bool:
+        """Whether the client asked for the extra last chunk with the usage of a stream, in OpenAI's way or OpenRouter's
+        (`usage.include`; its documentation, "Usage Accounting").
+        """
+        asked: Any = (self.model_extra or {}).get("usage")
+        included = isinstance(asked, dict) and cast(Json, asked).get("include") is True
+        return included or bool(self.stream_options and self.stream_options.get("include_usage"))
+
+    @property
+    def has_functions(self) -> bool:
+        """Whether the client declares its tools as `functions`, which OpenAI had before `tools`."""
+        return bool((self.model_extra or {}).get("functions")) and not self.tools
+
+    @property
+    def output_limit(self) -> int | None:
+        """The most tokens the client wants answered, under either of the field's two names."""
+        return self.max_completion_tokens or self.max_tokens
+
+    def wire(self) -> Json:
+        """The body as the client meant it: what was given, without what was null."""
+        return self.model_dump(exclude_unset=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Choices:
+    """OpenAI `choices`, what was used, and further top-level fields to relay (`system_fingerprint`, `service_tier`)."""
+
+    choices: Sequence[Json] = ()
+    usage: Usage | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def has_content(self) -> bool:
+        """Whether it has choices."""
+        return bool(self.choices)
+
+    @property
+    def finish_reason(self) -> str | None:
+        """The last finish_reason among its choices."""
+        reasons = [choice["finish_reason"] for choice in self.choices if choice.get("finish_reason")]
+        return reasons[-1] if reasons else None
+
+    @property
+    def text_bytes(self) -> int:
+        """The length of its text, reasoning, refusals and tool calls, in bytes of UTF-8."""
+        return sum(_text_bytes(choice.get("delta") or choice.get("message") or {}) for choice in self.choices)
+
+
+class Completion(_Choices):
+    """A whole response without its envelope (`id`, `created`, `model`), which a client format adds."""
+
+    __slots__ = ()
+
+
+class Chunk(_Choices):
+    """One step of a streamed response without its envelope; `choices` is empty if it carries only usage."""
+
+    __slots__ = ()
+
+
+def _text_bytes(message: Json) -> int:
+    """The length of a message, or of a piece of one."""
+    reasoning = message.get("reasoning_content") or message.get("reasoning")
+    texts = [message.get("content"), reasoning, message.get("refusal")]
+    calls: list[Json] = message.get("tool_calls") or []
+    for call in calls:
+        function: Json = call.get("function") or {}
+        texts += [function.get("name"), function.get("arguments")]
+    return sum(utf8_length(text) for text in texts if isinstance(text, str))

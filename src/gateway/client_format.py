@@ -1,0 +1,81 @@
+"""How clients speak: the API formats through which they request an operation and read its result."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from tollgate.gateway.errors import GatewayError
+from tollgate.gateway.operations import Operation
+from tollgate.gateway.types import Json, Usage
+
+Req_co = TypeVar("Req_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseInfo:
+    """What an encoder writes around a result.
+
+    `created` is in Unix seconds, `model` is the name that the client requested, `provider` is the name of the
+    provider's row in the catalog.
+    """
+
+    request_id: str
+    created: int
+    model: str
+    provider: str
+
+
+class Encoder(Protocol):
+    """Writes one response in the client's format."""
+
+    @property
+    def media_type(self) -> str:
+        """The content type of a whole response."""
+        ...
+
+    def result(self, result: Any, usage: Usage | None) -> bytes:
+        """A whole response; `usage` is None if it is not known."""
+        ...
+
+
+@runtime_checkable
+class StreamEncoder(Protocol):
+    """Writes one streamed response in the client's format. It keeps that stream's state, such as sequence numbers."""
+
+    @property
+    def stream_media_type(self) -> str:
+        """The content type of a streamed response."""
+        ...
+
+    def chunk(self, chunk: Any) -> bytes:
+        """One chunk."""
+        ...
+
+    def end(self, usage: Usage | None, extra: Mapping[str, Any]) -> bytes:
+        """The end of a complete stream, with the usage if it is known and `extra` fields that came with it."""
+        ...
+
+    def error(self, error: GatewayError) -> bytes:
+        """The end of a stream that fails."""
+        ...
+
+
+class ClientFormat(Protocol[Req_co]):
+    """How a client speaks one operation."""
+
+    @property
+    def operation(self) -> Operation[Any]:
+        """The operation that it requests."""
+        ...
+
+    def api_key(self, headers: Mapping[str, str]) -> str:
+        """The API key in a request's headers. Raises AuthenticationError if there is none in the form of a key."""
+        ...
+
+    def parse(self, content_type: str, body: bytes) -> tuple[Req_co, Callable[[ResponseInfo], Encoder]]:
+        """The request, and how its response is encoded. Raises BadRequestError that names the field at fault."""
+        ...
+
+    def error(self, error: GatewayError) -> Json:
+        """The body of an error response."""
+        ...

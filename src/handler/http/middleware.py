@@ -1,0 +1,86 @@
+"""The middleware around every request: its request id, its deadline, its log line, and a response to faults."""
+
+import secrets
+from collections.abc import Iterator
+from typing import Any, cast
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tollgate.adapters.clients.openai import error_body as openai_error_body
+from tollgate.gateway.accounting import RequestContext
+from tollgate.gateway.admission import rate_limit_headers
+from tollgate.gateway.errors import GatewayError
+from tollgate.handler.components import Components
+from tollgate.handler.http.responses import error_response
+
+DEADLINE_MARGIN = 2.0
+"""Seconds before a function's end by which a response must be complete, so that it is still settled and logged."""
+
+
+class RequestMiddleware:
+    """Gives every request its id and its deadline, adds its own headers to the response, and writes its log line."""
+
+    def __init__(self, app: ASGIApp, components: Components) -> None:
+        self._app = app
+        self._house = components
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        clock = self._house.clock
+        started = clock.monotonic()
+        context = RequestContext(new_request_id(clock.now()), started, _deadline(scope, started))
+        state: dict[str, Any] = scope.setdefault("state", {})
+        state["context"] = context
+        status, whole = 0, False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status, whole
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *_own_headers(context, clock.now())]
+            await send(message)
+            whole = message["type"] == "http.response.body" and not message.get("more_body", False)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception as error:
+            self._house.telemetry.fault(context.request_id, error)
+            if whole:
+                return  # the client has its response
+            if status:
+                raise
+            fault = GatewayError("The gateway failed.", code="internal_error")
+            state["error_code"] = fault.code
+            error_body = state.get("error_body", openai_error_body)
+            await error_response(fault, error_body(fault))(scope, receive, send_with_id)
+        finally:
+            self._house.telemetry.request(
+                context,
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                error_code=state.get("error_code"),
+                ms=round((clock.monotonic() - started) * 1000),
+            )
+
+
+def _own_headers(context: RequestContext, now: float) -> Iterator[tuple[bytes, bytes]]:
+    """The request id and, if the key is known, the state of its limits; never the limits of a provider."""
+    yield b"x-request-id", context.request_id.encode()
+    for name, value in rate_limit_headers(context.account, now).items() if context.account else ():
+        yield name.encode(), value.encode()
+
+
+def new_request_id(now: float) -> str:
+    """`req_` and 32 hex digits: the time in milliseconds first, so that ids sort by time, then 80 random bits."""
+    return f"req_{round(now * 1000):012x}{secrets.token_hex(10)}"
+
+
+def _deadline(scope: Scope, started: float) -> float | None:
+    """When the response of a Lambda invocation must be complete, in monotonic seconds; None outside Lambda."""
+    context = cast(Any, scope.get("aws.context"))
+    if context is None:
+        return None
+    return started + context.get_remaining_time_in_millis() / 1000 - DEADLINE_MARGIN
