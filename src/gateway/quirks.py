@@ -50,6 +50,11 @@ class Quirks(BaseModel):
     strict_order: StrictBool = False
     """Whether it refuses a user right after a tool's result, and a system message right after either's turn."""
 
+    embeddings_unsupported: tuple[str, ...] = ()
+    """Parameters of embeddings that it refuses: those that change the result are refused here, the others dropped."""
+    embeddings_renamed: Mapping[str, str] = {}
+    """Parameters of embeddings that it knows under another name."""
+
 
 Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
 

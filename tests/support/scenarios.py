@@ -1,7 +1,10 @@
 """What the scripted provider can play, and the catalog that names it: model `test/NAME` plays script NAME."""
 
+import base64
 import gzip
 import json
+import struct
+from collections.abc import Sequence
 from typing import Any
 
 from support.upstream import Cut, Script, Wait
@@ -50,7 +53,28 @@ HALF_A_CALL = [
 ]
 HELD = Wait()
 
+VECTORS = [[0.5, -0.25, 3.0], [1.0, 2.0, -4.5]]
+"""Floats that float32 holds exactly."""
+
+
+def packed(vector: list[float]) -> str:
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+
+
+def embeddings(vectors: Sequence[Any], **more: Any) -> Script:
+    data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)]
+    usage = {"prompt_tokens": 1000, "total_tokens": 1000}
+    return Script([json.dumps({"object": "list", "data": data, "model": "m", "usage": usage, **more}).encode()])
+
+
 SCRIPTS: dict[str, Script] = {
+    "embed-one": embeddings(VECTORS[:1]),
+    "embed-floats": embeddings(VECTORS),
+    "embed-base64": embeddings([packed(vector) for vector in VECTORS]),
+    "embed-uncounted": embeddings(VECTORS, usage=None),
+    "embed-error": error(400, message="This model does not support specifying dimensions.", param="dimensions"),
+    "embed-failure": error(500, message="oh no"),
+    "embed-no-answer": Script([b"<html></html>"]),
     "whole": Script([answer(system_fingerprint="fp_1")]),
     "dear": Script([0.05, answer(usage={"prompt_tokens": 9, "completion_tokens": 12500, "total_tokens": 12509})]),
     "pause": Script([0.05, answer()]),
@@ -163,6 +187,7 @@ def overlay(url: str) -> str:
     for name, (provider, upstream_model) in routes.items():
         rows.append(
             f'[models."test/{name}"]\ncreated = 2026-01-01\nowned_by = "tests"\ncontext_length = 1000\n'
+            f'operations = ["{"embeddings" if name.startswith("embed-") else "chat"}"]\n'
             f'routes = [{{ provider = "{provider}", model = "{upstream_model}" }}]\n'
             f'[models."test/{name}".prices]\n{PRICES}source = "tests"\ndate = 2026-01-01\n'
         )

@@ -2,6 +2,7 @@
 
 from tollgate.adapters.openai.chat import ChatCall
 from tollgate.adapters.openai.chat_request import fetches_url
+from tollgate.adapters.openai.embeddings import EmbeddingsCall
 from tollgate.gateway.ports import Family
 
-FAMILY = Family({"chat": ChatCall}, fetches_url)
+FAMILY = Family({"chat": ChatCall, "embeddings": EmbeddingsCall}, fetches_url)

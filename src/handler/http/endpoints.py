@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from tollgate.adapters.clients.openai_chat import OpenAIChat
+from tollgate.adapters.clients.openai_embeddings import OpenAIEmbeddings
 from tollgate.gateway.client_format import ClientFormat, StreamEncoder
 from tollgate.gateway.serving import BufferedResponse
 from tollgate.handler.http.requests import components_of, context_of, is_small, read_body
@@ -40,7 +41,10 @@ class Endpoint:
         return EventStreamResponse(served, encoder, context.request_id, components.telemetry)
 
 
-ENDPOINTS = (Endpoint("POST", "/v1/chat/completions", OpenAIChat()),)
+ENDPOINTS = (
+    Endpoint("POST", "/v1/chat/completions", OpenAIChat()),
+    Endpoint("POST", "/v1/embeddings", OpenAIEmbeddings()),
+)
 
 router = APIRouter()
 for endpoint in ENDPOINTS:
