@@ -3,32 +3,39 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from support.dynamodb_local import DynamoDB
 from support.running_gateway import TOLLGATE
+from tollgate.handler.cli.app import app
 
-Where = tuple[list[str], Mapping[str, str]]
+Where = tuple[list[str], Mapping[str, str | None]]
+CLEAN: Mapping[str, str | None] = {name: None for name in os.environ if name.startswith(("TOLLGATE_", "AWS_"))} | {
+    "COLUMNS": "160"
+}
+"""Changes of the environment, so that a test sees only what it sets."""
 
 
 @pytest.fixture(params=["sqlite", "dynamodb"])
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> Where:
-    plain = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", ""), "COLUMNS": "160"}
     if request.param == "sqlite":
-        return ["--db", str(tmp_path / "keys.db")], plain
+        return ["--db", str(tmp_path / "keys.db")], CLEAN
     dynamodb: DynamoDB = request.getfixturevalue("dynamodb")
-    return ["--table", request.getfixturevalue("table")], {**plain, **dynamodb.environment}
+    return ["--table", request.getfixturevalue("table")], {**CLEAN, **dynamodb.environment}
 
 
-def run(where: Where, *words: str, fails: bool = False) -> "subprocess.CompletedProcess[str]":
+def run(where: Where, *words: str, fails: bool = False) -> Result:
     place, env = where
-    done = subprocess.run([TOLLGATE, *words, *place], env=dict(env), capture_output=True, text=True, check=False)
-    assert (done.returncode != 0) == fails, done.stderr
-    assert "Traceback" not in done.stderr
+    done = CliRunner().invoke(app, [*words, *place], env=env)
+    assert (done.exit_code != 0) == fails, done.output
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return done
 
 
@@ -57,20 +64,20 @@ def test_unknown_key_is_told_in_one_line(where: Where) -> None:
 
 def test_both_places_at_once_are_a_contradiction(tmp_path: Path) -> None:
     place = ["--db", str(tmp_path / "x.db"), "--table", "t"]
-    assert "two different places" in run((place, os.environ), "keys", "list", fails=True).stderr
+    assert "two different stores" in run((place, CLEAN), "keys", "list", fails=True).stderr
 
 
 def test_bad_catalog_stops_the_start_with_file_row_and_reason(tmp_path: Path) -> None:
     catalog = tmp_path / "mine.toml"
     catalog.write_text('[providers.mine]\nfamily = "telepathy"\nauth = "none"\n')
     place = ["--db", str(tmp_path / "x.db"), "--catalog", str(catalog)]
-    message = run((place, os.environ), "serve", "--port", "0", fails=True).stderr
+    message = run((place, CLEAN), "serve", "--port", "0", fails=True).stderr
     assert f"{catalog}: providers.mine: family: 'telepathy'" in message
 
 
 def test_missing_folder_is_told_in_one_line(tmp_path: Path) -> None:
     place = ["--db", str(tmp_path / "nowhere" / "x.db")]
-    assert "nowhere" in run((place, os.environ), "keys", "list", fails=True).stderr
+    assert "nowhere" in run((place, CLEAN), "keys", "list", fails=True).stderr
 
 
 def shown(where: Where, key_id: str) -> dict[str, Any]:
@@ -143,7 +150,7 @@ def test_a_key_is_given_limits_changed_rotated_and_deleted(where: Where) -> None
     ],
 )
 def test_a_wrong_flag_is_told_and_makes_no_key(tmp_path: Path, flags: list[str], told: str) -> None:
-    where = (["--db", str(tmp_path / "x.db")], os.environ)
+    where = (["--db", str(tmp_path / "x.db")], CLEAN)
     assert told in run(where, "keys", "create", "--name", "x", *flags, fails=True).stderr
     assert json.loads(run(where, "keys", "list", "--json").stdout) == []
 
@@ -201,13 +208,8 @@ def test_usage_is_of_a_key_that_is_or_was(where: Where) -> None:
     ],
 )
 def test_a_table_that_cannot_be_read_is_told_why(dynamodb: DynamoDB, changes: dict[str, str], told: str) -> None:
-    env = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-        **dynamodb.environment,
-        **changes,
-    }
-    where = (["--table", "nowhere"], {name: value for name, value in env.items() if value})
+    env = {**CLEAN, **dynamodb.environment, **{name: value or None for name, value in changes.items()}}
+    where = (["--table", "nowhere"], env)
     for command in (("keys", "list"), ("usage",)):
         message = run(where, *command, fails=True).stderr
         assert message.startswith(told)
@@ -239,15 +241,30 @@ def test_serve_keeps_one_development_key_per_file(tmp_path: Path) -> None:
 
 def test_a_corrupt_file_says_so(tmp_path: Path) -> None:
     db = tmp_path / "x.db"
-    words = [str(TOLLGATE), "keys", "list", "--db", str(db)]
-    subprocess.run([str(TOLLGATE), "keys", "create", "--name", "x", "--db", str(db)], capture_output=True, check=True)
+    where = (["--db", str(db)], CLEAN)
+    run(where, "keys", "create", "--name", "x")
     whole = db.read_bytes()
     db.write_bytes(whole[:100] + b"\x5a" * (len(whole) - 100))
-    spoilt = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert spoilt.returncode == 1
-    assert f"{db}: the file is corrupt" in spoilt.stderr
+    assert f"{db}: the file is corrupt" in run(where, "keys", "list", fails=True).stderr
     db.write_bytes(b"no database at all " * 100)
-    assert f"{db}: the file is no SQLite" in subprocess.run(words, capture_output=True, text=True, check=False).stderr
+    assert f"{db}: the file is no SQLite" in run(where, "keys", "list", fails=True).stderr
+
+
+@pytest.mark.parametrize("command", [[str(TOLLGATE)], [sys.executable, "-m", "tollgate"]])
+def test_command_and_module_tell_their_version(command: list[str], tmp_path: Path) -> None:
+    done = subprocess.run([*command, "--version"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == f"tollgate {version('tollgate-gateway')}\n"
+
+
+def test_help_imports_no_server_and_no_client(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from tollgate.handler.cli.app import app\n"
+        "app(['keys', '--help'], standalone_mode=False)\n"
+        "print(sorted({'fastapi', 'httpx', 'botocore', 'uvicorn', 'sqlite3'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("\n[]\n")
 
 
 def test_usage_of_nobody_is_an_empty_table_with_a_total(where: Where) -> None:

@@ -1,35 +1,56 @@
 """The command line: `tollgate serve`, `tollgate keys` and `tollgate usage`."""
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tollgate.gateway.errors import ConfigurationError, GatewayError
-from tollgate.gateway.ports import Store
-from tollgate.gateway.usage_totals import Summary, summarise
 from tollgate.handler.cli import keys
-from tollgate.handler.cli.local_run import announce, local_run
 from tollgate.handler.cli.output import (
     AsJson,
     CatalogFile,
     Db,
     TableName,
-    fail,
-    place,
+    fail_on_errors,
     print_json,
     print_table,
     run,
+    store_settings,
 )
-from tollgate.handler.http import account
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="An OpenAI-compatible LLM gateway of your own.")
+if TYPE_CHECKING:
+    from tollgate.gateway.ports import Store
+    from tollgate.gateway.usage_totals import Summary
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # help without rich takes half the time to start
+    pretty_exceptions_enable=False,
+)
 app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:
     """The `tollgate` command."""
     app()
+
+
+def _print_version(requested: bool) -> None:
+    if requested:
+        from importlib.metadata import version
+
+        typer.echo(f"tollgate {version('tollgate-gateway')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """An OpenAI-compatible LLM gateway of your own."""
 
 
 @app.command()
@@ -44,13 +65,12 @@ def serve(
     as_json: AsJson = False,
 ) -> None:
     """Serve on this machine until Ctrl-C, with a development key for the SQLite file."""
+    from tollgate.handler.cli.local_run import announce, local_run
     from tollgate.handler.cli.serve import serve_app
 
-    try:
+    with fail_on_errors():
         settings, api_key = local_run(db, catalog, fresh_key)
         serve_app(settings, host, port, lambda base_url: announce(base_url, api_key, as_json))
-    except ConfigurationError as error:
-        fail(str(error))
 
 
 @app.command()
@@ -64,24 +84,32 @@ def usage(
     table: TableName = None,
     as_json: AsJson = False,
 ) -> None:
-    """What was used, and what it cost."""
-    try:
-        groups = account.groups_of(by)
-        first_day, last_day = account.days(first, last, time.time())
-    except GatewayError as error:
-        fail(str(error))
+    """Usage and cost, by day, model or key."""
+    from tollgate.gateway.usage_report import (
+        existing_key,
+        parse_days,
+        parse_groups,
+        summary_csv,
+        summary_json,
+        total_json,
+        usage_report,
+    )
 
-    async def read(store: Store) -> Summary:
-        key_ids = await store.key_ids() if key_id is None else [await account.known_key(store, key_id)]
-        return summarise(await account.totals_of(store, key_ids, first_day, last_day), groups)
+    with fail_on_errors():
+        groups = parse_groups(by)
+        days = parse_days(first, last, time.time())
 
-    summary = run(place(db, table), read)
+    async def read(store: "Store") -> "Summary":
+        key_ids = await store.key_ids() if key_id is None else [await existing_key(store, key_id)]
+        return await usage_report(store, key_ids, days, groups)
+
+    summary = run(store_settings(db, table), read)
     if as_csv:
-        typer.echo(account.as_csv(summary), nl=False)
+        typer.echo(summary_csv(summary), nl=False)
     elif as_json:
-        print_json(account.as_listing(summary))
+        print_json(summary_json(summary))
     else:
         figures = ("requests", "errors", "input", "output", "cached", "cost USD", "no price", "est.")
-        rows = [[*group, *map(str, account.as_json(total).values())] for group, total in summary.rows]
+        rows = [[*group, *map(str, total_json(total).values())] for group, total in summary.rows]
         blanks = [""] * (len(groups) - 1)
-        print_table(groups, rows, figures, ["total", *blanks, *map(str, account.as_json(summary.total).values())])
+        print_table(groups, rows, figures, ["total", *blanks, *map(str, total_json(summary.total).values())])

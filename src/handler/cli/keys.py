@@ -1,55 +1,66 @@
-"""`tollgate keys`: make, list, show, update, rotate, revoke, reset and delete API keys."""
+"""`tollgate keys`: create, list, show, update, rotate, revoke, reset and delete API keys.
+
+Modules that take long to import are imported by the commands that need them, so that `--help` is quick.
+"""
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tollgate.gateway import keys
-from tollgate.gateway.catalog import Catalog
-from tollgate.gateway.errors import ConfigurationError, KeyNotFoundError
-from tollgate.gateway.keys import KeyRecord
-from tollgate.gateway.limits import MAX_LIMIT, MAX_OPEN, iso
-from tollgate.gateway.ports import Store
-from tollgate.handler.cli.key_fields import edited, given, moment
+from tollgate.gateway.errors import KeyNotFoundError
+from tollgate.gateway.key_edits import KeyEdit, edit_key, parse_time
+from tollgate.gateway.keys import KeyRecord, Role
+from tollgate.gateway.limits import MAX_LIMIT, MAX_OPEN, Limits, iso
 from tollgate.handler.cli.output import (
     AsJson,
     CatalogFile,
     Db,
     TableName,
-    fail,
-    place,
+    actor,
+    fail_on_errors,
     print_json,
     print_table,
     run,
-    who,
+    store_settings,
 )
-from tollgate.handler.components import read_catalog
 
-app = typer.Typer(no_args_is_help=True, help="API keys: who may ask, and how much.")
+if TYPE_CHECKING:
+    from tollgate.gateway.ports import Store
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="API keys and their limits.")
 
 DEFAULT_TIER = "default"
-KeyId = Annotated[str, typer.Argument(help="The key's id: the part between sk-tg- and the secret.")]
+KeyId = Annotated[str, typer.Argument(help="The id of the key: the part between sk-tg- and the secret.")]
 Name = Annotated[str, typer.Option(help="What the key is for.")]
-Owner = Annotated[str | None, typer.Option(help="Who answers for it.")]
-Tier = Annotated[str | None, typer.Option(help="The catalog's bundle of limits it begins with.")]
+Owner = Annotated[str | None, typer.Option(help="Who is responsible for it.")]
+Tier = Annotated[str | None, typer.Option(help="The tier of the catalog whose limits it gets.")]
 Rpm = Annotated[int | None, typer.Option(min=1, max=MAX_LIMIT, help="Requests per minute.")]
 Tpm = Annotated[int | None, typer.Option(min=1, max=MAX_LIMIT, help="Tokens per minute.")]
 Concurrency = Annotated[int | None, typer.Option(min=1, help=f"Requests at once: {MAX_OPEN} for each shard at most.")]
 BudgetText = Annotated[str | None, typer.Option("--budget", help="USD per day, month or total: 5/day, or none.")]
-Models = Annotated[str | None, typer.Option(help="Models it may use, as globs: gpt-*,claude-*; * is all.")]
-Expires = Annotated[str | None, typer.Option(help="A day, a time (ISO 8601), a while from now (30d, 12h), or never.")]
-RoleName = Annotated[Literal["user", "admin"] | None, typer.Option("--role", help="An admin reads every key's usage.")]
+Models = Annotated[str | None, typer.Option(help="Models that it may use, as globs: gpt-*,claude-*; * is all.")]
+Expires = Annotated[
+    str | None, typer.Option(help="A day, a time (ISO 8601), a duration from now (30d, 12h), or never.")
+]
+RoleName = Annotated[Role | None, typer.Option("--role", help="An admin reads the usage of every key.")]
 Shards = Annotated[
-    int, typer.Option(min=1, max=20, help="Items that share its limits, for keys with hundreds of requests a second.")
+    int,
+    typer.Option(
+        min=1, max=20, help="Table items that share its limits, for keys with hundreds of requests per second."
+    ),
 ]
 AllowUnpriced = Annotated[
-    bool | None, typer.Option("--allow-unpriced/--refuse-unpriced", help="With a budget: models without a price.")
+    bool | None,
+    typer.Option(
+        "--allow-unpriced/--refuse-unpriced", help="Whether a key with a budget may use models without a price."
+    ),
 ]
-MetadataPairs = Annotated[list[str] | None, typer.Option("--metadata", help="NAME=VALUE, as often as needed.")]
+MetadataPairs = Annotated[list[str] | None, typer.Option("--metadata", help="NAME=VALUE; repeat it for more.")]
 
 
 @app.command("create")
@@ -72,21 +83,14 @@ def create_key(
     table: TableName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key and print it: once, and never again."""
-    fields = given(name, owner, models, expires, role, allow_unpriced, metadata)
+    """Create a key and print it. It is shown only once."""
+    pairs = None if metadata is None else tuple(metadata)
+    edit = KeyEdit(name, owner, tier, rpm, tpm, concurrency, budget, models, expires, role, allow_unpriced, pairs)
+    now, tiers = int(time.time()), _tiers(catalog)
     text, key = keys.generate(secrets.token_bytes)
-    blank = KeyRecord(key.key_id, key.key_hash, name, "active", int(time.time()), shards=shards)
-    record = edited(
-        blank,
-        _catalog(catalog),
-        tier,
-        rpm,
-        tpm,
-        concurrency,
-        budget,
-        fields,
-    )
-    run(place(db, table), lambda store: store.create(record, who()))
+    with fail_on_errors():
+        record = edit_key(KeyRecord(key.key_id, key.key_hash, name, "active", now, shards=shards), edit, tiers, now)
+    run(store_settings(db, table), lambda store: store.create(record, actor()))
     _print_secret(text, record, as_json)
 
 
@@ -110,15 +114,12 @@ def update_key(
     table: TableName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change what is given and leave the rest. What was taken of a limit stays taken."""
-    rows = _catalog(catalog)
-    fields = given(name, owner, models, expires, role, allow_unpriced, metadata)
-    record = run(
-        place(db, table),
-        lambda store: store.update(
-            key_id, lambda old: edited(old, rows, tier, rpm, tpm, concurrency, budget, fields), who()
-        ),
-    )
+    """Change the fields that are given. What is used of a limit stays used."""
+    pairs = None if metadata is None else tuple(metadata)
+    edit = KeyEdit(name, owner, tier, rpm, tpm, concurrency, budget, models, expires, role, allow_unpriced, pairs)
+    now, tiers = int(time.time()), _tiers(catalog)
+    settings = store_settings(db, table)
+    record = run(settings, lambda store: store.update(key_id, lambda old: edit_key(old, edit, tiers, now), actor()))
     _show([record], as_json)
 
 
@@ -130,11 +131,14 @@ def rotate_key(
     table: TableName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give a key a new secret and print it; the old one works until the overlap is over."""
-    until, now = moment(overlap), int(time.time())
+    """Give a key a new secret and print it. The old secret works until the overlap ends."""
+    now = int(time.time())
+    with fail_on_errors():
+        until = parse_time("overlap", overlap, now)
     text, key = keys.generate(secrets.token_bytes, key_id)
     record = run(
-        place(db, table), lambda store: store.update(key_id, lambda old: keys.rotated(old, key, until, now), who())
+        store_settings(db, table),
+        lambda store: store.update(key_id, lambda old: keys.rotated(old, key, until, now), actor()),
     )
     _print_secret(text, record, as_json)
 
@@ -142,23 +146,23 @@ def rotate_key(
 @app.command("list")
 def list_keys(db: Db = None, table: TableName = None, as_json: AsJson = False) -> None:
     """Every key, oldest first."""
-    _show(run(place(db, table), lambda store: store.list()), as_json)
+    _show(run(store_settings(db, table), lambda store: store.list()), as_json)
 
 
 @app.command("show")
 def show_key(key_id: KeyId, db: Db = None, table: TableName = None, as_json: AsJson = False) -> None:
-    """One key, and what was done to it."""
+    """One key and the history of its changes."""
 
-    async def read(store: Store) -> tuple[KeyRecord, Sequence[keys.AuditEntry]]:
+    async def read(store: "Store") -> tuple[KeyRecord, Sequence[keys.AuditEntry]]:
         account = await store.get(key_id)
         if account is None:
             raise KeyNotFoundError(f"There is no key {key_id}.")
         return account.record, await store.audit(key_id)
 
-    record, entries = run(place(db, table), read)
+    record, entries = run(store_settings(db, table), read)
     history = [{"at": iso(entry.at), "by": entry.by, "action": entry.action, **entry.changed} for entry in entries]
     if as_json:
-        print_json({**public(record), "history": history})
+        print_json({**_key_json(record), "history": history})
         return
     _show([record], as_json)
     rows = [
@@ -170,71 +174,62 @@ def show_key(key_id: KeyId, db: Db = None, table: TableName = None, as_json: AsJ
 
 @app.command("revoke")
 def revoke_key(key_id: KeyId, db: Db = None, table: TableName = None, as_json: AsJson = False) -> None:
-    """Make a key useless, from its next request on."""
-    record = run(place(db, table), lambda store: store.update(key_id, keys.revoked, who()))
-    print_json(public(record)) if as_json else typer.echo(f"Key {record.key_id} ({record.name}) is revoked.")
+    """Revoke a key: its next request is refused."""
+    record = run(store_settings(db, table), lambda store: store.update(key_id, keys.revoked, actor()))
+    print_json(_key_json(record)) if as_json else typer.echo(f"Key {record.key_id} ({record.name}) is revoked.")
 
 
 @app.command("reset")
 def reset_key(key_id: KeyId, db: Db = None, table: TableName = None, as_json: AsJson = False) -> None:
-    """Fill a key's limits and budget again, and forget what it holds open. Its usage records stay."""
-    run(place(db, table), lambda store: store.reset(key_id, who()))
-    print_json({"key_id": key_id, "reset": True}) if as_json else typer.echo(f"Key {key_id} is full again.")
+    """Refill the limits and the budget of a key and drop its open holds. Its usage records stay."""
+    run(store_settings(db, table), lambda store: store.reset(key_id, actor()))
+    print_json({"key_id": key_id, "reset": True}) if as_json else typer.echo(f"Key {key_id} is reset.")
 
 
 @app.command("delete")
 def delete_key(key_id: KeyId, db: Db = None, table: TableName = None, as_json: AsJson = False) -> None:
-    """Forget a key. Its usage records and its history stay."""
-    run(place(db, table), lambda store: store.delete(key_id, who()))
+    """Delete a key. Its usage records and its history stay."""
+    run(store_settings(db, table), lambda store: store.delete(key_id, actor()))
     print_json({"key_id": key_id, "deleted": True}) if as_json else typer.echo(f"Key {key_id} is deleted.")
 
 
-def public(record: KeyRecord) -> dict[str, Any]:
-    """A key as it may be shown; not its hash."""
-    of = record.limits
-    return {
-        "key_id": record.key_id,
-        "name": record.name,
-        "owner": record.owner,
-        "status": _status(record),
-        "role": record.role,
-        "tier": record.tier,
-        "rpm": of.rpm,
-        "tpm": of.tpm,
-        "concurrency": of.concurrency,
-        "budget": of.budget and str(of.budget),
-        "models": list(record.models),
-        "allow_unpriced": record.allow_unpriced,
-        "shards": record.shards,
-        "metadata": dict(record.metadata),
-        "created_at": iso(record.created_at),
-        "expires_at": None if record.expires_at is None else iso(record.expires_at),
-        "previous_secret_until": None if record.previous_until is None else iso(record.previous_until),
-    }
+def _tiers(overlay: Path | None) -> Mapping[str, Limits]:
+    """The limits of each tier in the catalog."""
+    from tollgate.handler.components import read_catalog
+
+    with fail_on_errors():
+        catalog = read_catalog(None if overlay is None else str(overlay))
+    return {name: tier.limits for name, tier in catalog.tiers.items()}
 
 
-def _catalog(overlay: Path | None) -> Catalog:
-    try:
-        return read_catalog(None if overlay is None else str(overlay))
-    except ConfigurationError as error:
-        fail(str(error))
+def _key_json(record: KeyRecord) -> dict[str, object]:
+    from tollgate.gateway.key_report import key_json
+
+    return key_json(record, time.time())
 
 
 def _print_secret(text: str, record: KeyRecord, as_json: bool) -> None:
     if as_json:
-        print_json({**public(record), "key": text})
+        print_json({**_key_json(record), "key": text})
         return
     typer.echo(text)
-    note = f"Key {record.key_id} ({record.name}). Keep it now: it is not stored and cannot be shown again."
+    note = f"Key {record.key_id} ({record.name}). Save it now: it is not stored and cannot be shown again."
     typer.secho(note, err=True)
 
 
 def _show(records: Sequence[KeyRecord], as_json: bool) -> None:
     if as_json:
-        print_json([public(record) for record in records])
+        print_json([_key_json(record) for record in records])
         return
     rows = [
-        (record.key_id, record.name, record.owner or "-", _status(record), str(record.limits), _models(record))
+        (
+            record.key_id,
+            record.name,
+            record.owner or "-",
+            str(_key_json(record)["status"]),
+            str(record.limits),
+            _models(record),
+        )
         for record in records
     ]
     print_table(("key_id", "name", "owner", "status", "limits", "models"), rows)
@@ -242,9 +237,3 @@ def _show(records: Sequence[KeyRecord], as_json: bool) -> None:
 
 def _models(record: KeyRecord) -> str:
     return ", ".join(record.models) or "*"
-
-
-def _status(record: KeyRecord) -> str:
-    if record.status == "active" and not keys.is_usable(record, time.time()):
-        return "expired"
-    return record.status

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from tollgate.handler.cli.development_key import development_key
-from tollgate.handler.cli.output import print_json, run, who
+from tollgate.handler.cli.output import actor, print_json, run
 from tollgate.handler.settings import Settings, from_environment
 
 
@@ -22,7 +22,7 @@ def local_run(db: Path | None, catalog: Path | None, fresh_key: bool) -> tuple[S
         settings, **({"db": str(db)} if db else {}), **({"catalog": str(catalog)} if catalog else {})
     )
     kept_in = Path(f"{settings.db}.key")
-    return settings, run(settings, lambda store: development_key(store, kept_in, who(), fresh=fresh_key))
+    return settings, run(settings, lambda store: development_key(store, kept_in, actor(), fresh=fresh_key))
 
 
 def announce(base_url: str, api_key: str, as_json: bool) -> None:

@@ -1,0 +1,133 @@
+"""Edits of a key: texts from a command line or an admin, checked and applied to its record."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from tollgate.gateway.errors import BadRequestError
+from tollgate.gateway.keys import KeyRecord, Role
+from tollgate.gateway.limits import MAX_LIMIT_USD, Budget, Limits
+
+_DURATION = re.compile(r"(\d{1,12})([mhd])")
+_SECONDS = {"m": 60, "h": 3600, "d": 86_400}
+MAX_TIME = 253_402_300_799
+"""9999-12-31T23:59:59Z: the latest time that ISO 8601 can write."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEdit:
+    """What to change of a key; None leaves a field as it is.
+
+    `budget` is written as `5/day` or `none`, `models` as globs separated by commas (`*` is all), `expires` as a day, a
+    time, a duration from now (`30d`) or `never`, `metadata` as `NAME=VALUE` texts.
+    """
+
+    name: str | None = None
+    owner: str | None = None
+    tier: str | None = None
+    rpm: int | None = None
+    tpm: int | None = None
+    concurrency: int | None = None
+    budget: str | None = None
+    models: str | None = None
+    expires: str | None = None
+    role: Role | None = None
+    allow_unpriced: bool | None = None
+    metadata: tuple[str, ...] | None = None
+
+
+def edit_key(record: KeyRecord, edit: KeyEdit, tiers: Mapping[str, Limits], now: int) -> KeyRecord:
+    """The edited record: first the limits of the tier, then the limits that are given themselves.
+
+    Raises BadRequestError, naming the field.
+    """
+    own = record.limits
+    if edit.tier is not None:
+        if edit.tier not in tiers:
+            raise _invalid("tier", f"there is no tier {edit.tier!r}; there are {', '.join(sorted(tiers))}")
+        own = tiers[edit.tier]
+    edited = Limits(
+        rpm=edit.rpm or own.rpm,
+        tpm=edit.tpm or own.tpm,
+        concurrency=edit.concurrency or own.concurrency,
+        budget=own.budget if edit.budget is None else parse_budget(edit.budget),
+    )
+    return replace(record, limits=edited, tier=edit.tier or record.tier, **_fields(edit, now))
+
+
+def _fields(edit: KeyEdit, now: int) -> dict[str, Any]:
+    """The record's other fields that are edited."""
+    for param, text in (("name", edit.name), ("owner", edit.owner)):
+        if text is not None and not (text.strip() and text.isprintable()):
+            raise _invalid(param, "use printable characters, at least one")
+    values = {"name": edit.name, "owner": edit.owner, "role": edit.role, "allow_unpriced": edit.allow_unpriced}
+    fields: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
+    if edit.models is not None:
+        fields["models"] = _parse_models(edit.models)
+    if edit.expires is not None:
+        fields["expires_at"] = None if edit.expires == "never" else parse_time("expires", edit.expires, now)
+    if edit.metadata is not None:
+        fields["metadata"] = dict(map(_parse_pair, edit.metadata))
+    return fields
+
+
+def parse_budget(text: str) -> Budget | None:
+    """`5/day`, `2.50/month`, `100/total`, or `none`. Raises BadRequestError."""
+    if text == "none":
+        return None
+    amount, _, per = text.partition("/")
+    try:
+        usd = Decimal(amount)
+    except InvalidOperation:
+        usd = Decimal(-1)
+    is_amount = usd.is_finite() and 0 <= usd <= MAX_LIMIT_USD and usd == round(usd, 6)
+    if per not in ("day", "month", "total") or not is_amount:
+        form = "write USD per day, month or total, such as 5/day or 2.50/month"
+        raise _invalid("budget", f"{form}, with {MAX_LIMIT_USD} at most")
+    return Budget(usd, per)
+
+
+def parse_time(param: str, text: str, now: int) -> int:
+    """A Unix time that is not past: a duration from now, or a day or time in ISO 8601, in UTC if it names no zone.
+
+    Raises BadRequestError for this parameter.
+    """
+    at = _parse_time(param, text, now)
+    if at < now:
+        raise _invalid(param, f"{text} is in the past")
+    if at > MAX_TIME:
+        raise _invalid(param, f"{text[:50]} is after the year 9999")
+    return at
+
+
+def _parse_time(param: str, text: str, now: int) -> int:
+    if match := _DURATION.fullmatch(text):
+        return now + int(match[1]) * _SECONDS[match[2]]
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        form = "write a duration (30d, 12h, 90m), a day (2026-12-31) or a time (2026-12-31T12:00:00Z)"
+        raise _invalid(param, form) from None
+    return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
+
+
+def _parse_models(text: str) -> tuple[str, ...]:
+    """Globs separated by commas; `*` is every model, for which a record has none."""
+    patterns = [pattern.strip() for pattern in text.split(",")]
+    if not all(patterns) or not text.isprintable():
+        raise _invalid("models", "name at least one model or glob, such as gpt-*,claude-*; all models are '*'")
+    return () if "*" in patterns else tuple(patterns)
+
+
+def _parse_pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name or not text.isprintable():
+        raise _invalid("metadata", "write NAME=VALUE")
+    return name, value
+
+
+def _invalid(param: str, reason: str) -> BadRequestError:
+    return BadRequestError(f"Invalid value for '{param}': {reason}.", param=param, code="invalid_value")
