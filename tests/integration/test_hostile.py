@@ -37,7 +37,7 @@ def grown(gateway: RunningGateway) -> Any:
     return lambda: gateway.peak_megabytes() - before
 
 
-@pytest.mark.parametrize("key", [STRANGER, "junk", "sk-" + "x" * 5000])
+@pytest.mark.parametrize("key", [STRANGER, "junk", "sk-" + "x" * 5000], ids=["stranger", "junk", "long"])
 @pytest.mark.parametrize("item", ["0,", "{},", '{"a":[]},'])
 def test_a_body_without_a_key_is_not_worth_its_parsing(
     gateway: RunningGateway, grown: Any, key: str, item: str
