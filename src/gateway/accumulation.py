@@ -1,4 +1,4 @@
-"""A stream as the whole answer it makes up, and a whole answer as a stream: providers send the one for the other."""
+"""Converts a stream into a whole response and a whole response into a stream: providers send one for the other."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,11 +7,11 @@ from tollgate.gateway.chat import Chunk, Completion
 from tollgate.gateway.types import Json, Usage
 
 _ONCE = frozenset({"role", "id", "type", "index", "name"})
-"""Fields of a delta, or of an entry in it, that are told once; other text comes in pieces."""
+"""Fields of a delta, or of an entry in it, that are sent once; other text comes in pieces."""
 
 
 class ChunkAccumulator:
-    """Puts the chunks of a stream together, as a client does (OpenAI's API reference, "Streaming")."""
+    """Combines the chunks of a stream, as a client does (OpenAI's API reference, "Streaming")."""
 
     def __init__(self) -> None:
         self._choices: dict[int, _Choice] = {}
@@ -19,7 +19,7 @@ class ChunkAccumulator:
         self._extra: dict[str, Any] = {}
 
     def add(self, chunk: Chunk) -> None:
-        """The next chunk."""
+        """Add the next chunk."""
         if chunk.usage is not None:
             self._usage = chunk.usage if self._usage is None else self._usage.larger(chunk.usage)
         self._extra |= chunk.extra
@@ -27,13 +27,13 @@ class ChunkAccumulator:
             self._choices.setdefault(step["index"], _Choice()).add(step)
 
     def completion(self) -> Completion:
-        """The whole answer."""
+        """The whole response."""
         choices = [{"index": index, **self._choices[index].whole()} for index in sorted(self._choices)]
         return Completion(choices, self._usage, self._extra)
 
 
 class _Choice:
-    """One choice: fields of its message, text in pieces; its calls by their index; and what is told beside."""
+    """One choice: fields of its message, text in pieces; its calls by their index; and its other fields."""
 
     def __init__(self) -> None:
         self._message = _Pieces()
@@ -88,7 +88,7 @@ def _joined(name: str, given: list[Any]) -> Any:
 
 
 def to_chunks(completion: Completion) -> list[Chunk]:
-    """A whole answer as a stream: one chunk of what each choice says, and one of why it ended."""
+    """A whole response as a stream: one chunk with the content of each choice, and one with the reason of its end."""
     steps: list[Json] = []
     ends: list[Json] = []
     for choice in completion.choices:

@@ -1,4 +1,4 @@
-"""Whether a key may have what it asks for: the one decision, which every store makes in its own words."""
+"""The admission decision: whether a key may have what a request reserves. Every store makes it in its own terms."""
 
 import random
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from tollgate.gateway.limits import Balance, ExceededError, Kind, Lease, Limits
 Refusal = Kind | Literal["model", "unpriced"]
 
 CONCURRENCY_RETRY = (0.5, 1.5)
-"""Seconds after which a client that is one too many at once may try again: nobody knows when a request will end. Each
-client gets another number between the two, so that they do not all come back at the same moment."""
+"""Seconds after which a client over its limit of requests at once may retry: nobody knows when a request will end. Each
+client gets another number between the two, so that they do not all return at the same moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A key with what is left to it. Not `checked`: the store was silent, and this is how the key was seen last."""
+    """A key and its balance. If not `checked`, the store did not respond and this is the last known state."""
 
     record: KeyRecord
     balance: Balance
@@ -28,13 +28,12 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What a request asks to hold until it is settled. `hold_id` is the request's id; times are Unix seconds.
+    """What a request reserves until it is settled. `hold_id` is the request's id; times are Unix seconds.
 
-    `tokens` and `micro_usd` are the most it is expected to use; `priced` tells whether the second means anything. Of a
-    budget that has less, it takes what is left, down to `least_micro_usd` (None: all or nothing). With `at_most_half`
-    it leaves half of the budget to other requests, as long as the other half has the least. A `forced` one is taken
-    whatever is left, for a request that has been answered already. `other_models` are further models that the request
-    names.
+    `tokens` and `micro_usd` are the expected maximum; `priced` says whether the second is known. Of a smaller budget it
+    gets what is left, down to `least_micro_usd` (None: all or nothing). With `at_most_half` it leaves half of the
+    budget to other requests, if the other half has the least. A `forced` hold is reserved whatever is left, for a
+    request that was already answered. `other_models` are further models that the request names.
     """
 
     hold_id: str
@@ -52,16 +51,16 @@ class Hold:
 
     @property
     def lease(self) -> Lease:
-        """What the key's balance remembers of it, where the budget has enough."""
+        """What the key's balance records of it, if the budget has enough."""
         return Lease(self.opened_at, self.expires_at, self.tokens, self.micro_usd)
 
     @property
     def ample_micro_usd(self) -> int:
-        """With that much of a budget left, the hold gets all it wants."""
+        """The hold gets all it wants if this much of a budget is left."""
         return self.micro_usd * 2 if self.at_most_half else self.micro_usd
 
     def lease_of(self, balance: Balance, limits: Limits) -> Lease:
-        """What it takes of this balance; not whether there is so much."""
+        """What it reserves of this balance; not whether that much is left."""
         if limits.budget is None or self.least_micro_usd is None or self.forced:
             return self.lease
         left = balance.budget_left // 2 if self.at_most_half else balance.budget_left
@@ -69,7 +68,7 @@ class Hold:
 
 
 class RefusedError(Exception):
-    """The key is good, but may not have this now; `account` is how it stands, and nothing was taken from it."""
+    """The key is valid, but the request is refused; `account` is the key's state, and nothing was reserved."""
 
     def __init__(self, kind: Refusal, account: Account) -> None:
         super().__init__(kind)
@@ -80,7 +79,7 @@ class RefusedError(Exception):
 def decide(account: Account, hold: Hold) -> Account:
     """The account with the hold in it. Raises AuthenticationError, RefusedError.
 
-    Ended leases are the store's to close beforehand: only it knows whether their requests left a record.
+    The store closes ended leases before this: only it knows whether their requests left a record.
     """
     record = keys.verify(account.record, hold.key, hold.opened_at)
     standing = replace(account, balance=limits.refreshed(account.balance, record.limits, hold.opened_at))
@@ -96,7 +95,7 @@ def decide(account: Account, hold: Hold) -> Account:
 
 
 def permanent_refusal(record: KeyRecord, hold: Hold) -> Literal["model", "unpriced"] | None:
-    """Why the key may not have this however much is left to it; None where it may."""
+    """Why the key may never have this, whatever is left of its limits; None if it may."""
     if not all(keys.allows_model(record, model) for model in (hold.model, *hold.other_models)):
         return "model"
     if record.limits.budget is not None and not hold.priced and not record.allow_unpriced:
@@ -105,7 +104,7 @@ def permanent_refusal(record: KeyRecord, hold: Hold) -> Literal["model", "unpric
 
 
 def refusal_error(refused: RefusedError, hold: Hold) -> GatewayError:
-    """What the client is told: 429 with the kind of limit as its code, 402 for money, 403 for what it may never do."""
+    """The client's error: 429 with the limit as its code, 402 for the budget, 403 for what the key may never have."""
     of = refused.account.record.limits
     wait = max(0.001, limits.window_ends(refused.account.balance) - hold.opened_at)
     match refused.kind:
@@ -143,11 +142,11 @@ def _not_allowed(record: KeyRecord, hold: Hold) -> PermissionDeniedError:
 
 
 def rate_limit_headers(account: Account, now: float) -> Mapping[str, str]:
-    """How the key stands, in OpenAI's `x-ratelimit-*` (the reset as an ISO 8601 time) and IETF's `RateLimit` fields.
+    """The key's limits in OpenAI's `x-ratelimit-*` (the reset as an ISO 8601 time) and in the IETF's `RateLimit`
+    fields.
 
     IETF: draft-ietf-httpapi-ratelimit-headers, "RateLimit-Policy" (quota `q` per window of `w` seconds) and "RateLimit"
-    (what remains, `r`, for another `t` seconds).
-    Nothing where it is not known.
+    (what remains, `r`, for another `t` seconds). Empty if the state is not known.
     """
     if not account.checked:
         return {}

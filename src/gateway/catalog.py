@@ -1,7 +1,7 @@
-"""The catalog: providers, models and tiers as rows, checked when they are read.
+"""The catalog: providers, models and tiers as rows, validated when they are read.
 
-A catalog is TOML: `[providers.NAME]`, `[models."ID"]` and `[tiers.NAME]` tables. Several layers may lie over one
-another; a later layer replaces a row column by column, and what it leaves out stays.
+A catalog is TOML: `[providers.NAME]`, `[models."ID"]` and `[tiers.NAME]` tables. It may have several layers; a later
+layer replaces a row column by column, and columns that it does not name stay.
 """
 
 import datetime
@@ -30,23 +30,24 @@ class CatalogError(ConfigurationError):
 
 
 class Provider(BaseModel):
-    """One place that answers: which family it speaks, where it is, and which credential opens it."""
+    """One provider: the family that it speaks, its address, and its credential."""
 
     model_config = _ROW
 
     name: Annotated[str, Field(pattern=r"^[!-~]+$")]
-    """It is told in a header, and so is made of visible ASCII."""
+    """It is sent in a header, so it is visible ASCII."""
     family: str
     base_url: str = ""
-    """Where it is; `{region}` in it stands for the AWS region."""
+    """Its address; `{region}` in it stands for the AWS region."""
     auth: Literal["bearer", "header", "sigv4", "none"] = "bearer"
-    """How it is opened; `sigv4` signs with the AWS credentials of the gateway itself, which have no name."""
+    """How requests are authenticated; `sigv4` signs with the AWS credentials of the gateway itself, which have no name.
+    """
     auth_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] = "authorization"
-    """For `auth = "header"`: the header that carries the bare credential."""
+    """For `auth = "header"`: the header with the bare credential."""
     credential: str | None = None
     """The credential's name: an environment variable locally, the last part of the parameter's name in AWS."""
     region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")] | None = None
-    """The AWS region it is called in; none: the one the gateway runs in."""
+    """The AWS region it is called in; by default the region of the gateway."""
     quirks: Quirks = Quirks()
 
     @field_validator("base_url")
@@ -65,7 +66,7 @@ class Provider(BaseModel):
 
 
 class Architecture(BaseModel):
-    """What `GET /v1/models` says of a model's build."""
+    """The `architecture` of a model in `GET /v1/models`."""
 
     model_config = _ROW
 
@@ -75,7 +76,7 @@ class Architecture(BaseModel):
 
 
 class RouteRow(BaseModel):
-    """One way to a model: the provider, and the name the model has there."""
+    """One route to a model: the provider, and the provider's name of the model."""
 
     model_config = _ROW
 
@@ -84,7 +85,7 @@ class RouteRow(BaseModel):
 
 
 class Model(BaseModel):
-    """One model clients can name."""
+    """One model that clients can name."""
 
     model_config = _ROW
 
@@ -94,9 +95,9 @@ class Model(BaseModel):
     owned_by: str
     context_length: Annotated[int, Field(gt=0, strict=True)]
     usual_output_tokens: Annotated[int, Field(gt=0, strict=True)] = 1024
-    """What a request that names no smaller limit is expected to be answered with: that much is held for it."""
+    """The output expected of a request without a smaller limit: that many tokens are held for it."""
     operations: Annotated[tuple[str, ...], Field(min_length=1)] = ("chat",)
-    """The operations that the model can do, by their names."""
+    """The names of the operations that the model supports."""
     architecture: Architecture = Architecture()
     capabilities: Capabilities = Capabilities()
     prices: Prices | None = None
@@ -104,7 +105,7 @@ class Model(BaseModel):
 
 
 class Tier(BaseModel):
-    """A bundle of limits that keys can be given by name; what is not said is not limited."""
+    """Limits that keys get by name; a limit that is not given does not exist."""
 
     model_config = _ROW
 
@@ -116,14 +117,14 @@ class Tier(BaseModel):
 
     @property
     def limits(self) -> Limits:
-        """The limits of a key that has just this tier."""
+        """The limits of a key with this tier."""
         budget = None if self.budget_usd is None else Budget(self.budget_usd, self.budget_per)
         return Limits(self.rpm, self.tpm, self.concurrency, budget)
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Checked rows. `names` maps every model id and alias to its model."""
+    """Validated rows. `names` maps every model id and alias to its model."""
 
     providers: Mapping[str, Provider]
     models: Mapping[str, Model]
@@ -142,10 +143,10 @@ class Catalog:
 
 
 def load(layers: Iterable[tuple[str, str]], families: Iterable[str]) -> Catalog:
-    """Read TOML layers, `(file name, text)`, the first at the bottom.
+    """Read TOML layers, `(file name, text)`, the lowest first.
 
-    Raises CatalogError, naming file, row and reason: not TOML, an unknown column, a missing or mistyped value, a family
-    nobody speaks, a route to a provider that has no row, an alias two models claim.
+    Raises CatalogError, naming file, row and reason: not TOML, an unknown column, a missing or mistyped value, an
+    unknown family, a route to a provider without a row, an alias of two models.
     """
     rows: dict[str, dict[str, Json]] = {"providers": {}, "models": {}, "tiers": {}}
     written_in: dict[tuple[str, str], str] = {}

@@ -14,12 +14,13 @@ MAX_PARTS = 2_000
 MAX_TOOL_CALLS = 1_000
 MAX_TOOLS = 1_000
 MAX_STOPS = 64
-"""More of these no provider takes (OpenAI's API reference, "Create chat completion": 128 tools, 4 stop sequences)."""
+"""Bounds of a request's lists. No provider accepts more (OpenAI's API reference, "Create chat completion": 128 tools, 4
+stop sequences)."""
 
 
 @with_config(extra="allow", strict=True)
 class ContentPart(TypedDict, total=False):
-    """One part of a message's content; `type` tells which of the other fields is there."""
+    """One part of a message's content; `type` says which of the other fields it has."""
 
     type: Required[str]
     text: str | None
@@ -30,7 +31,7 @@ class ContentPart(TypedDict, total=False):
 
 @with_config(extra="allow", strict=True)
 class Message(TypedDict, total=False):
-    """One message of a conversation. Fields the gateway does not read are kept and passed on."""
+    """One message of a conversation. Fields that the gateway does not read are kept and passed on."""
 
     role: Required[Literal["system", "developer", "user", "assistant", "tool", "function"]]
     content: NotRequired[str | Annotated[list[ContentPart], Field(max_length=MAX_PARTS, fail_fast=True)] | None]
@@ -40,7 +41,7 @@ class Message(TypedDict, total=False):
 
 @with_config(extra="allow", strict=True)
 class StreamOptions(TypedDict, total=False):
-    """How a stream is sent; `include_usage` asks for one last chunk that carries the usage."""
+    """Options of a stream; `include_usage` requests a last chunk with the usage."""
 
     include_usage: bool | None
 
@@ -48,8 +49,8 @@ class StreamOptions(TypedDict, total=False):
 class ChatRequest(BaseModel):
     """The body of `POST /v1/chat/completions` (OpenAI API reference, "Create chat completion").
 
-    Only what the gateway itself reads is declared; every other field is kept as the client sent it. Top-level nulls
-    are taken out before validation, because OpenAI's clients send null for "not given".
+    Only fields that the gateway reads are declared; other fields are kept as the client sent them. Top-level nulls are
+    removed before validation, because OpenAI's clients send null for "not given".
     """
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
@@ -70,9 +71,8 @@ class ChatRequest(BaseModel):
 
     @property
     def wants_usage_chunk(self) -> bool:
-        """Whether the client asked for the extra last chunk with the usage of a stream, in OpenAI's way or OpenRouter's
-        (`usage.include`; its documentation, "Usage Accounting").
-        """
+        """Whether the client requests the usage chunk of a stream, in OpenAI's way or OpenRouter's (`usage.include`;
+        its documentation, "Usage Accounting")."""
         asked: Any = (self.model_extra or {}).get("usage")
         included = isinstance(asked, dict) and cast(Json, asked).get("include") is True
         return included or bool(self.stream_options and self.stream_options.get("include_usage"))
@@ -84,11 +84,11 @@ class ChatRequest(BaseModel):
 
     @property
     def output_limit(self) -> int | None:
-        """The most tokens the client wants answered, under either of the field's two names."""
+        """The most output tokens that the client allows, under either of the field's two names."""
         return self.max_completion_tokens or self.max_tokens
 
     def wire(self) -> Json:
-        """The body as the client meant it: what was given, without what was null."""
+        """The body with the fields that the client sent, less those that are null."""
         return self.model_dump(exclude_unset=True)
 
 

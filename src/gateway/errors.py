@@ -28,13 +28,13 @@ from typing import ClassVar
 
 
 class ConfigurationError(Exception):
-    """What the owner set cannot work; the message says what and why. It ends a start, never a request."""
+    """The configuration is invalid; the message says what and why. It ends a start, never a request."""
 
 
 class GatewayError(Exception):
-    """An error a client may read: message, `param` (the field at fault) and `code`, under one HTTP status.
+    """An error that a client may read: message, `param` (the field at fault) and `code`, with one HTTP status.
 
-    `retry_after` is in seconds; where it is set, clients are told to wait that long.
+    `retry_after` is in seconds: clients are asked to wait that long.
     """
 
     status: ClassVar[int] = 500
@@ -51,7 +51,7 @@ class GatewayError(Exception):
         self.retry_after = retry_after
 
     def headers(self) -> Mapping[str, str]:
-        """Headers that belong to this error: `retry-after` in whole seconds, and OpenAI's `retry-after-ms`."""
+        """Headers of this error: `retry-after` in whole seconds, and OpenAI's `retry-after-ms`."""
         if self.retry_after is None:
             return {}
         return {
@@ -61,14 +61,14 @@ class GatewayError(Exception):
 
 
 class BadRequestError(GatewayError):
-    """The request is malformed, or asks for what the provider cannot do."""
+    """The request is malformed, or the provider cannot do what it requests."""
 
     status = 400
     type = "invalid_request_error"
 
 
 class AuthenticationError(GatewayError):
-    """The API key is missing, garbled, unknown, revoked or expired; which of them is never told."""
+    """The API key is missing, malformed, unknown, revoked or expired; the response does not say which."""
 
     status = 401
     type = "authentication_error"
@@ -79,19 +79,19 @@ class AuthenticationError(GatewayError):
 
 
 class InsufficientQuotaError(GatewayError):
-    """The key's budget does not cover the request; to try again is of no use."""
+    """The key's budget does not cover the request; a retry does not help."""
 
     status = 402
     type = "insufficient_quota"
     default_code = "insufficient_quota"
 
     def headers(self) -> Mapping[str, str]:
-        """OpenAI's clients try some statuses again by themselves; this tells them not to."""
+        """`x-should-retry: false`: OpenAI's clients retry some statuses by themselves."""
         return {"x-should-retry": "false"}
 
 
 class PermissionDeniedError(GatewayError):
-    """The key is good but may not do this."""
+    """The key is valid but may not do this."""
 
     status = 403
     type = "permission_error"
@@ -129,21 +129,21 @@ class RateLimitError(GatewayError):
 
 
 class ClientClosedError(GatewayError):
-    """The client went away, or the function's time ran out, before the answer was whole."""
+    """The client disconnected, or the function's time ran out, before the response was complete."""
 
     status = 499
     default_code = "client_closed_request"
 
 
 class StoreUnavailableError(GatewayError):
-    """The table or file that holds keys and usage does not answer; nothing was admitted."""
+    """The table or file with keys and usage does not respond; nothing was admitted."""
 
     status = 503
     default_code = "store_unavailable"
 
 
 class KeyExistsError(GatewayError):
-    """A key with this id is stored already."""
+    """A key with this id exists already."""
 
     status = 409
     type = "conflict_error"
@@ -156,7 +156,7 @@ class KeyNotFoundError(NotFoundError):
 
 
 class UpstreamError(GatewayError):
-    """The provider failed: unreachable, broken answer, cut stream, or an error of its own."""
+    """The provider failed: unreachable, an invalid response, an interrupted stream, or an error of its own."""
 
     status = 502
     type = "upstream_error"
@@ -164,13 +164,13 @@ class UpstreamError(GatewayError):
 
 
 class UpstreamAuthError(UpstreamError):
-    """The provider refused the gateway's credential, or there is none: the owner's trouble, not the client's."""
+    """The provider refused the gateway's credential, or there is none: the owner has to act, not the client."""
 
     default_code = "upstream_auth"
 
 
 class OverloadedError(UpstreamError):
-    """The provider is overloaded, or out of service for a while."""
+    """The provider is overloaded, or temporarily unavailable."""
 
     status = 503
     type = "server_error"
@@ -178,7 +178,7 @@ class OverloadedError(UpstreamError):
 
 
 class UpstreamTimeoutError(UpstreamError):
-    """The provider did not answer in time."""
+    """The provider did not respond in time."""
 
     status = 504
     default_code = "timeout"

@@ -1,4 +1,4 @@
-"""Images named by URL, put into the request itself for providers that fetch none."""
+"""Puts images that are named by URL into the request, for providers that do not fetch them."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -12,7 +12,7 @@ MAX_IMAGES = 20
 async def inline_images(request: ChatRequest, images: Images, fetches_url: Callable[[str], bool]) -> ChatRequest:
     """The request with the image in place of each URL that the provider does not fetch itself.
 
-    Raises BadRequestError, naming the part, where an image is not to be had.
+    Raises BadRequestError, naming the part, if an image cannot be fetched.
     """
     wanted = [(place, url) for place, url in _image_urls(request) if not fetches_url(url)]
     if len(wanted) > MAX_IMAGES:
@@ -26,7 +26,7 @@ async def inline_images(request: ChatRequest, images: Images, fetches_url: Calla
 
 
 def _image_urls(request: ChatRequest) -> Iterator[tuple[str, str]]:
-    """Where each image is that is named by URL, and its URL."""
+    """The path of each image that is named by URL, and its URL."""
     for i, message in enumerate(request.messages):
         content = message.get("content")
         for j, part in enumerate(content if isinstance(content, list) else []):

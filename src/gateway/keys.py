@@ -1,4 +1,4 @@
-"""API keys: how they are made, read and checked. Only a key's SHA-256 is ever stored."""
+"""API keys: how they are generated, parsed and verified. Only the SHA-256 of a key is stored."""
 
 import hashlib
 import hmac
@@ -24,7 +24,7 @@ Role = Literal["user", "admin"]
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """What a client shows: which key it means, and the proof that it holds it."""
+    """The key that a client sends: its public id, and the hash of its secret."""
 
     key_id: str
     key_hash: str
@@ -32,11 +32,11 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """What is stored of a key. Times are Unix seconds; `expires_at` None means never.
+    """What is stored of a key. Times are Unix seconds; `expires_at` None means that it never expires.
 
-    `models` are globs of the model names it may use; none means all. `limits` are in force; `tier` is the bundle they
-    were taken from. A key with a budget is refused a model without a price unless `allow_unpriced`. The secret before
-    the last rotation works until `previous_until`. `shards` is how many items share the key's limits.
+    `models` are globs of the model names that it may use; none means all. `limits` apply; `tier` is the name of the
+    tier that they were copied from. A key with a budget is refused a model without a price unless `allow_unpriced`. The
+    secret before the last rotation works until `previous_until`. `shards` is how many items share the limits.
     """
 
     key_id: str
@@ -62,7 +62,7 @@ Change = Callable[[KeyRecord], KeyRecord]
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One change of a key: when (Unix seconds), by whom, what was done, and the fields it gave new values."""
+    """One change of a key: when (Unix seconds), by whom, which action, and the new values of the changed fields."""
 
     at: float
     by: str
@@ -95,10 +95,9 @@ def generate(random_bytes: Callable[[int], bytes], key_id: str | None = None) ->
 
 
 def rotated(record: KeyRecord, key: ApiKey, until: int, now: int) -> KeyRecord:
-    """The record with a new secret; the one it had works until then, in Unix seconds.
+    """The record with a new secret; the old one works until `until`, in Unix seconds.
 
-    Raises BadRequestError where the secret before that was promised a longer life: a key keeps two. With nothing
-    promised to the last one (`until` is `now`), both end.
+    Raises BadRequestError if the secret before that still works: a key keeps two. If `until` is `now`, both end.
     """
     if until > now and (record.previous_until or 0) > now:
         text = "The secret before the last rotation still works. Wait for its end, or end both now with --overlap 0m."
@@ -107,12 +106,12 @@ def rotated(record: KeyRecord, key: ApiKey, until: int, now: int) -> KeyRecord:
 
 
 def revoked(record: KeyRecord) -> KeyRecord:
-    """The record of a key that is of no more use."""
+    """The record of a revoked key."""
     return replace(record, status="revoked")
 
 
 def read(text: str) -> ApiKey:
-    """The key in a client's bearer token. Raises AuthenticationError where it has not a key's form."""
+    """Parse the key in a client's bearer token. Raises AuthenticationError if it does not have the form of a key."""
     match = _FORM.fullmatch(text)
     if match is None:
         raise AuthenticationError
@@ -120,14 +119,14 @@ def read(text: str) -> ApiKey:
 
 
 def is_key_id(text: str) -> bool:
-    """Whether it has the form of a key's id."""
+    """Whether the text has the form of a key's id."""
     return _ID_FORM.fullmatch(text) is not None
 
 
 def verify(record: KeyRecord | None, key: ApiKey, now: float) -> KeyRecord:
-    """The record, if it is this key's and the key is good; else AuthenticationError, the same for every reason.
+    """The record, if it belongs to this key and may be used; else AuthenticationError, the same for every reason.
 
-    The comparison takes the same time wherever the hashes differ, and is made for unknown keys too.
+    The comparison takes the same time wherever the hashes differ, and is also made for unknown keys.
     """
     current, previous = (record.key_hash, record.previous_hash) if record else (None, None)
     is_current = hmac.compare_digest(current or NO_HASH, key.key_hash)
@@ -140,7 +139,7 @@ def verify(record: KeyRecord | None, key: ApiKey, now: float) -> KeyRecord:
 
 
 def allows_model(record: KeyRecord, model: str) -> bool:
-    """Whether the key may ask for this model, by the name it asked by."""
+    """Whether the key may use this model, by the name that the client requests."""
     return not record.models or any(fnmatchcase(model, pattern) for pattern in record.models)
 
 
@@ -150,7 +149,7 @@ def is_usable(record: KeyRecord, now: float) -> bool:
 
 
 class RecentKeys:
-    """Keys that this process has seen to be good in the last minutes. Nothing is granted by it but a look at a body."""
+    """Keys that this process verified in the last minutes. Such a key's body is read; nothing else is granted by it."""
 
     SECONDS = 300
     MAX_ENTRIES = 10_000
@@ -160,7 +159,7 @@ class RecentKeys:
         self._seen: dict[ApiKey, float] = {}
 
     def add(self, key: ApiKey) -> None:
-        """It is good; the one added first is forgotten where there are too many."""
+        """Remember a verified key; the oldest one is forgotten if there are too many."""
         self._seen.pop(key, None)
         self._seen[key] = self._now()
         if len(self._seen) > self.MAX_ENTRIES:

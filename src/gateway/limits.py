@@ -1,7 +1,7 @@
-"""What a key may take: requests and tokens a minute, requests at once, and money; as pure arithmetic on its balance.
+"""Limits of a key: requests and tokens per minute, requests at once, and money, as pure arithmetic on its balance.
 
 Every store keeps a balance per key and changes it by these functions, or by conditional writes that say the same. A
-balance counts down: what is left is compared with what is asked for, so that one condition can check it.
+balance counts down: what is left is compared with what is requested, so that one condition can check it.
 """
 
 from collections.abc import Mapping
@@ -16,36 +16,36 @@ WINDOW = 60
 """Seconds of one window of requests and tokens; windows begin at whole minutes of Unix time."""
 
 UNLIMITED = 10**15
-"""What is left of a limit that is not there: more than any window can use up."""
+"""What is left of a limit that does not exist: more than any window can use."""
 
 NEVER = 2**40
-"""A Unix time that does not come: when a budget ends that is never filled again."""
+"""A Unix time that is never reached: the end of a budget that is never refilled."""
 
 MAX_LIMIT = 10**9
 """The highest limit of requests, tokens or requests at once; far below UNLIMITED, which both stores can count to."""
 
 MAX_LIMIT_USD = 10_000_000
-"""The largest budget: also in micro-dollars it is far below UNLIMITED."""
+"""The largest budget; in micro-dollars it is far below UNLIMITED."""
 
 MAX_OPEN = 1000
-"""How many requests one of a key's items holds open at once, whatever its limits: every write of the item is paid for
-by its size, and 1,000 holds have about 75 kB of the 400 kB that DynamoDB allows (developer guide, "Item size")."""
+"""How many requests one item of a key holds open at once, whatever its limits. Every write of the item is charged by
+its size, and 1,000 holds take about 75 kB of the 400 kB that DynamoDB allows (developer guide, "Item size")."""
 
 MAX_SKEW = 600
-"""Seconds by which another instance's clock may be ahead. What lies further ahead was written by a wrong clock."""
+"""Seconds by which the clock of another instance may be ahead. A time further ahead was written by a wrong clock."""
 
 LEAST_SHARE_TOKENS = 1000
 LEAST_SHARE_USD = Decimal("0.10")
-"""What each of several shards must have of a key's tokens and budget: about what one usual request holds."""
+"""The minimum that each of several shards has of a key's tokens and budget: about what one usual request holds."""
 
 Period = Literal["day", "month", "total"]
 Kind = Literal["requests", "tokens", "concurrency", "open", "budget"]
-"""What there is not enough of; `open` is MAX_OPEN, which no limit of the key's can lift."""
+"""Which limit is exceeded; `open` is MAX_OPEN, which applies whatever the limits of the key are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Money to spend: USD per calendar day or month (UTC), or in total."""
+    """A budget: USD per calendar day or month (UTC), or in total."""
 
     usd: Decimal
     per: Period
@@ -56,7 +56,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one key may take; None means as much as it likes. `rpm` and `tpm` are per minute."""
+    """The limits of one key; None means unlimited. `rpm` and `tpm` are per minute."""
 
     rpm: int | None = None
     tpm: int | None = None
@@ -64,7 +64,7 @@ class Limits:
     budget: Budget | None = None
 
     def __str__(self) -> str:
-        """As people say it; a dash for none."""
+        """The limits in words; a dash for none."""
         rows = ((self.rpm, "{} rpm"), (self.tpm, "{} tpm"), (self.concurrency, "{} at once"), (self.budget, "${}"))
         return ", ".join(said.format(limit) for limit, said in rows if limit is not None) or "-"
 
@@ -73,7 +73,7 @@ class Limits:
 class Lease:
     """What one admitted request holds until it is settled. Times are Unix seconds, money is in micro-dollars.
 
-    A lease that nobody settles ends at `expires_at`, and everything it holds goes back.
+    A lease that is not settled ends at `expires_at`, and everything that it holds is released.
     """
 
     opened_at: float
@@ -95,7 +95,7 @@ class Balance:
 
 
 class ExceededError(Exception):
-    """There is not enough left; `kind` says of what. Nothing was taken."""
+    """A limit is exceeded; `kind` says which. Nothing was reserved."""
 
     def __init__(self, kind: Kind) -> None:
         super().__init__(kind)
@@ -103,9 +103,10 @@ class ExceededError(Exception):
 
 
 def check(limits: Limits, shards: int) -> None:
-    """Whether limits can be kept, and be shared by so many shards. Raises BadRequestError, naming the limit at fault.
+    """Check that limits can be applied, and shared by so many shards. Raises BadRequestError, naming the limit at
+    fault.
 
-    A shard that has less than one usual request needs would refuse for ever what the whole key has enough for.
+    A shard with less than one usual request needs would refuse requests that the whole key has enough for.
     """
     usd = None if limits.budget is None else limits.budget.usd
     rows = (
@@ -128,12 +129,12 @@ def check(limits: Limits, shards: int) -> None:
 
 
 def window_of(now: float) -> int:
-    """The number of the minute."""
+    """The number of the minute of a Unix time."""
     return int(now) // WINDOW
 
 
 def full(limits: Limits, now: float) -> Balance:
-    """The balance of a key that has taken nothing."""
+    """The balance of a key that has used nothing."""
     return Balance(
         window=window_of(now),
         requests_left=_or_unlimited(limits.rpm),
@@ -145,11 +146,11 @@ def full(limits: Limits, now: float) -> Balance:
 
 
 def refreshed(balance: Balance, limits: Limits, now: float) -> Balance:
-    """The balance as it is now: a new window is full, and so is the budget of a new day or month.
+    """The balance at this time: a new window is full, and so is the budget of a new day or month.
 
-    Time never goes back: an instance whose clock is behind finds the window of the one that is ahead. A window or a
-    budget period that begins more than MAX_SKEW seconds from now was opened by a wrong clock, and is turned back: the
-    window is full again, and of the budget what was taken stays taken.
+    Time never goes back: an instance whose clock is behind uses the window of the one that is ahead. A window or a
+    budget period that begins more than MAX_SKEW seconds from now was opened by a wrong clock, and is reset: the window
+    is full again, and what was used of the budget stays used.
     """
     fresh = full(limits, now)
     if fresh.window > balance.window or balance.window > window_of(now + MAX_SKEW):
@@ -164,7 +165,7 @@ def refreshed(balance: Balance, limits: Limits, now: float) -> Balance:
 
 
 def ended(balance: Balance, now: float) -> Mapping[str, Lease]:
-    """The leases that nobody settled in their time, and those that a wrong clock opened far ahead of this one."""
+    """The leases that were not settled in time, and those that a wrong clock opened far ahead of this one."""
     return {
         hold_id: lease
         for hold_id, lease in balance.leases.items()
@@ -173,9 +174,9 @@ def ended(balance: Balance, now: float) -> Mapping[str, Lease]:
 
 
 def reserve(balance: Balance, limits: Limits, hold_id: str, lease: Lease, *, forced: bool = False) -> Balance:
-    """The balance with this lease in it; a `forced` one may leave less than nothing. Raises ExceededError.
+    """The balance with this lease in it. A `forced` lease may leave less than zero. Raises ExceededError.
 
-    A lease that is there already is not taken again.
+    A lease that exists already is not reserved again.
     """
     if hold_id in balance.leases:
         return balance
@@ -193,7 +194,7 @@ def reserve(balance: Balance, limits: Limits, hold_id: str, lease: Lease, *, for
 
 
 def _check(balance: Balance, limits: Limits, lease: Lease) -> None:
-    """What has no limit is not compared: however much was counted, it refuses nobody."""
+    """A limit that does not exist is not compared: whatever was counted refuses nothing."""
     if limits.rpm is not None and balance.requests_left < 1:
         raise ExceededError("requests")
     if limits.tpm is not None and balance.tokens_left < lease.tokens:
@@ -207,10 +208,10 @@ def _check(balance: Balance, limits: Limits, lease: Lease) -> None:
 
 
 def extend(balance: Balance, limits: Limits, hold_id: str, wanted: int, least: int) -> Balance:
-    """The balance with more money held by an open lease: `wanted` micro-dollars, or what is left but not below `least`.
+    """The balance with more money held by an open lease: `wanted` micro-dollars, or what is left but at least `least`.
 
-    Raises ExceededError where less is left, or the lease is over. Where the budget it was taken from is over, nothing
-    is taken from the new one.
+    Raises ExceededError if less is left, or if the lease is over. If the budget period it was reserved in is over,
+    nothing is reserved in the new one.
     """
     lease = balance.leases.get(hold_id)
     if lease is None:
@@ -225,9 +226,9 @@ def extend(balance: Balance, limits: Limits, hold_id: str, wanted: int, least: i
 
 
 def release(balance: Balance, limits: Limits, hold_id: str, tokens: int, micro_usd: int) -> Balance:
-    """The balance without this lease: what it held goes back, what was really used stays taken.
+    """The balance without this lease: what it held is released, what was used stays used.
 
-    What was held in a window or a budget that is over is gone with it.
+    What was held in a window or a budget period that is over is gone with it.
     """
     lease = balance.leases.get(hold_id)
     if lease is None:
@@ -241,19 +242,19 @@ def release(balance: Balance, limits: Limits, hold_id: str, tokens: int, micro_u
 
 
 def same_window(balance: Balance, lease: Lease) -> bool:
-    """Whether the lease was taken from this balance's window."""
+    """Whether the lease was reserved in this balance's window."""
     return window_of(lease.opened_at) == balance.window
 
 
 def same_budget(balance: Balance, limits: Limits, lease: Lease) -> bool:
-    """Whether the lease was taken from this balance's budget."""
+    """Whether the lease was reserved in this balance's budget period."""
     return _budget_until(limits.budget, lease.opened_at) == balance.budget_until
 
 
 def changed(balance: Balance, old: Limits, new: Limits, now: float) -> Balance:
-    """The balance after the limits have changed: what was taken stays taken.
+    """The balance after the limits have changed: what was used stays used.
 
-    A budget of another period begins anew, less what is held at that moment; so does the first of a key without one.
+    A budget of another period begins anew, less what is held at that moment; so does the first budget of a key.
     """
     balance = refreshed(balance, old, now)
     before, after = full(old, now), full(new, now)
@@ -272,7 +273,7 @@ def changed(balance: Balance, old: Limits, new: Limits, now: float) -> Balance:
 
 
 def window_ends(balance: Balance) -> int:
-    """When requests and tokens are filled again, in Unix seconds."""
+    """When requests and tokens are refilled, in Unix seconds."""
     return (balance.window + 1) * WINDOW
 
 

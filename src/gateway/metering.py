@@ -1,4 +1,4 @@
-"""From usage to money, what to hold for a request beforehand, and the record that every admitted request leaves."""
+"""What usage costs, and the usage record of an admitted request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,17 +11,19 @@ from tollgate.gateway.types import UNITS, Request, Usage
 
 MICRO_DOLLAR = Decimal("0.000001")
 BYTES_PER_TOKEN = 4
-"""Of English text, by the rule of thumb of OpenAI's documentation ("What are tokens and how to count them?")."""
+"""Bytes of English text per token, by the rule of thumb of OpenAI's documentation ("What are tokens and how to count
+them?")."""
 
 CostSource = Literal["provider", "catalog", "estimated", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What an answer cost in USD, exact to the micro-dollar, and who says so; `usd` is None where nobody can.
+    """What a response cost in USD, exact to the micro-dollar, and the source of that figure; `usd` is None if it is
+    unknown.
 
-    `priced_on` is the day the catalog's price was read, where that price made the bill. `note` says why a cost is only
-    estimated.
+    `priced_on` is the day that the catalog's price was read, if the cost is computed from it. `note` says why a cost is
+    only estimated.
     """
 
     usd: Decimal | None
@@ -31,20 +33,20 @@ class Cost:
 
     @property
     def micro_usd(self) -> int:
-        """The cost in whole micro-dollars; what is unknown takes nothing from a budget."""
+        """The cost in whole micro-dollars; an unknown cost takes nothing from a budget."""
         return 0 if self.usd is None else int(self.usd * 1_000_000)
 
 
 NO_COST = Cost(Decimal(0), "estimated", note="No provider took the request up.")
-"""The bill of a request that no provider took up."""
+"""The cost of a request that no provider accepted."""
 
 _ORDINARY = frozenset({"", "auto", "default", "standard", "unspecified", "on_demand"})
-"""How providers name the service tier that costs what the row itself says; `on_demand` is Groq's word."""
+"""Names of the service tier that the row's own prices are for; `on_demand` is Groq's."""
 
 
 @dataclass(frozen=True, slots=True)
 class PriceTerms:
-    """What sets the price of a request beside its tokens: the service tier, and whether it searches the web."""
+    """What determines the price of a request beside its tokens: the service tier, and whether it searches the web."""
 
     tier: str | None = None
     searches: bool = False
@@ -60,7 +62,7 @@ def price_terms(request: Request) -> PriceTerms:
 
 
 def service_tier(fields: Mapping[str, Any]) -> str | None:
-    """The `service_tier` among these fields of a request or an answer; None where none is told."""
+    """The `service_tier` among these fields of a request or a response; None if there is none."""
     tier = fields.get("service_tier")
     return tier if isinstance(tier, str) and tier else None
 
@@ -68,10 +70,10 @@ def service_tier(fields: Mapping[str, Any]) -> str | None:
 def cost_of(
     usage: Usage | None, prices: Prices | None, terms: PriceTerms = STANDARD_TERMS, *, estimated: bool = False
 ) -> Cost:
-    """The bill of one answer: the provider's own figure where it gives one, else the catalog's prices.
+    """The cost of one response: the provider's own figure if it reports one, else computed from the catalog's prices.
 
-    Where the catalog has no price for what happened, the nearest price makes an estimate, and the cost's note says why.
-    An unknown price is unknown, never zero.
+    If the catalog has no price for what happened, the nearest price makes an estimate, and the note says why. An
+    unknown price is unknown, never zero.
     """
     if usage is None:
         return Cost(None, "unknown")
@@ -91,7 +93,7 @@ def cost_of(
 
 
 def _rates(usage: Usage, prices: Prices, tier: str) -> tuple[Rates, list[str]]:
-    """What this tier costs for a prompt of this length, and what is not certain about it."""
+    """The rates of this tier for a prompt of this length; what is not certain about them is added to the doubts."""
     doubts = [prices.caveat] if prices.caveat else []
     rates: TierRates = prices
     if tier not in _ORDINARY:
@@ -157,12 +159,12 @@ def _unit_cost(usage: Usage, prices: Prices, doubts: list[str]) -> Decimal:
 
 
 def estimate_tokens(length: int) -> int:
-    """About how many tokens a text of this length has; a text has at least one."""
+    """About how many tokens a text of this length (in bytes) has; a text has at least one."""
     return -(-length // BYTES_PER_TOKEN)
 
 
 def _parts(whole: int, price: Decimal, *parts: tuple[int, Decimal | None]) -> Decimal:
-    """USD times a million: the parts that have prices of their own by these, the rest by the whole's."""
+    """USD times a million: parts with prices of their own by these, the rest by the price of the whole."""
     apart = [(tokens, own) for tokens, own in parts if own is not None]
     rest = max(0, whole - sum(tokens for tokens, _ in apart))
     return rest * price + sum((tokens * own for tokens, own in apart), Decimal(0))
@@ -178,12 +180,12 @@ def _first(*prices: Decimal | None) -> Decimal | None:
 
 @dataclass(frozen=True, slots=True)
 class UsageRecord:
-    """How one admitted request went: the store's usage record, the log line and the metrics are all made of it.
+    """How one admitted request went; the stored usage record, the log line and the metrics are made of it.
 
-    Durations are in milliseconds, `started_at` in Unix seconds. `status` is the HTTP status the client was, or would
-    have been, given; a stream that broke after its first token keeps the status of what broke it in `error_code`.
-    `estimated` usage was counted from what was delivered, because the provider did not say. Never in here: a prompt, an
-    answer, a key, a credential.
+    Durations are in milliseconds, `started_at` in Unix seconds. `status` is the HTTP status that the client got, or
+    would have got; a stream that broke after its first chunk has the error in `error_code`. `estimated` usage was
+    counted from what was delivered, because the provider did not report it. It never has a prompt, a response, a key or
+    a credential.
     """
 
     request_id: str
@@ -203,9 +205,9 @@ class UsageRecord:
     cost: Cost
     estimated: bool = False
     operation: str = "chat"
-    """The name of the operation; records of versions that had only chat do not say."""
+    """The name of the operation; records written before there was more than one have none."""
 
     @property
     def tokens(self) -> int:
-        """What counts against a limit of tokens."""
+        """The tokens that count against a limit of tokens."""
         return 0 if self.usage is None else self.usage.input_tokens + self.usage.output_tokens

@@ -16,10 +16,10 @@ from tollgate.gateway.usage_totals import DailyTotal
 
 
 class StreamParser(Protocol):
-    """Reads one stream: bytes in, chunks out. It holds that stream's state and does no I/O.
+    """Parses one stream: bytes in, chunks out. It holds the state of that stream and does no I/O.
 
-    Chunks come normalised: the role in each choice's first delta, one finish_reason per choice, nothing after it. Why
-    an answer ended is told when it has ended: at its terminal marker, or in `close`.
+    Chunks are normalised: the role in each choice's first delta, one finish_reason per choice, nothing after it. The
+    finish_reason comes when the response has ended: at its terminal marker, or in `close`.
     """
 
     @property
@@ -29,24 +29,23 @@ class StreamParser(Protocol):
 
     @property
     def grace(self) -> float | None:
-        """Seconds for which more is worth waiting for though every choice has ended: a stream that then goes on without
-        saying anything is whole. None while it is not.
-        """
+        """Seconds to wait for more although every choice has ended: a stream that then sends nothing is complete. None
+        while it is not."""
         ...
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
-        """The chunks that these bytes complete. Raises GatewayError where the provider reports a failure in-band."""
+        """The chunks that these bytes complete. Raises GatewayError if the provider reports a failure in the stream."""
         ...
 
     def close(self) -> Iterator[Chunk]:
-        """What is left when the provider has closed. Raises UpstreamError where the terminal marker never came."""
+        """The remaining chunks, once the provider has closed. Raises UpstreamError if no terminal marker came."""
         ...
 
 
 class ProviderCall(Protocol):
-    """One attempt at one operation on one route, in the words of the provider's family. It does no I/O.
+    """One attempt at one operation on one route, in the format of the provider's family. It does no I/O.
 
-    It is made per attempt and keeps what both directions need (names of tools, the plan for JSON answers). Making one
+    It is made per attempt and keeps what both directions need (names of tools, the plan for JSON responses). Making one
     raises BadRequestError for what the family cannot express.
     """
 
@@ -85,15 +84,16 @@ class Family:
 
 
 class Images(Protocol):
-    """The way out to images that a client names by URL."""
+    """Fetches images that a client names by URL."""
 
     async def fetch_all(self, wanted: Sequence[tuple[str, str]]) -> Sequence[str]:
-        """Images as data URLs, each wanted as (param, URL). Raises BadRequestError, naming the one not to be had."""
+        """Images as data URLs, each requested as (param, URL). Raises BadRequestError, naming the one that cannot be
+        fetched."""
         ...
 
 
 class UpstreamResponse(Protocol):
-    """A provider's answer whose status and headers have come; its body is read once."""
+    """A provider's response whose status and headers have arrived; its body is read once."""
 
     @property
     def status(self) -> int: ...
@@ -108,20 +108,20 @@ class UpstreamResponse(Protocol):
         ...
 
     def stream(self) -> AsyncIterator[bytes]:
-        """The body as it comes, decompressed. Raises UpstreamError, UpstreamTimeoutError."""
+        """The body as it arrives, decompressed. Raises UpstreamError, UpstreamTimeoutError."""
         ...
 
     def end_within(self, seconds: float | None) -> None:
-        """From now on `stream` waits so long at most, and then ends as if the body had; None: it waits as it did."""
+        """From now on `stream` waits at most so long, and then ends as if the body had ended; None: no such limit."""
         ...
 
     async def aclose(self) -> None:
-        """Let the connection go; before the body's end this aborts the call."""
+        """Release the connection; before the end of the body this aborts the call."""
         ...
 
 
 class Upstream(Protocol):
-    """The way out to providers."""
+    """Sends requests to providers."""
 
     async def send(self, request: UpstreamRequest, provider: Provider, deadline: float | None) -> UpstreamResponse:
         """Send with the provider's credential and wait for status and headers.
@@ -132,7 +132,7 @@ class Upstream(Protocol):
         ...
 
     def has_credential(self, provider: Provider) -> bool:
-        """False where it is known, without asking anybody, that the provider's credential is missing."""
+        """False if the provider's credential is known to be missing, without any I/O."""
         ...
 
 
@@ -140,40 +140,41 @@ class Ledger(Protocol):
     """Admission and settlement, exact across every instance of the gateway."""
 
     async def admit(self, hold: Hold) -> Account:
-        """Make `gateway.admission.decide`'s decision and open the hold, on the usual path in ONE conditional write.
+        """Make the decision of `gateway.admission.decide` and open the hold; on the usual path in ONE conditional
+        write.
 
-        The account is how the key stands after it. Raises AuthenticationError and RefusedError, having changed nothing;
-        StoreUnavailableError where the table does not answer. A repeated admission of one hold takes nothing twice.
+        Returns the key's state after it. Raises AuthenticationError and RefusedError, having changed nothing;
+        StoreUnavailableError if the store does not respond. Admitting the same hold again reserves nothing twice.
         """
         ...
 
     async def extend(self, hold: Hold, wanted: int, least: int) -> int:
-        """Hold more of the budget for an answer that grows, in micro-dollars; on the usual path ONE conditional write.
+        """Hold more of the budget for an output that grows, in micro-dollars; on the usual path ONE conditional write.
 
-        `hold` is the open hold with what it holds now. It gets `wanted` more, or what is left, but not less than
-        `least`. Returns what it then holds in all. Raises RefusedError `budget`, having changed nothing, where less is
-        left or the hold is over; AuthenticationError where the key is gone; StoreUnavailableError.
+        `hold` is the open hold with what it holds now. It gets `wanted` more, or what is left, but at least `least`.
+        Returns what it then holds in all. Raises RefusedError `budget`, having changed nothing, if less is left or the
+        hold is over; AuthenticationError if the key is gone; StoreUnavailableError.
         """
         ...
 
     async def settle(self, record: UsageRecord, hold: Hold) -> bool:
-        """Write the request's usage record and close its hold; what was held and not used goes back to the key.
+        """Write the request's usage record and close its hold; what was held and not used is released.
 
-        Each is done only once, however often this is called and wherever an earlier call was cut off. False where the
+        Each is done only once, however often this is called and wherever an earlier call was interrupted. False if the
         request was settled already; then nothing changed. Raises StoreUnavailableError.
         """
         ...
 
 
 class KeyStore(Protocol):
-    """The keys themselves. Every change is audited: who, when, what."""
+    """The stored keys. Every change is audited: who, when, what."""
 
     async def create(self, record: KeyRecord, by: str) -> None:
-        """Store a new key with a full balance. Raises KeyExistsError where the key_id is taken."""
+        """Store a new key with a full balance. Raises KeyExistsError if the key_id is taken."""
         ...
 
     async def get(self, key_id: str) -> Account | None:
-        """The key and how it stands, consistent with the last change to it; None where there is no such key."""
+        """The key and its state, consistent with the last change to it; None if there is no such key."""
         ...
 
     async def list(self) -> Sequence[KeyRecord]:
@@ -181,39 +182,39 @@ class KeyStore(Protocol):
         ...
 
     async def key_ids(self) -> Set[str]:
-        """The ids of all keys, and of those deleted so lately that usage records of theirs may be left."""
+        """The ids of all keys, and of those deleted so recently that usage records of theirs may be left."""
         ...
 
     async def update(self, key_id: str, change: Change, by: str) -> KeyRecord:
-        """Replace a key's record by `change` of it, as one step among other changes. Raises KeyNotFoundError.
+        """Replace a key's record by `change` of it, atomically. Raises KeyNotFoundError.
 
-        Where its limits change, what was taken of them stays taken.
+        If its limits change, what was used of them stays used.
         """
         ...
 
     async def reset(self, key_id: str, by: str) -> None:
-        """Fill a key's balance anew: nothing is taken, nothing is held. Raises KeyNotFoundError.
+        """Refill a key's balance: nothing is used, nothing is held. Raises KeyNotFoundError.
 
         Usage records stay. A request that is open meanwhile is recorded, and not charged to the new balance.
         """
         ...
 
     async def delete(self, key_id: str, by: str) -> None:
-        """Forget a key. Its usage records stay. Raises KeyNotFoundError."""
+        """Delete a key. Its usage records stay. Raises KeyNotFoundError."""
         ...
 
     async def audit(self, key_id: str) -> Sequence[AuditEntry]:
-        """What was done to a key, oldest first, also after it was deleted."""
+        """The changes of a key, oldest first, also after it was deleted."""
         ...
 
 
 class UsageStore(Protocol):
-    """The usage records, to read."""
+    """The stored usage records, to read."""
 
     async def totals(self, key_id: str, first: int, last: int) -> Sequence[DailyTotal]:
-        """What a key used on the days from `first` to `last`, both included, one by model and day, in any order.
+        """What a key used on the days from `first` to `last`, both included, one total per model and day, in any order.
 
-        It costs by the days and models there are, not by the records: a store keeps these totals.
+        The cost depends on the number of days and models, not of records: a store keeps these totals.
         """
         ...
 
@@ -222,20 +223,20 @@ class UsageStore(Protocol):
         ...
 
     async def usage_of(self, key_id: str, request_id: str) -> UsageRecord | None:
-        """The record of one request; None where it is not there, or not any more."""
+        """The record of one request; None if it does not exist, or no longer."""
         ...
 
 
 class Store(Ledger, KeyStore, UsageStore, Protocol):
-    """One place that keeps all of it."""
+    """One store with all of it."""
 
     def close(self) -> None:
-        """Wait for what is under way and let go. Closing again is no error."""
+        """Wait for pending work and release everything. Closing again is no error."""
         ...
 
 
 class Clock(Protocol):
-    """Time, as the core may know it."""
+    """The current time."""
 
     def now(self) -> float:
         """Unix time in seconds."""

@@ -1,4 +1,4 @@
-"""From the model a client names to the routes that lead there."""
+"""Routing: from the model that a client names to the routes that can serve it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from tollgate.gateway.types import Json
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way to answer: the provider, the name the model has there, and what it costs there."""
+    """One route: the provider, the provider's name of the model, and what the model costs there."""
 
     model: Model
     provider: Provider
@@ -21,7 +21,7 @@ class Route:
 
 
 def find_model(catalog: Catalog, name: str) -> Model:
-    """The model with this id or alias; NotFoundError `model_not_found` where there is none."""
+    """The model with this id or alias. Raises NotFoundError `model_not_found`."""
     model = catalog.names.get(name)
     if model is None:
         raise unknown_model(name)
@@ -29,7 +29,7 @@ def find_model(catalog: Catalog, name: str) -> Model:
 
 
 def unknown_model(name: str) -> NotFoundError:
-    """No model has this name, as far as it concerns whoever asks."""
+    """The error for a model that does not exist, or that the key may not use."""
     return NotFoundError(f"The model {name[:200]!r} does not exist.", param="model", code="model_not_found")
 
 
@@ -73,7 +73,7 @@ _NAMING = ("model", "models", "allowed_models")
 
 
 def _named(value: Any) -> Iterator[str]:
-    """The texts under names of _NAMING, however deep."""
+    """The texts under names of _NAMING, at any depth."""
     waiting = [value]
     while waiting:
         at = waiting.pop()
@@ -88,9 +88,8 @@ def _named(value: Any) -> Iterator[str]:
 
 
 def describe(model: Model, name: str) -> Json:
-    """One entry of `GET /v1/models`, under this name of the model: OpenAI's fields, and OpenRouter's length,
-    architecture and prices per token.
-    """
+    """One entry of `GET /v1/models`, under this name of the model: OpenAI's fields, and OpenRouter's context length,
+    architecture and prices per token."""
     created = int(_midnight(model.created.toordinal()))
     return {
         "id": name,
@@ -109,7 +108,7 @@ def _midnight(ordinal: int) -> int:
 
 
 def _pricing(model: Model) -> Mapping[str, str]:
-    """USD per token and per request as strings. A model without a price has no entry rather than a price of zero."""
+    """USD per token and per request as strings. A model without a price has no entry, rather than a price of zero."""
     if model.prices is None:
         return {}
     per_token = {

@@ -1,7 +1,7 @@
-"""Server-sent events, both ways: bytes of a provider to events, objects of ours to bytes.
+"""Server-sent events, both ways: bytes of a provider to events, objects to bytes.
 
 The format is the WHATWG HTML standard's, section 9.2 "Server-sent events". Lines end at CR, LF or CRLF and nowhere
-else; `str.splitlines` and the line iterators of HTTP clients also split at U+2028 and others, and tear JSON apart.
+else; `str.splitlines` and the line iterators of HTTP clients also split at U+2028 and others, and break JSON apart.
 """
 
 import codecs
@@ -17,14 +17,14 @@ MAX_EVENT_BYTES = 16 * 1024 * 1024
 
 
 class Event(NamedTuple):
-    """One event: its name ("message" where none was given) and its data lines joined by newlines."""
+    """One event: its name ("message" by default) and its data lines joined by newlines."""
 
     name: str
     data: str
 
 
 class EventReader:
-    """Cuts a byte stream, split anywhere, into events. Comments, ids and retry times are passed over."""
+    """Splits a byte stream, cut anywhere, into events. Comments, ids and retry times are skipped."""
 
     def __init__(self) -> None:
         self._partial: list[bytes] = []
@@ -36,7 +36,7 @@ class EventReader:
         self._data: list[bytes] = []
 
     def feed(self, data: bytes) -> Iterator[Event]:
-        """The events that these bytes complete. Raises UpstreamError where one grows past MAX_EVENT_BYTES."""
+        """The events that these bytes complete. Raises UpstreamError if one grows past MAX_EVENT_BYTES."""
         if not data:
             return
         if self._after_cr:
@@ -51,7 +51,7 @@ class EventReader:
         self._after_cr = data.endswith(b"\r")
 
     def close(self) -> Iterator[Event]:
-        """The event that the end of the stream completes: providers forget the last blank line."""
+        """The event that the end of the stream completes: some providers omit the last blank line."""
         for line in (self._whole(b""), b""):
             event = self._line(line)
             if event is not None:
@@ -97,5 +97,5 @@ class EventReader:
 
 
 def encode(value: Any) -> bytes:
-    """One event of ours. ASCII only, so that a client that splits at U+2028 is safe too."""
+    """One event. ASCII only, so that a client that splits at U+2028 reads it too."""
     return b"data: " + json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n\n"

@@ -59,7 +59,7 @@ class Usage:
         }
 
     def larger(self, other: "Usage") -> "Usage":
-        """Of two cumulative tellings, the larger count each; what is no count, as told last."""
+        """Combines two cumulative reports: the larger of each count; of other values the last."""
         merged: dict[str, Any] = {}
         for f in fields(self):
             told = [value for value in (getattr(self, f.name), getattr(other, f.name)) if value is not None]
@@ -122,10 +122,9 @@ class Result(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """One HTTP call to a provider, without its credential: that is added on the way out.
+    """One HTTP request to a provider, without its credential, which `upstream` adds.
 
-    `dropped` names what the client asked for and this provider is not told: a field (`seed`), or with the value it got
-    instead (`temperature=1`).
+    `dropped` names parameters that are not sent (`seed`), or sent with another value (`temperature=1`).
     """
 
     url: str

@@ -1,4 +1,4 @@
-"""Usage added up: by key, day and model as the stores keep it, and from there by whatever is asked for."""
+"""Totals of usage: by key, day and model as the stores keep them, and summaries of these."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
@@ -15,8 +15,8 @@ Group = Literal["day", "model", "key"]
 class Total:
     """What some requests used together.
 
-    `unknown` is how many of them have a cost that nobody knows, `estimated` how many have usage that was counted from
-    what was delivered, because the provider did not say.
+    `unknown` counts requests whose cost is unknown, `estimated` those whose usage was counted from what was delivered,
+    because the provider did not report it.
     """
 
     requests: int = 0
@@ -29,7 +29,7 @@ class Total:
     estimated: int = 0
 
     def add(self, record: UsageRecord) -> None:
-        """Count one request in."""
+        """Add one request."""
         self.requests += 1
         self.errors += record.error_code is not None
         self.estimated += record.estimated
@@ -43,14 +43,14 @@ class Total:
             self.cost_usd += record.cost.usd
 
     def include(self, other: "Total") -> None:
-        """Count in all that another one has."""
+        """Add another total."""
         for each in fields(self):
             setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
 
 @dataclass(frozen=True, slots=True)
 class DailyTotal:
-    """What one key used of one model in requests that began on one day of UTC; `day` counts days of Unix time."""
+    """What one key used of one model in requests that began on one UTC day; `day` counts days of Unix time."""
 
     key_id: str
     day: int
@@ -84,7 +84,7 @@ def merge_totals(totals: Iterable[DailyTotal]) -> Sequence[DailyTotal]:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`rows` in the order of their groups, each with what its group is, and the total of all of them."""
+    """`rows` sorted by their groups, each with the values of its groups, and the total of all rows."""
 
     groups: Sequence[Group]
     rows: Sequence[tuple[tuple[str, ...], Total]]
@@ -92,7 +92,7 @@ class Summary:
 
 
 def summarise(totals: Iterable[DailyTotal], groups: Sequence[Group]) -> Summary:
-    """Add daily totals up by these groups."""
+    """Summarise daily totals by these groups."""
     rows: dict[tuple[str, ...], Total] = {}
     whole = Total()
     for each in totals:

@@ -1,4 +1,4 @@
-"""The composition root: which store, which credentials, which catalog; the only room that knows every edge."""
+"""The composition root: it chooses and connects the store, the credentials, the catalog and the network."""
 
 import os
 import time
@@ -25,7 +25,7 @@ BUILT_IN_CATALOG = Path(__file__).parent.parent / "catalog.toml"
 
 
 class SystemClock:
-    """The machine's own time."""
+    """The system's time."""
 
     now = staticmethod(time.time)
     monotonic = staticmethod(time.monotonic)
@@ -33,7 +33,7 @@ class SystemClock:
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """Everything one process needs, built once. `close` it where the process outlives it."""
+    """Everything one process needs, built once. Call `close` if the process outlives it."""
 
     gateway: Gateway
     keys: KeyStore
@@ -44,7 +44,7 @@ class Components:
 
 
 def build(settings: Settings) -> Components:
-    """Put the gateway together. Raises CatalogError, and whatever the store says of its file."""
+    """Build the gateway. Raises CatalogError, and the errors of opening the store."""
     catalog = read_catalog(settings.catalog)
     substitute = catalog.models.get("echo") if settings.echo else None
     if not settings.echo:
@@ -70,7 +70,7 @@ def build(settings: Settings) -> Components:
 
 
 def read_catalog(overlay: str | None) -> Catalog:
-    """The built-in catalog with the owner's file laid over it. Raises CatalogError, naming file, row and reason."""
+    """The built-in catalog with the rows of the owner's file. Raises CatalogError, naming file, row and reason."""
     layers: list[tuple[str, str]] = []
     for path in (BUILT_IN_CATALOG, *([Path(overlay)] if overlay else [])):
         try:
@@ -81,9 +81,10 @@ def read_catalog(overlay: str | None) -> Catalog:
 
 
 def open_store(settings: Settings) -> Store:
-    """The deployed table where one is named, else the SQLite file, which takes in the development key if there is one.
+    """The DynamoDB table if the settings name one, else the SQLite file, with the fixed development key if there is
+    one.
 
-    Only the library of the store that is used is imported: it is a third of a cold start.
+    Only the library of the chosen store is imported: it is a third of a cold start.
     """
     if settings.table is not None:
         from tollgate.stores.dynamodb.store import DynamoDBStore
@@ -96,6 +97,6 @@ def open_store(settings: Settings) -> Store:
         try:
             key = keys.read(settings.dev_key)
         except AuthenticationError as error:
-            raise ConfigurationError("TOLLGATE_DEV_KEY has not the form of a key.") from error
+            raise ConfigurationError("TOLLGATE_DEV_KEY does not have the form of a key.") from error
         known.append(KeyRecord(key.key_id, key.key_hash, "development", "active", int(time.time())))
     return SQLiteStore(settings.db, known)

@@ -1,4 +1,4 @@
-"""Where providers' secrets are kept: environment variables on a laptop, Parameter Store in AWS."""
+"""The secrets of providers: in environment variables on a laptop, in Parameter Store in AWS."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -28,18 +28,18 @@ class EnvironmentCredentials:
 
 
 class ParameterStoreCredentials:
-    """Each credential is the SecureString `<path>/<name>`, remembered for CACHE_SECONDS."""
+    """Each credential is the SecureString `<path>/<name>`, cached for CACHE_SECONDS."""
 
     def __init__(self, path: str) -> None:
         self._path = path.rstrip("/")
         self._provider: SSMProvider | None = None
 
     async def get(self, name: str) -> str | None:
-        """See upstream.auth.Credentials. Raises UpstreamAuthError where Parameter Store does not give it."""
+        """See upstream.auth.Credentials. Raises UpstreamAuthError if Parameter Store does not return it."""
         return await asyncio.to_thread(self._get, name)
 
     def is_missing(self, name: str) -> bool:
-        """See upstream.auth.Credentials; only Parameter Store knows."""
+        """See upstream.auth.Credentials; here only a call to Parameter Store could tell."""
         return False
 
     def _get(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""What the owner decides: settings, read once from environment variables."""
+"""The owner's settings, read once from environment variables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tollgate.gateway.errors import ConfigurationError
 
 MAX_BODY_BYTES = 6 * 1024 * 1024
-"""Lambda's own limit for one request (AWS Lambda quotas, "Invocation payload"); local runs keep to it as well."""
+"""Lambda's own limit for one request (AWS Lambda quotas, "Invocation payload"); local runs have the same limit."""
 
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -14,15 +14,15 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One run's settings.
+    """The settings of one process.
 
-    `table` names the DynamoDB table; where there is none, `db` is the path of an SQLite file. `catalog` is a file laid
-    over the built-in catalog. `credentials_path` is where Parameter Store keeps credentials; without it they are
-    environment variables. `echo` lets the echo provider answer. `dev_key` is a key known beforehand, for offline runs:
-    SQLite stores take it in, a table never does. `metrics_namespace` turns EMF metrics on.
-    `fail_open` lets requests through without limits while the store does not answer, if this process has seen their
-    key admitted shortly before; else they are refused with 503. `image_hosts` are hosts from which images are fetched
-    although their addresses are not public.
+    `table` names the DynamoDB table; without one, `db` is the path of an SQLite file. `catalog` is a file whose rows
+    replace those of the built-in catalog. `credentials_path` is the path of credentials in Parameter Store; without it
+    they are environment variables. `echo` lets the echo provider answer. `dev_key` is a fixed key for offline runs,
+    which an SQLite store accepts and a table never does. `metrics_namespace` turns EMF metrics on. `fail_open` lets
+    requests through without limits while the store does not respond, if this process admitted their key recently; else
+    they are refused with 503. `image_hosts` are hosts from which images are fetched although their addresses are not
+    public.
     """
 
     table: str | None = None
@@ -38,9 +38,9 @@ class Settings:
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
-    """TOLLGATE_* variables; an empty one counts as not set. Echo answers by default only where there is no table.
+    """The settings in TOLLGATE_* variables; an empty variable counts as not set. By default echo is on without a table.
 
-    Raises ConfigurationError for a value that is none.
+    Raises ConfigurationError for an invalid value.
     """
 
     def get(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""One JSON line and one set of metrics per request. Never in them: a prompt, an answer, a key, a credential."""
+"""One JSON log line and one set of metrics per request, without prompts, responses, keys or credentials."""
 
 import logging
 import re
@@ -15,7 +15,7 @@ from tollgate.gateway.types import UNITS
 SERVICE = "tollgate"
 MAX_PATH = 200
 _SECRET = re.compile(r"\bsk-[^/]*")
-"""Keys of Tollgate's, and of the providers that made the prefix common."""
+"""Keys of Tollgate, and of providers with the same prefix."""
 
 
 class Telemetry:
@@ -29,7 +29,7 @@ class Telemetry:
     def request(
         self, context: RequestContext, *, method: str, path: str, status: int, error_code: str | None, ms: int
     ) -> None:
-        """One request has ended; `ms` is what it took in all."""
+        """Log one request that has ended; `ms` is its duration."""
         line: dict[str, Any] = {
             "request_id": context.request_id,
             "method": method[:16],
@@ -50,7 +50,8 @@ class Telemetry:
             self._logger.error("request not settled", extra={**line, "settle_error": context.unsettled.code})
 
     def fault(self, request_id: str, error: BaseException) -> None:
-        """The gateway itself failed: the kind of error and where, without what it says, which may quote a request."""
+        """Log a fault of the gateway: the type of the error and where it was raised, without its text, which may quote
+        a request."""
         frames: list[str] = []
         at = error.__traceback__
         while at is not None:
@@ -84,12 +85,12 @@ class Telemetry:
 
 
 def _loggable(path: str) -> str:
-    """A path as a line of the log may have it: whoever asks may write anything into it, also a key."""
+    """A path that may be logged: a client can write anything into it, also a key."""
     return _SECRET.sub("[redacted]", path[:1000])[:MAX_PATH]
 
 
 def _without_task_name(record: logging.LogRecord) -> bool:
-    """Python 3.12 and later name the asyncio task in every record; the name of a request's own task says nothing."""
+    """Drop the name of the asyncio task, which Python 3.12 and later add to every record."""
     record.__dict__.pop("taskName", None)
     return True
 

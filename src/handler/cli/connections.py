@@ -1,4 +1,4 @@
-"""Connections of the local server: a client that sends its request slowly, or never, holds none of them for long."""
+"""Connections of the local server: a client that sends slowly, or nothing, cannot keep one for long."""
 
 import asyncio
 import socket
@@ -10,17 +10,18 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from tollgate.gateway.errors import ConfigurationError
 
 HEAD_SECONDS = 10.0
-"""How long a request line and its headers may take; also how long a new connection may say nothing."""
+"""Seconds that a request line and its headers may take, and that a new connection may stay silent."""
 MESSAGE_SECONDS = 60.0
-"""How long a whole request may take, its body included."""
+"""Seconds that a whole request may take, its body included."""
 MAX_WAITING = 256
-"""How many connections may be waited for at once; for one more, the one that is waited for longest is closed."""
+"""How many connections may be waiting for a request at once; for one more, the one that has waited longest is closed.
+"""
 
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes a free one. Raises ConfigurationError.
 
-    asyncio sends small writes at once (TCP_NODELAY) only on sockets that say that they are TCP.
+    asyncio sends small writes at once (TCP_NODELAY) only on sockets with the protocol TCP.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -35,7 +36,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class BoundedProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1 protocol with time limits for what comes in. Between requests uvicorn's own limit holds."""
+    """uvicorn's HTTP/1.1 protocol with time limits for requests. Between requests uvicorn's own limit applies."""
 
     waiting: "dict[BoundedProtocol, None]"
     head_seconds = HEAD_SECONDS
@@ -70,7 +71,7 @@ class BoundedProtocol(H11Protocol):
             self._stop_waiting()
 
     def _wait(self) -> None:
-        """From now on a request is to come."""
+        """Wait for the next request."""
         if len(self.waiting) >= self.max_waiting:
             next(iter(self.waiting))._give_up()
         self.waiting[self] = None

@@ -1,4 +1,4 @@
-"""The development key of a local store: one for each SQLite file, kept beside it and shown at every start."""
+"""The development key of a local store: one for each SQLite file, kept beside it and printed at every start."""
 
 import os
 import secrets
@@ -14,9 +14,9 @@ NAME = "development"
 
 
 async def development_key(store: KeyStore, kept_in: Path, by: str, *, fresh: bool) -> str:
-    """The text of the key in the file `kept_in`, as long as it is good; else, or where it shall be `fresh`, a new one.
+    """The key in the file `kept_in`, as long as it is valid; otherwise, or if `fresh`, a new one.
 
-    The old one is then revoked. Only the file's owner may read it. Raises ConfigurationError where it cannot be kept.
+    The old key is then revoked. Only the file's owner may read it. Raises ConfigurationError if it cannot be kept.
     """
     text = _read(kept_in)
     if text is not None:

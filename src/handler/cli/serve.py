@@ -15,7 +15,7 @@ STOP_SECONDS = 5
 
 
 def serve_app(settings: Settings, host: str, port: int, announce: Callable[[str], None]) -> None:
-    """The app itself, until Ctrl-C; `announce` gets the base URL once it is known."""
+    """Serve the app until Ctrl-C; `announce` gets the base URL."""
     asyncio.run(_serve_app(settings, host, port, announce))
 
 
@@ -39,7 +39,7 @@ async def _serve_app(settings: Settings, host: str, port: int, announce: Callabl
 
 
 async def _settled() -> None:
-    """Wait for the requests that the server has broken off: each still lets its provider go and settles."""
+    """Wait for the requests that the server has cancelled: each still closes its provider's connection and settles."""
     left = asyncio.all_tasks() - {asyncio.current_task()}
     if left:
         await asyncio.wait(left, timeout=STOP_SECONDS)

@@ -17,7 +17,7 @@ ROUTERS = (endpoints.router, models.router, account.router)
 
 
 def create_app(components: Components) -> FastAPI:
-    """The ASGI application over one house."""
+    """The ASGI application with these components."""
     app = FastAPI(title="Tollgate", openapi_url=None, redirect_slashes=False)
     app.state.components = components
     for router in ROUTERS:
@@ -30,13 +30,13 @@ def create_app(components: Components) -> FastAPI:
 
 
 async def health() -> Response:
-    """`GET /health`: alive. It asks nobody and needs no key."""
+    """`GET /health`: the process is alive. It reads nothing and needs no key."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return json_response({"status": "ok", "timestamp": now})
 
 
 async def on_gateway_error(request: Request, error: Exception) -> Response:
-    """Every error of ours."""
+    """The response to a GatewayError, in the format of the endpoint's clients."""
     assert isinstance(error, GatewayError)
     request.state.error_code = error.code or error.type
     error_body = getattr(request.state, "error_body", openai_error_body)
@@ -44,7 +44,7 @@ async def on_gateway_error(request: Request, error: Exception) -> Response:
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
-    """What the router says: no such path, or not by this method."""
+    """The response to the router's errors: no such path, or not with this method."""
     assert isinstance(error, HTTPException)
     place = f"({request.method} {request.url.path[:200]})"
     if error.status_code != 405:

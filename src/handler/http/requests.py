@@ -8,11 +8,11 @@ from tollgate.handler.components import Components
 from tollgate.handler.settings import MAX_BODY_BYTES
 
 SMALL_BODY_BYTES = 64 * 1024
-"""Up to here a body is parsed before its key is checked, so that the usual request costs no read of the store."""
+"""A body up to this size is parsed before its key is checked, so that the usual request costs no read of the store."""
 
 
 def components_of(request: Request) -> Components:
-    """What the app was built over."""
+    """The components that the app was built with."""
     return request.app.state.components
 
 
@@ -22,13 +22,13 @@ def context_of(request: Request) -> RequestContext:
 
 
 def is_small(request: Request) -> bool:
-    """Whether its body can be read and parsed at little cost, whoever has sent it."""
+    """Whether the body can be read and parsed at little cost, also for a client without a key."""
     declared = request.headers.get("content-length", "")
     return declared.isdecimal() and int(declared[:20]) <= SMALL_BODY_BYTES
 
 
 async def read_body(request: Request) -> bytes:
-    """The whole body. Raises RequestTooLargeError over MAX_BODY_BYTES, ClientClosedError where it does not come."""
+    """The whole body. Raises RequestTooLargeError over MAX_BODY_BYTES, ClientClosedError if the client disconnects."""
     pieces: list[bytes] = []
     size = 0
     declared = request.headers.get("content-length", "")
