@@ -9,13 +9,15 @@ ARGS ?=
 
 BIN := .venv/bin
 SAM := .sam-venv/bin/sam
+PARALLEL := -n auto --dist worksteal
+PYTEST := $(BIN)/pytest $(PARALLEL)
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 
 # SAM reads AWS's settings; none of these commands needs an account, but all want a region.
 export AWS_DEFAULT_REGION ?= us-east-1
 export SAM_CLI_TELEMETRY ?= 0
 
-.PHONY: help setup run run-lambda test fuzz check lint sam-check artifact build deploy bench docs live lock clean
+.PHONY: help setup run run-lambda unit test check coverage check-gateways fuzz format typecheck lint sam-check artifact build deploy bench docs wheel release live lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,15 +30,34 @@ run: setup ## serve on this machine
 run-lambda: setup artifact ## the same, with the Lambda artifact under a local function URL
 	@$(BIN)/python -m devtools.run_artifact $(ARGS)
 
-test: setup artifact ## run the tests
-	$(BIN)/pytest $(ARGS)
+unit: setup ## run the unit tests: no process, no port, no artifact
+	$(PYTEST) tests/unit $(ARGS)
 
-fuzz: setup ## feed every wire family's parsers changed answers, a minute each
+test: setup artifact ## run the tests, without the slow ones
+	$(PYTEST) -m "not slow" $(ARGS)
+
+check: lint coverage check-gateways fuzz sam-check ## everything a change must pass
+
+coverage: setup ## the unit and contract tests, and how much of the code they run
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(PARALLEL) tests/unit tests/contract
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+check-gateways: setup artifact ## the tests of whole gateways and of clients, with the slow ones
+	$(PYTEST) tests/integration tests/e2e $(ARGS)
+
+fuzz: setup ## feed the parsers of every family changed responses
 	PYTHONPATH=.:tests $(BIN)/python -m fuzz $(ARGS)
 
-check: lint test fuzz sam-check ## everything a change must pass
+format: setup ## format the code
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format .
 
-lint: setup ## style, types, and the law of imports
+typecheck: setup ## check the types
+	$(BIN)/pyright
+
+lint: setup ## check style, types and the import law
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
@@ -47,7 +68,7 @@ sam-check: .sam-venv/.ready ## the template, as SAM and cfn-lint read it, and th
 	.sam-venv/bin/cfn-lint template.yaml
 	TOLLGATE_ARCH=$(ARCH) $(SAM) build --parameter-overrides Architecture=$(ARCH) --build-dir .build/sam
 
-artifact: setup .build/python ## the Lambda artifact for this machine, in .build/function
+artifact: setup .build/sources ## the Lambda artifact for this machine, in .build/function
 
 build: .sam-venv/.ready ## what `sam deploy` uploads, in .aws-sam; ARCH=arm64 or x86_64
 	TOLLGATE_ARCH=$(ARCH) $(SAM) build --parameter-overrides Architecture=$(ARCH)
@@ -55,8 +76,15 @@ build: .sam-venv/.ready ## what `sam deploy` uploads, in .aws-sam; ARCH=arm64 or
 deploy: build ## deploy to your AWS account
 	$(SAM) deploy --parameter-overrides Architecture=$(ARCH) $(ARGS)
 
-bench: setup artifact ## measure: cold start, CPU per request, memory, size
+bench: setup artifact ## measure cold start, CPU per request, memory and size
 	PYTHONPATH=.:tests $(BIN)/python -m bench
+
+wheel: setup ## the package, in .build/wheel
+	rm -rf .build/wheel build
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --wheel-dir .build/wheel .
+
+release: wheel ## what a release carries, in .build/release: TAG=v1.2.3
+	$(BIN)/python scripts/release.py "$(TAG)" .build/wheel .build/release
 
 live: setup ## a dozen real calls: PROVIDER=openai, its credential in the environment; costs some cents
 	PYTHONPATH=.:tests $(BIN)/python -m live $(PROVIDER) $(ARGS)
@@ -65,17 +93,21 @@ docs: setup ## write what is generated in docs/
 	$(BIN)/python scripts/parameter_table.py
 
 lock: setup ## pin every dependency anew
-	$(BIN)/uv pip compile $(LOCK) pyproject.toml -o src/requirements.txt
-	$(BIN)/uv pip compile $(LOCK) --extra local --extra dev pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile $(LOCK) requirements/function.in -o src/requirements.txt
+	$(BIN)/uv pip compile $(LOCK) requirements/function.in requirements/local.in requirements/dev.in -o requirements/dev.txt
 	$(BIN)/uv pip compile $(LOCK) requirements/sam.in -o requirements/sam.txt
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 clean: ## remove everything that was made
 	rm -rf .venv .sam-venv .build .aws-sam .cache .pytest_cache .ruff_cache .hypothesis
 
-.venv/.ready: requirements/dev.txt pyproject.toml
+# The wheels of .venv are installed anew only when their pins change, the project only when its metadata does.
+.venv/.wheels: requirements/dev.txt
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python $(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.venv/.ready: .venv/.wheels pyproject.toml requirements/function.in requirements/local.in
 	$(BIN)/python $(PIP_INSTALL) --no-build-isolation --no-index --editable .
 	@touch $@
 
@@ -84,6 +116,9 @@ clean: ## remove everything that was made
 	.sam-venv/bin/python $(PIP_INSTALL) --require-hashes -r requirements/sam.txt
 	@touch $@
 
-# .build/python names the interpreter the artifact is for: the managed runtime's version if it is at hand, else our own.
-.build/python: src/requirements.txt scripts/build_artifact.py $(shell find src/ -name '*.py' -o -name '*.toml')
-	$(BIN)/python scripts/build_artifact.py local .build
+# .build/python names the interpreter the artifact is for: the managed runtime's version if it is installed, else our own.
+.build/python: src/requirements.txt scripts/build_artifact.py
+	$(BIN)/python scripts/build_artifact.py local-wheels .build
+.build/sources: .build/python $(shell find src/ -name '*.py' -o -name '*.toml')
+	$(BIN)/python scripts/build_artifact.py local-sources .build
+	@touch $@

@@ -2,11 +2,12 @@
 
     build_artifact.py function OUT   src/ and its pinned wheels, for Lambda
     build_artifact.py layer OUT      the streaming runtime, for Lambda
-    build_artifact.py local OUT      the function for this machine, in OUT/function; OUT/python names what runs it
+    build_artifact.py local-wheels OUT    the wheels for this machine, in OUT/function; OUT/python names what runs them
+    build_artifact.py local-sources OUT   src/ on top of them
 
 Lambda's target is TOLLGATE_ARCH (arm64, the default, or x86_64) and TOLLGATE_PYTHON (3.13, the managed runtime's).
 `.pyc` files are half of a cold start: `sam build` ships none, and the function's folder is read-only. They must come
-from the target's own minor version, so they are made where such a Python is at hand, and their lack is said aloud.
+from the target's own minor version, so they are made if such a Python is installed; otherwise the build prints a note.
 """
 
 import json
@@ -48,8 +49,8 @@ class Target:
 def main() -> None:
     """Build what the command line names."""
     kind, out = sys.argv[1], Path(sys.argv[2])
-    if kind == "local":
-        build_local(out)
+    if kind in ("local-wheels", "local-sources"):
+        {"local-wheels": build_local_wheels, "local-sources": build_local_sources}[kind](out)
         return
     target = lambda_target()
     {"function": build_function, "layer": build_layer}[kind](out, target)
@@ -64,28 +65,46 @@ def lambda_target() -> Target:
     return Target(MACHINES[arch], LAMBDA_PYTHON)
 
 
-def build_local(out: Path) -> None:
-    """The function for this machine; for Lambda's Python if one is at hand, else for the Python that runs this."""
+def build_local_wheels(out: Path) -> None:
+    """The wheels for this machine; for Lambda's Python if it is installed, else for the Python that runs this."""
     machine = MACHINES.get(platform.machine(), platform.machine()) if sys.platform == "linux" else None
     python = find_python(LAMBDA_PYTHON)
     if python is None:
         python = sys.executable
-        print(f"No python{LAMBDA_PYTHON} is at hand: the artifact is for {python}.", flush=True)
+        print(f"No python{LAMBDA_PYTHON} is installed: the artifact is for {python}.", flush=True)
     target = Target(machine, _version(python) or LAMBDA_PYTHON)
     shutil.rmtree(out / "function", ignore_errors=True)
-    build_function(out / "function", target)
+    install_wheels(out / "function", target)
     compile_for(target, out / "function")
     (out / "python").write_text(python + "\n")
 
 
+def build_local_sources(out: Path) -> None:
+    """The packages of src/, compiled for the Python of the wheels."""
+    python = (out / "python").read_text().strip()
+    shutil.rmtree(out / "function" / "tollgate", ignore_errors=True)
+    copy_sources(out / "function")
+    compile_for(Target(None, _version(python) or LAMBDA_PYTHON), out / "function", "tollgate")
+
+
 def build_function(out: Path, target: Target) -> None:
-    """Wheels for the target, less what never runs there, and our own packages."""
+    """The wheels for the target, and src/."""
+    install_wheels(out, target)
+    copy_sources(out)
+
+
+def install_wheels(out: Path, target: Target) -> None:
+    """The pinned wheels for the target, less what never runs there."""
     platforms = [f"--platform={glibc}_{target.machine}" for glibc in GLIBC] if target.machine else []
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
     wheels = ["--only-binary=:all:", "--implementation=cp", f"--python-version={target.python}", *platforms]
     pins = ["--require-hashes", "--no-deps", "-r", str(SOURCE / "requirements.txt")]
     subprocess.run([*pip, *wheels, *pins, "--target", str(out), "--upgrade"], check=True)
     prune(out)
+
+
+def copy_sources(out: Path) -> None:
+    """The packages of src/ that the functions run, and the owner's catalogs."""
     shutil.copytree(SOURCE, out / "tollgate", dirs_exist_ok=True, ignore=shutil.ignore_patterns(*NOT_SHIPPED))
     for overlay in (path for path in SOURCE.glob("*.toml") if path.name != "catalog.toml"):
         shutil.copy(overlay, out)  # the parameter Catalog names it from the function's folder
@@ -99,7 +118,7 @@ def build_layer(out: Path, target: Target) -> None:
 
 
 def prune(out: Path) -> None:
-    """Drop tests, scripts, type stubs and the descriptions of AWS services that nobody calls."""
+    """Delete tests, scripts, type stubs and the descriptions of AWS services that are not called."""
     for folder in sorted(out.rglob("*"), reverse=True):
         if folder.is_dir() and folder.name in UNUSED_FOLDERS:
             shutil.rmtree(folder)
@@ -117,16 +136,16 @@ def prune(out: Path) -> None:
     shutil.rmtree(out / "boto3/data", ignore_errors=True)
 
 
-def compile_for(target: Target, out: Path) -> None:
-    """`.pyc` beside every module. Zip archives round times, so the pyc are not checked against their source."""
+def compile_for(target: Target, out: Path, folder: str = ".") -> None:
+    """`.pyc` beside every module of a folder, unchecked against their source because zip archives round times."""
     python = find_python(target.python)
     if python is None:
-        print(f"No python{target.python} is at hand: no .pyc files, cold starts take twice as long.", flush=True)
+        print(f"No python{target.python} is installed: no .pyc files, cold starts take twice as long.", flush=True)
         return
     compileall = [python, "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"]
     # Paths in tracebacks as they are in Lambda, not as they were on the machine that built it.
     root = "/opt" if (out / "exec-wrapper").exists() else "/var/task"
-    subprocess.run([*compileall, "-s", str(out), "-p", root, str(out)], check=True)
+    subprocess.run([*compileall, "-s", str(out), "-p", root, str(out / folder)], check=True)
 
 
 def find_python(version: str) -> str | None:
@@ -140,7 +159,7 @@ def find_python(version: str) -> str | None:
 
 
 def _version(python: str) -> str | None:
-    """What a Python says of itself; a shim may be on PATH and yet lead nowhere."""
+    """The minor version of an interpreter; None if it does not run, as a shim on PATH may not."""
     ask = "import sys; print('%d.%d' % sys.version_info[:2])"
     answer = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=False)
     return answer.stdout.strip() if answer.returncode == 0 else None
