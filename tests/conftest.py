@@ -5,6 +5,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from support.dynamodb_local import DynamoDB, UnavailableError, create_table, serve
 from tollgate.stores.dynamodb.store import connect
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 NOTE = pytest.StashKey[str]()
+
+settings.register_profile("tests", deadline=None)  # an example takes as long as the machine's load makes it
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")
