@@ -56,6 +56,7 @@ def test_stopped_gateway_settles_what_it_breaks_off(tmp_path: Path, catalog: Pat
     assert all(record["estimated"] and record["cost_micro_usd"] > 0 for record in records)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "dynamodb"])
 def test_killed_gateways_leave_books_that_agree(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, catalog: Path
