@@ -1,47 +1,32 @@
-"""What one process remembers to save requests: how many shards a key has, and where its open holds lie.
-
-Nothing rests on it: whoever has forgotten asks the table once more.
-"""
+"""A bounded cache for values that one process keeps to save requests to the store."""
 
 import threading
-from dataclasses import dataclass
 from typing import Generic, TypeVar
-
-from tollgate.gateway.limits import Lease, Period
 
 T = TypeVar("T")
 
-MAX_LIMIT = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A hold that was opened here: in which shard, as what, and of which kind of budget."""
-
-    shard: int
-    lease: Lease
-    per: Period
+MAX_ENTRIES = 10_000
 
 
 class BoundedCache(Generic[T]):
-    """The last things noted, for threads."""
+    """The most recent entries, at most MAX_ENTRIES. It is thread-safe. Nothing depends on an entry being there."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._notes: dict[str, T] = {}
+        self._entries: dict[str, T] = {}
 
-    def put(self, name: str, what: T) -> None:
-        """Remember it; the oldest note goes where there are too many."""
+    def put(self, name: str, value: T) -> None:
+        """Store a value; the oldest entry is dropped if there are too many."""
         with self._lock:
-            self._notes[name] = what
-            if len(self._notes) > MAX_LIMIT:
-                del self._notes[next(iter(self._notes))]
+            self._entries[name] = value
+            if len(self._entries) > MAX_ENTRIES:
+                del self._entries[next(iter(self._entries))]
 
     def get(self, name: str) -> T | None:
-        """What was noted last."""
-        return self._notes.get(name)
+        """The stored value, or None."""
+        return self._entries.get(name)
 
     def delete(self, name: str) -> None:
-        """It is of no use any more."""
+        """Drop an entry if it is there."""
         with self._lock:
-            self._notes.pop(name, None)
+            self._entries.pop(name, None)

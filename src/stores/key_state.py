@@ -1,4 +1,4 @@
-"""What both stores keep of a key beside its record, and how ending a hold changes it: pure arithmetic, no I/O."""
+"""The state of a key in a store, and how settling or closing a hold changes it: pure functions, no I/O."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,25 +10,27 @@ from tollgate.gateway.limits import UNLIMITED, WINDOW, Balance, Budget, Lease, L
 from tollgate.gateway.metering import UsageRecord
 
 LATE_KEPT = 3600
-"""Seconds after its end in which a hold may still be settled to the balance. Holds end after their request's deadline,
-so that only a clock that is wrong, or a request without a deadline, comes this late."""
+"""Seconds for which a late hold is kept, and can still be settled, after its lease has expired. Leases expire after the
+deadline of their request, so only a wrong clock or a request without a deadline settles this late."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyState:
-    """An account, and its `late` holds: ended with no record, what they held has gone back, and they may yet settle."""
+    """An account, and its `late` holds: they were closed without a usage record, their amounts were released, and they
+    can still be settled.
+    """
 
     account: Account
     late: Mapping[str, Lease] = field(default_factory=dict[str, Lease])
 
     @property
     def balance(self) -> Balance:
-        """What is left, and what is held."""
+        """The balance of the account."""
         return self.account.balance
 
 
 def settled(state: KeyState, hold_id: str, tokens: int, micro_usd: int) -> KeyState:
-    """The hold is over, having used this much. Nothing changes where it is over already."""
+    """The state after a hold was settled with this usage; the same state if it was settled before."""
     leases = state.balance.leases
     if hold_id in state.late:
         leases = {**leases, hold_id: state.late[hold_id]}
@@ -39,13 +41,16 @@ def settled(state: KeyState, hold_id: str, tokens: int, micro_usd: int) -> KeySt
 
 
 def overdue(state: KeyState, now: float) -> Sequence[str]:
-    """The holds to be closed, each by whether its request left a record: those that nobody settled in their time."""
-    forgotten = [hold_id for hold_id, lease in state.late.items() if lease.expires_at + LATE_KEPT <= now]
-    return [*limits.ended(state.balance, now), *forgotten]
+    """The ids of the holds to close: leases that expired without being settled, and late holds past LATE_KEPT."""
+    expired_late = [hold_id for hold_id, lease in state.late.items() if lease.expires_at + LATE_KEPT <= now]
+    return [*limits.ended(state.balance, now), *expired_late]
 
 
 def closed(state: KeyState, hold_id: str, record: UsageRecord | None) -> KeyState:
-    """An overdue hold is over. What its record says it used stays taken; without a record, everything goes back."""
+    """The state after an overdue hold was closed. `record` is the usage record of its request.
+
+    With a record, the hold is settled. Without one, all it reserved is released, and it becomes late.
+    """
     if record is not None:
         return settled(state, hold_id, record.tokens, record.cost.micro_usd)
     lease = state.balance.leases.get(hold_id)
@@ -55,39 +60,39 @@ def closed(state: KeyState, hold_id: str, record: UsageRecord | None) -> KeyStat
     return replace(after, late={**after.late, hold_id: replace(lease, tokens=0, micro_usd=0)})
 
 
-def shard_limits(of: Limits, shards: int, shard: int) -> Limits:
-    """What one of several items that share a key's limits may give away; the shares add up to the limits."""
+def shard_limits(whole: Limits, shards: int, shard: int) -> Limits:
+    """The share of one shard in a key's limits. The shares add up to the limits."""
     if shards == 1:
-        return of
+        return whole
 
-    def part(limit: int) -> int:
+    def share(limit: int) -> int:
         return limit // shards + (shard < limit % shards)
 
-    budget = of.budget
+    budget = whole.budget
     return Limits(
-        rpm=None if of.rpm is None else part(of.rpm),
-        tpm=None if of.tpm is None else part(of.tpm),
-        concurrency=None if of.concurrency is None else part(of.concurrency),
-        budget=budget and Budget(Decimal(part(int(budget.usd * 1_000_000))) / 1_000_000, budget.per),
+        rpm=None if whole.rpm is None else share(whole.rpm),
+        tpm=None if whole.tpm is None else share(whole.tpm),
+        concurrency=None if whole.concurrency is None else share(whole.concurrency),
+        budget=budget and Budget(Decimal(share(int(budget.usd * 1_000_000))) / 1_000_000, budget.per),
     )
 
 
-def combined_balance(shares: Sequence[Account], of: Limits, now: float) -> Balance:
-    """The balance of a key whose limits several items share."""
+def combined_balance(shares: Sequence[Account], whole: Limits, now: float) -> Balance:
+    """The balance of a key from those of its shards. `whole` are the limits of the key."""
     if len(shares) == 1:
         return shares[0].balance
     now = max(now, *(account.balance.window * WINDOW for account in shares))
     balances = [limits.refreshed(account.balance, account.record.limits, now) for account in shares]
 
-    def left(limit: object, of_each: Sequence[int]) -> int:
-        return sum(of_each) - (UNLIMITED * (len(shares) - 1) if limit is None else 0)
+    def total(limit: object, left: Sequence[int]) -> int:
+        return sum(left) - (UNLIMITED * (len(shares) - 1) if limit is None else 0)
 
     return Balance(
         window=balances[0].window,
-        requests_left=left(of.rpm, [balance.requests_left for balance in balances]),
-        tokens_left=left(of.tpm, [balance.tokens_left for balance in balances]),
+        requests_left=total(whole.rpm, [balance.requests_left for balance in balances]),
+        tokens_left=total(whole.tpm, [balance.tokens_left for balance in balances]),
         budget_until=balances[0].budget_until,
-        budget_left=left(of.budget, [balance.budget_left for balance in balances]),
+        budget_left=total(whole.budget, [balance.budget_left for balance in balances]),
         leases={hold_id: lease for balance in balances for hold_id, lease in balance.leases.items()},
     )
 

@@ -1,4 +1,4 @@
-"""Records as flat rows of plain values, and back: the columns that both stores keep, under the same names."""
+"""Records as flat rows of scalar values and back: the columns that both stores have, under the same names."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -12,7 +12,7 @@ from tollgate.gateway.metering import MICRO_DOLLAR, Cost, UsageRecord
 from tollgate.gateway.types import Usage
 from tollgate.gateway.usage_totals import DailyTotal, Total
 
-Plain = str | int | float | bool | Decimal | None
+Scalar = str | int | float | bool | Decimal | None
 Row = Mapping[str, Any]
 
 COUNTS = tuple(Usage().counts())
@@ -20,9 +20,9 @@ TOTAL_COUNTS = tuple(f.name for f in fields(Total) if f.name != "cost_usd")
 KEY_FIELDS = tuple(f.name for f in fields(KeyRecord) if f.name not in ("limits", "models", "metadata"))
 
 
-def of_key(record: KeyRecord) -> dict[str, Plain]:
-    """Every column of a key by its name, but `models` and `metadata`, which each store writes in its own way."""
-    row: dict[str, Plain] = {name: getattr(record, name) for name in KEY_FIELDS}
+def key_fields(record: KeyRecord) -> dict[str, Scalar]:
+    """The columns of a key, except for `models` and `metadata`, which each store encodes differently."""
+    row: dict[str, Scalar] = {name: getattr(record, name) for name in KEY_FIELDS}
     budget = record.limits.budget
     return row | {
         "rpm": record.limits.rpm,
@@ -33,8 +33,8 @@ def of_key(record: KeyRecord) -> dict[str, Plain]:
     }
 
 
-def key_of(row: Row) -> KeyRecord:
-    """The key of a row, with `models` as a sequence and `metadata` as a mapping. What is missing is unknown or none."""
+def read_key(row: Row) -> KeyRecord:
+    """The key in a row, with `models` as a sequence and `metadata` as a mapping. Missing columns mean None or empty."""
     usd = row.get("budget_usd")
     return KeyRecord(
         key_id=row["key_id"],
@@ -61,13 +61,13 @@ def key_of(row: Row) -> KeyRecord:
     )
 
 
-def of_usage(record: UsageRecord) -> dict[str, Plain]:
-    """Every column by its name. The token counts are all None where the provider told no usage: unknown is not zero.
+def usage_fields(record: UsageRecord) -> dict[str, Scalar]:
+    """The columns of a usage record. If the provider reported no usage, all token counts are None: unknown is not zero.
 
-    `cost_usd` is `record.cost.usd`. What the provider itself reckoned is the same figure before it was rounded
-    (`cost_source` says whose it is), and is not kept a second time.
+    `cost_usd` is `record.cost.usd`. A cost that the provider reported (see `cost_source`) is the same amount before
+    rounding, and is not stored twice.
     """
-    row: dict[str, Plain] = {
+    row: dict[str, Scalar] = {
         "request_id": record.request_id,
         "key_id": record.key_id,
         "operation": record.operation,
@@ -91,8 +91,8 @@ def of_usage(record: UsageRecord) -> dict[str, Plain]:
     return row | (record.usage.counts() if record.usage else dict.fromkeys(COUNTS))
 
 
-def usage_of(row: Row) -> UsageRecord:
-    """The usage record of a row. A count that an older version of Tollgate did not keep is 0."""
+def read_usage_record(row: Row) -> UsageRecord:
+    """The usage record in a row. A token count that an older version of Tollgate did not store is 0."""
     usd, priced_on = row.get("cost_usd"), row.get("priced_on")
     cost = Cost(
         usd=None if usd is None else Decimal(usd),
@@ -125,8 +125,8 @@ def usage_of(row: Row) -> UsageRecord:
     )
 
 
-def total_of(row: Row) -> DailyTotal:
-    """The daily total of a row, with its cost in micro-dollars."""
+def read_total(row: Row) -> DailyTotal:
+    """The daily total in a row, which has its cost in micro-dollars."""
     cost = Decimal(int(row["micro_usd"])) * MICRO_DOLLAR
     total = Total(**{name: int(row[name]) for name in TOTAL_COUNTS}, cost_usd=cost)
     return DailyTotal(row["key_id"], int(row["day"]), row["model"], total)

@@ -1,4 +1,4 @@
-"""Settlement that does not give up at once: a record that is lost is a bill that nobody can check."""
+"""A ledger that retries settlement, because no other place knows what a request has used."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,29 +12,29 @@ from tollgate.gateway.ports import Ledger
 T = TypeVar("T")
 
 PAUSES = (0.2, 0.6, 1.8)
-"""Seconds between tries to settle: throttling, a failover or a locked file are usually over by then."""
+"""Seconds between attempts; throttling, a failover or a locked file is usually over by then."""
 
 
 class RetryingLedger:
-    """A ledger that tries to settle several times. See `gateway.ports.Ledger`; settling again is no error there."""
+    """Retries `settle` and `extend` while the store is unavailable. See `gateway.ports.Ledger`; both are idempotent."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     async def admit(self, hold: Hold) -> Account:
-        """As it is: the client can try again, and knows best whether it wants to wait."""
+        """See `Ledger.admit`. There is no retry: the client can retry, and decides how long to wait."""
         return await self._ledger.admit(hold)
 
     async def extend(self, hold: Hold, wanted: int, least: int) -> int:
-        """An answer that has begun is worth a wait of some seconds."""
-        return await _with_retries(lambda: self._ledger.extend(hold, wanted, least))
+        """See `Ledger.extend`. A response that has begun is worth a wait of some seconds."""
+        return await _retry(lambda: self._ledger.extend(hold, wanted, least))
 
     async def settle(self, record: UsageRecord, hold: Hold) -> bool:
-        """The client has its answer; nobody but us remembers what it used."""
-        return await _with_retries(lambda: self._ledger.settle(record, hold))
+        """See `Ledger.settle`."""
+        return await _retry(lambda: self._ledger.settle(record, hold))
 
 
-async def _with_retries(call: Callable[[], Awaitable[T]]) -> T:
+async def _retry(call: Callable[[], Awaitable[T]]) -> T:
     for pause in PAUSES:
         try:
             return await call()

@@ -145,10 +145,10 @@ async def test_an_item_with_a_thousand_open_takes_no_more(
     dynamodb_store: Store, client: "DynamoDBClient", table: str
 ) -> None:
     await dynamodb_store.create(key(), BY)
-    held = {str(number): items.lease(hold().lease) for number in range(MAX_OPEN)}
+    held = {str(number): items.lease_attribute(hold().lease) for number in range(MAX_OPEN)}
     client.update_item(
         TableName=table,
-        Key=items.key_place(KEY_ID),
+        Key=items.key_primary_key(KEY_ID),
         UpdateExpression="SET leases = :leases",
         ExpressionAttributeValues={":leases": {"M": held}},
     )

@@ -13,7 +13,7 @@ from tollgate.gateway.errors import AuthenticationError, StoreUnavailableError
 from tollgate.gateway.keys import revoked
 from tollgate.gateway.metering import UsageRecord
 from tollgate.gateway.ports import Store
-from tollgate.stores.fail_open import KNOWN_SECONDS, FailOpenLedger
+from tollgate.stores.fail_open import CACHED_SECONDS, FailOpenLedger
 
 FIRST, SECOND = request_id(1), request_id(2)
 
@@ -153,7 +153,7 @@ async def test_known_key_may_no_more_than_it_might(store: Store, stage: Stage, c
         case "expired":
             again = replace(again, opened_at=at + 101)
         case _:
-            stage.time += KNOWN_SECONDS + 1
+            stage.time += CACHED_SECONDS + 1
     with pytest.raises(StoreUnavailableError):
         await stage.ledger.admit(again)
 

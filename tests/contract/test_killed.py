@@ -26,9 +26,9 @@ from contract.bench import Time
 from contract.examples import hold, request_id, usage
 
 if sys.argv[1] == "sqlite":
-    from stores.sqlite import SQLiteStore as Store
+    from tollgate.stores.sqlite.store import SQLiteStore as Store
 else:
-    from stores.dynamodb import DynamoDBStore as Store
+    from tollgate.stores.dynamodb.store import DynamoDBStore as Store
 
 async def client(store, numbers):
     for i in numbers:

@@ -1,5 +1,6 @@
 """Writes to DynamoDB whose answer never came, and processes that ended between two writes: nothing counts twice."""
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,6 @@ from contract.wire import DiedError, Wire, dies, is_lost, meanwhile, passes
 from support.dynamodb_local import DynamoDB
 from tollgate.gateway.errors import StoreUnavailableError
 from tollgate.stores.dynamodb.items import usage_item
-from tollgate.stores.dynamodb.ledger import TableLedger
 from tollgate.stores.dynamodb.store import DynamoDBStore
 from tollgate.stores.dynamodb.table import Table
 from tollgate.stores.key_state import LATE_KEPT
@@ -145,9 +145,9 @@ async def test_ended_holds_are_closed_once_though_the_answer_is_lost(store: Stor
 async def test_a_request_that_settles_while_its_hold_is_being_closed_counts_once(
     client: "DynamoDBClient", table: str, store: Store, wire: Wire
 ) -> None:
-    other = TableLedger(Table(client, table))
+    other = DynamoDBStore(table, client=client)
     await store.admit(HELD)
-    wire.answers.extend([passes, passes, meanwhile(lambda: other.settle(USED, HELD))])
+    wire.answers.extend([passes, passes, meanwhile(lambda: asyncio.run(other.settle(USED, HELD)))])
     now = (await store.admit(hold("next", opened_at=NOW + 20, tokens=800))).balance
     assert (set(now.leases), now.tokens_left, now.budget_left) == ({"next"}, 100, 900_000)
 

@@ -16,8 +16,8 @@ from tollgate.gateway.errors import AuthenticationError, BadRequestError
 from tollgate.gateway.keys import revoked
 from tollgate.gateway.limits import Limits
 from tollgate.gateway.ports import Store
+from tollgate.stores import key_changes
 from tollgate.stores.dynamodb.store import DynamoDBStore
-from tollgate.stores.key_changes import checked
 from tollgate.stores.key_state import shard_limits
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ async def test_a_share_has_room_for_a_usual_request(store: Store, name: str, lea
 
 def test_a_key_with_too_small_shares_from_of_old_is_revoked_all_the_same() -> None:
     old = replace(RECORD, limits=Limits(rpm=1))
-    assert checked(old, revoked(old)).status == "revoked"
+    assert key_changes.check(old, revoked(old)).status == "revoked"
 
 
 async def test_usually_it_takes_one_write_and_two(dynamodb_store: DynamoDBStore, wire: Wire) -> None:

@@ -25,7 +25,7 @@ WORKER = f"""
 import asyncio, sys
 from contract.bench import Time
 from contract.examples import hold, usage
-from stores.sqlite import SQLiteStore
+from tollgate.stores.sqlite.store import SQLiteStore
 
 async def main():
     store = SQLiteStore(sys.argv[1], now=Time())
@@ -108,7 +108,7 @@ def test_only_its_owner_may_read_it(database: Path) -> None:
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StoreFileError, match=r"there is no folder .*nowhere"):
+    with pytest.raises(StoreFileError, match=r"the folder .*nowhere does not exist"):
         SQLiteStore(tmp_path / "nowhere" / "tollgate.db")
 
 
@@ -150,7 +150,7 @@ def test_several_processes_share_one_file(database: Path) -> None:
 
 
 def test_processes_that_open_a_new_file_together_all_succeed(database: Path) -> None:
-    opens = "from stores.sqlite import SQLiteStore\nSQLiteStore(sys.argv[1]).close()"
+    opens = "from tollgate.stores.sqlite.store import SQLiteStore\nSQLiteStore(sys.argv[1]).close()"
     code = f"import sys; sys.path[:0] = {sys.path!r}\n{opens}"
     openers = [subprocess.Popen([sys.executable, "-c", code, str(database)]) for _ in range(8)]
     assert [opener.wait(60) for opener in openers] == [0] * 8
@@ -159,7 +159,7 @@ def test_processes_that_open_a_new_file_together_all_succeed(database: Path) -> 
 def test_a_laptop_loads_nothing_of_aws() -> None:
     code = (
         f"import sys; sys.path[:0] = {sys.path!r}\n"
-        "import stores.sqlite\n"
+        "import tollgate.stores.sqlite.store\n"
         "assert not [name for name in sys.modules if name.partition('.')[0] in ('boto3', 'botocore', 'urllib3')]"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

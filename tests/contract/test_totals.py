@@ -13,7 +13,7 @@ from tollgate.gateway.metering import NO_COST, Cost, UsageRecord
 from tollgate.gateway.ports import Store
 from tollgate.gateway.usage_totals import DAY_SECONDS, DailyTotal, daily_totals, day_of
 from tollgate.stores.dynamodb.store import DynamoDBStore
-from tollgate.stores.dynamodb.usage import FOLDED_AFTER, FOLDED_AT_ONCE
+from tollgate.stores.dynamodb.usage import FOLD_AFTER, FOLD_BATCH
 
 TODAY = day_of(Time().now)
 NOON = TODAY * DAY_SECONDS + 43_200.0
@@ -28,7 +28,7 @@ MIXED = [
     record(2, NOON - DAY_SECONDS, error_code="timeout", estimated=True),
     record(3, NOON - DAY_SECONDS + 1, "slow", usage=None, cost=NO_COST),
     record(4, NOON - DAY_SECONDS + 2, cost=Cost(None, "unknown")),
-    record(5, NOON - FOLDED_AFTER - 600),
+    record(5, NOON - FOLD_AFTER - 600),
     record(6, NOON - 60),
 ]
 
@@ -94,9 +94,7 @@ async def test_many_models_and_many_records_are_folded_in_several_steps(
     dynamodb_store: DynamoDBStore, time: Time
 ) -> None:
     time.now = NOON
-    made = [
-        record(number, NOON - DAY_SECONDS + number, f"model {number % 200}") for number in range(FOLDED_AT_ONCE + 100)
-    ]
+    made = [record(number, NOON - DAY_SECONDS + number, f"model {number % 200}") for number in range(FOLD_BATCH + 100)]
     await settle(dynamodb_store, made)
     assert await totals(dynamodb_store) == in_order(daily_totals(made))
 

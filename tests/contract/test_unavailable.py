@@ -79,7 +79,7 @@ async def test_refused_credentials_are_an_unavailable_store(
 ) -> None:
     wire.answers.append(fails(code))
     error = await _is_told(dynamodb_store, "admit")
-    assert error.__notes__ == [f"AWS refuses these credentials for the table {table} in the region us-east-1 ({code})."]
+    assert error.__notes__ == [f"AWS rejects these credentials for the table {table} in the region us-east-1 ({code})."]
 
 
 def test_without_a_region_there_is_no_store(monkeypatch: pytest.MonkeyPatch) -> None:

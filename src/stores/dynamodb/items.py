@@ -1,10 +1,9 @@
-"""Records and balances as DynamoDB items, and back: where they lie in the table, and how values are written exactly."""
+"""The items of the table: their primary keys, and records, balances and audit entries as items and back."""
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any
 
 from tollgate.gateway import limits
 from tollgate.gateway.admission import Account
@@ -13,28 +12,27 @@ from tollgate.gateway.limits import NEVER, UNLIMITED, Balance, Lease
 from tollgate.gateway.metering import MICRO_DOLLAR, UsageRecord
 from tollgate.gateway.usage_totals import DailyTotal, Total
 from tollgate.stores import record_fields
+from tollgate.stores.dynamodb.attribute_values import EMPTY_MAP, Item, from_attribute, from_item, to_attribute
 from tollgate.stores.key_state import KeyState, shard_limits
-from tollgate.stores.record_fields import TOTAL_COUNTS, Plain
+from tollgate.stores.record_fields import TOTAL_COUNTS, Scalar
 from tollgate.stores.retention import DELETED_KEPT, USAGE_KEPT
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
-Item = dict[str, "AttributeValueTypeDef"]
-Answer = Mapping[str, "AttributeValueTypeDef"]
-
-# What the index `listed` lists: keys by their first items, and keys that are no more by what is remembered of them.
-LISTED: Literal["key"] = "key"
-DELETED: Literal["deleted"] = "deleted"
-NOTHING: "AttributeValueTypeDef" = {"M": {}}
+LISTED_KEY = "key"
+"""Value of `listed`, the partition key of the index: on the first item of every key."""
+LISTED_DELETED = "deleted"
+"""Value of `listed` on the markers of deleted keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyItem:
-    """One of the items that a key is kept in; most keys have only one.
+    """One item of an API key; most keys have one, a key with shards has several.
 
-    `record` is the whole key's, `books` are those of this item's share of its limits. `revision` counts the changes of
-    the record; None where the first version of Tollgate wrote it. `known_models` were found to match the key's globs.
+    `record` is that of the whole key, `state` is this item's share of its limits. `revision` counts the changes of the
+    record; None means that the first version of Tollgate wrote the item. `known_models` are model names that were
+    found to match the key's globs.
     """
 
     shard: int
@@ -50,85 +48,97 @@ class KeyItem:
 
     @property
     def balance(self) -> Balance:
-        """What is left of this item's share."""
+        """The balance of this item's share."""
         return self.state.balance
 
 
-def key_place(key_id: str, shard: int = 0) -> Item:
-    """The primary key of a key's item, or of another of its shards."""
+def key_primary_key(key_id: str, shard: int = 0) -> Item:
+    """The primary key of the item of an API key, or of one of its further shards."""
     return {"pk": {"S": f"KEY#{key_id}"}, "sk": {"S": f"SHARD#{shard:02d}" if shard else "META"}}
 
 
-def deleted_item(key_id: str, at: float) -> Item:
-    """What is remembered of a deleted key, so that its usage is still found: beside where the key was, for a while."""
-    return {
-        "pk": {"S": f"KEY#{key_id}"},
-        "sk": {"S": "DELETED"},
-        "listed": attribute(DELETED),
-        "created_at": attribute(at),  # the index is sorted by it
-        "ttl": attribute(int(at) + DELETED_KEPT),
-    }
-
-
-def key_id_at(place: Answer) -> str:
-    """The key whose item has this primary key."""
-    return plain(place["pk"]).removeprefix("KEY#")
-
-
-def usage_place(key_id: str, request_id: str) -> Item:
-    """The primary key of a usage record: beside its key's others, in the order of request ids."""
-    return {"pk": {"S": usage_partition(key_id)}, "sk": {"S": f"REQ#{request_id}"}}
+def key_id_of(item: Item) -> str:
+    """The key_id in the primary key of a key's item."""
+    return from_attribute(item["pk"]).removeprefix("KEY#")
 
 
 def usage_partition(key_id: str) -> str:
-    """The partition of all that is kept of a key's usage."""
+    """The partition key of all usage items of an API key."""
     return f"USE#{key_id}"
 
 
-def daily_place(key_id: str, day: int, model: str = "") -> Item:
-    """The primary key of a daily total; without a model, of what comes before all totals of that day."""
-    return {"pk": {"S": usage_partition(key_id)}, "sk": {"S": f"DAY#{day:06d}#{model}"}}
+def usage_sort_key(request_id: str) -> str:
+    """The sort key of a usage record; records are in the order of their request ids."""
+    return f"REQ#{request_id}"
 
 
-def folded_place(key_id: str) -> Item:
-    """The primary key of the mark of how far records were folded into daily totals."""
+def usage_primary_key(key_id: str, request_id: str) -> Item:
+    """The primary key of a usage record."""
+    return {"pk": {"S": usage_partition(key_id)}, "sk": {"S": usage_sort_key(request_id)}}
+
+
+def daily_total_sort_key(day: int, model: str = "") -> str:
+    """The sort key of a daily total; without a model, one that precedes all totals of the day."""
+    return f"DAY#{day:06d}#{model}"
+
+
+def daily_total_primary_key(key_id: str, day: int, model: str) -> Item:
+    """The primary key of a daily total."""
+    return {"pk": {"S": usage_partition(key_id)}, "sk": {"S": daily_total_sort_key(day, model)}}
+
+
+def fold_marker_primary_key(key_id: str) -> Item:
+    """The primary key of the marker of the last record that was folded into daily totals."""
     return {"pk": {"S": usage_partition(key_id)}, "sk": {"S": "FOLDED"}}
 
 
-def counts_of(total: Total) -> dict[str, int]:
-    """A total as the counts that its item has, money in micro-dollars."""
+def deleted_marker(key_id: str, at: float) -> Item:
+    """The item that keeps the id of a deleted key in the index while usage records of the key may exist."""
+    return {
+        "pk": {"S": f"KEY#{key_id}"},
+        "sk": {"S": "DELETED"},
+        "listed": to_attribute(LISTED_DELETED),
+        "created_at": to_attribute(at),  # the sort key of the index
+        "ttl": to_attribute(int(at) + DELETED_KEPT),
+    }
+
+
+def total_counters(total: Total) -> dict[str, int]:
+    """The counters of a total, by attribute name; money is in micro-dollars."""
     return {name: getattr(total, name) for name in TOTAL_COUNTS} | {"micro_usd": int(total.cost_usd / MICRO_DOLLAR)}
 
 
-def read_daily(item: Answer) -> DailyTotal:
-    """The daily total that an item holds."""
-    row = {name: plain(value) for name, value in item.items()}
+def read_daily_total(item: Item) -> DailyTotal:
+    """The daily total in an item."""
+    row = from_item(item)
     day = int(row["sk"].split("#")[1])
-    return record_fields.total_of({**row, "key_id": row["pk"].removeprefix("USE#"), "day": day})
+    return record_fields.read_total({**row, "key_id": row["pk"].removeprefix("USE#"), "day": day})
 
 
 def key_item(record: KeyRecord, shard: int) -> Item:
-    """A new key's item, that has taken nothing of its share."""
+    """The item of a new key, with a full balance."""
     balance = limits.full(shard_limits(record.limits, record.shards, shard), record.created_at)
-    listed: Item = {} if shard else {"listed": {"S": LISTED}}
+    listed: Item = {} if shard else {"listed": to_attribute(LISTED_KEY)}
     return {
-        **key_place(record.key_id, shard),
+        **key_primary_key(record.key_id, shard),
         **key_attributes(record, shard),
         **listed,
-        "window": attribute(balance.window),
-        "requests_left": attribute(balance.requests_left),
-        "tokens_left": attribute(balance.tokens_left),
-        "budget_until": attribute(balance.budget_until),
-        "budget_left": attribute(balance.budget_left),
-        "revision": attribute(1),
-        "leases": NOTHING,
-        "late": NOTHING,
+        "window": to_attribute(balance.window),
+        "requests_left": to_attribute(balance.requests_left),
+        "tokens_left": to_attribute(balance.tokens_left),
+        "budget_until": to_attribute(balance.budget_until),
+        "budget_left": to_attribute(balance.budget_left),
+        "revision": to_attribute(1),
+        "leases": EMPTY_MAP,
+        "late": EMPTY_MAP,
     }
 
 
 def key_attributes(record: KeyRecord, shard: int) -> Item:
-    """What an item says of its key. `slots` is its share of requests at once: a write compares it with the leases."""
-    row = record_fields.of_key(record)
+    """The attributes of a key's record. `slots` is the item's share of the concurrency limit: the condition of a write
+    compares it with the number of leases.
+    """
+    row = record_fields.key_fields(record)
     del row["key_id"]
     row["slots"] = shard_limits(record.limits, record.shards, shard).concurrency
     attributes = _attributes(row)
@@ -139,11 +149,11 @@ def key_attributes(record: KeyRecord, shard: int) -> Item:
     return attributes
 
 
-def read_key(item: Answer) -> KeyItem:
-    """What an item says of its key and its balance."""
-    row = {name: plain(value) for name, value in item.items()}
-    row["key_id"] = key_id_at(item)
-    record = record_fields.key_of(row)
+def read_key(item: Item) -> KeyItem:
+    """The record and the balance in a key's item."""
+    row = from_item(item)
+    row["key_id"] = key_id_of(item)
+    record = record_fields.read_key(row)
     shard = 0 if row["sk"] == "META" else int(row["sk"].removeprefix("SHARD#"))
     balance = Balance(
         window=int(row.get("window", 0)),
@@ -151,103 +161,74 @@ def read_key(item: Answer) -> KeyItem:
         tokens_left=int(row.get("tokens_left", UNLIMITED)),
         budget_until=int(row.get("budget_until", NEVER)),
         budget_left=int(row.get("budget_left", UNLIMITED)),
-        leases={hold_id: _lease(held) for hold_id, held in row["leases"].items()},
+        leases={hold_id: _read_lease(lease) for hold_id, lease in row["leases"].items()},
     )
-    own = replace(record, limits=shard_limits(record.limits, record.shards, shard))
+    share = replace(record, limits=shard_limits(record.limits, record.shards, shard))
+    late = {hold_id: _read_lease(lease) for hold_id, lease in row.get("late", {}).items()}
     return KeyItem(
         shard,
         record,
-        KeyState(Account(own, balance), {hold_id: _lease(held) for hold_id, held in row.get("late", {}).items()}),
+        KeyState(Account(share, balance), late),
         int(row["revision"]) if "revision" in row else None,
         row.get("known_models", frozenset()),
     )
 
 
-def lease(held: Lease) -> "AttributeValueTypeDef":
-    """A hold, as its key's item keeps it under the hold's id; short, because an item is paid for by the kilobyte."""
+def lease_attribute(lease: Lease) -> "AttributeValueTypeDef":
+    """A lease as an entry of `leases` or `late`. The names are short because writes are billed by the item's size."""
     return {
         "M": {
-            "o": attribute(held.opened_at),
-            "e": attribute(held.expires_at),
-            "t": attribute(held.tokens),
-            "m": attribute(held.micro_usd),
+            "o": to_attribute(lease.opened_at),
+            "e": to_attribute(lease.expires_at),
+            "t": to_attribute(lease.tokens),
+            "m": to_attribute(lease.micro_usd),
         }
     }
 
 
-def leases(held: Mapping[str, Lease]) -> "AttributeValueTypeDef":
-    """All of a key's holds."""
-    return {"M": {hold_id: lease(each) for hold_id, each in held.items()}}
+def leases_attribute(leases: Mapping[str, Lease]) -> "AttributeValueTypeDef":
+    """All leases of an item, by hold id."""
+    return {"M": {hold_id: lease_attribute(lease) for hold_id, lease in leases.items()}}
 
 
 def usage_item(record: UsageRecord) -> Item:
-    """A usage record, until its time to live is over. By `made` whoever writes it knows its own writing again."""
+    """A usage record with its time to live. `made` identifies the write, so that a retry recognises its own item."""
     return {
-        **usage_place(record.key_id, record.request_id),
-        **_attributes(record_fields.of_usage(record)),
-        "made": attribute(secrets.token_hex(8)),
-        "ttl": attribute(int(record.started_at) + USAGE_KEPT),
+        **usage_primary_key(record.key_id, record.request_id),
+        **_attributes(record_fields.usage_fields(record)),
+        "made": to_attribute(secrets.token_hex(8)),
+        "ttl": to_attribute(int(record.started_at) + USAGE_KEPT),
     }
 
 
-def read_usage(item: Answer) -> UsageRecord:
-    """The usage record that an item holds."""
-    return record_fields.usage_of({name: plain(value) for name, value in item.items()})
+def read_usage_record(item: Item) -> UsageRecord:
+    """The usage record in an item."""
+    return record_fields.read_usage_record(from_item(item))
 
 
 def audit_item(key_id: str, entry: AuditEntry, revision: int) -> Item:
-    """A line of a key's audit, in the order of time and of revisions. It outlives the key."""
+    """An audit entry of a key. Entries are in the order of time and revision, and stay when the key is deleted."""
     return {
         "pk": {"S": f"AUDIT#{key_id}"},
         "sk": {"S": f"{entry.at:017.6f}#{revision:06d}#{secrets.token_hex(4)}"},
-        "at": attribute(entry.at),
-        "by": attribute(entry.by),
-        "action": attribute(entry.action),
+        "at": to_attribute(entry.at),
+        "by": to_attribute(entry.by),
+        "action": to_attribute(entry.action),
         "changed": {"M": {name: {"S": value} for name, value in entry.changed.items()}},
     }
 
 
-def read_audit(item: Answer) -> AuditEntry:
-    """The line of the audit that an item holds."""
-    row = {name: plain(value) for name, value in item.items()}
+def read_audit_entry(item: Item) -> AuditEntry:
+    """The audit entry in an item."""
+    row = from_item(item)
     return AuditEntry(float(row["at"]), row["by"], row["action"], row["changed"])
 
 
-def attribute(value: str | int | float | bool | Decimal) -> "AttributeValueTypeDef":
-    """A value in DynamoDB's words. A number travels as decimal text: money never becomes a binary fraction."""
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    if isinstance(value, str):
-        return {"S": value}
-    return {"N": repr(value) if isinstance(value, float) else format(value, "f" if isinstance(value, Decimal) else "d")}
+def _read_lease(row: Mapping[str, Any]) -> Lease:
+    # The first version of Tollgate wrote longer names, and its holds reserved no tokens and no money.
+    opened_at, expires_at = row.get("o", row.get("opened_at")), row.get("e", row.get("expires_at"))
+    return Lease(float(opened_at or 0), float(expires_at or 0), int(row.get("t", 0)), int(row.get("m", 0)))
 
 
-def plain(value: "AttributeValueTypeDef") -> Any:
-    """A value in Python's words; numbers are Decimal."""
-    ((kind, content),) = cast("Mapping[str, Any]", value).items()
-    match kind:
-        case "N":
-            return Decimal(content)
-        case "M":
-            return {name: plain(inner) for name, inner in content.items()}
-        case "L":
-            return [plain(inner) for inner in content]
-        case "SS":
-            return frozenset[str](content)
-        case _:
-            return content
-
-
-def strings(values: Iterable[str]) -> "AttributeValueTypeDef":
-    """A set of texts."""
-    return {"SS": list(values)}
-
-
-def _lease(held: Mapping[str, Any]) -> Lease:
-    # Those of the first version, under longer names, held nothing but their place.
-    opened_at, expires_at = held.get("o", held.get("opened_at")), held.get("e", held.get("expires_at"))
-    return Lease(float(opened_at or 0), float(expires_at or 0), int(held.get("t", 0)), int(held.get("m", 0)))
-
-
-def _attributes(row: Mapping[str, Plain]) -> Item:
-    return {name: attribute(value) for name, value in row.items() if value is not None}
+def _attributes(row: Mapping[str, Scalar]) -> "dict[str, AttributeValueTypeDef]":
+    return {name: to_attribute(value) for name, value in row.items() if value is not None}

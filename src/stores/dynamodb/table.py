@@ -1,4 +1,4 @@
-"""The DynamoDB table as the store's rooms use it: single calls, with what DynamoDB says of them made plain."""
+"""The DynamoDB table: single calls, with failed conditions as exceptions and retries of transaction conflicts."""
 
 import random
 import time
@@ -7,68 +7,102 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from tollgate.stores.dynamodb.items import Answer, Item, KeyItem, attribute, read_key
+from tollgate.stores.dynamodb.attribute_values import Item, to_attribute
+from tollgate.stores.dynamodb.items import KeyItem, read_key
+from tollgate.stores.dynamodb.writes import Update, Write
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef, UpdateItemInputTypeDef
+    from mypy_boto3_dynamodb.type_defs import UpdateItemInputTypeDef
 
 T = TypeVar("T")
 
-UNMET = "ConditionalCheckFailed"
-# Seconds. DynamoDB refuses a write to an item that a transaction is writing, and a transaction on an item that is being
-# written (DynamoDB developer guide, "Transaction conflict handling"); either takes some milliseconds. The SDK does not
-# try these again by itself.
-PAUSES = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
+CONDITION_FAILED = "ConditionalCheckFailed"
+# Seconds. DynamoDB rejects a write to an item that a transaction is writing, and a transaction on an item that is being
+# written (DynamoDB developer guide, "Transaction conflict handling"). Either takes some milliseconds. The SDK does not
+# retry these errors.
+CONFLICT_PAUSES = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
 # Codes of the API reference of TransactWriteItems, "CancellationReasons".
-PASSING = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
-ATTEMPTS = 10
+TRANSIENT = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+MAX_ATTEMPTS = 10
+MAX_BATCH_KEYS = 100  # of one BatchGetItem (API reference)
 
 
 class ConditionFailedError(Exception):
-    """A write was refused by its condition; `item` is what it met, None where nothing is there."""
+    """The condition of a write did not hold, and nothing was written.
 
-    def __init__(self, item: Answer | None) -> None:
-        super().__init__("the condition is not met")
+    `item` is the item that the condition was checked on. None means that it does not exist, or that the write was a
+    transaction.
+    """
+
+    def __init__(self, item: Item | None = None) -> None:
+        super().__init__("the condition of the write did not hold")
         self.item = item
 
 
 class ContentionError(Exception):
-    """Others were faster, again and again."""
+    """Concurrent writes kept changing the item until the attempts were used up."""
 
 
 class Table:
-    """One table. Raises ClientError, BotoCoreError and ContentionError where it does not answer."""
+    """One table. Every call may raise ClientError, BotoCoreError and ContentionError if DynamoDB is not available."""
 
     def __init__(self, client: "DynamoDBClient", name: str) -> None:
         self.client = client
         self.name = name
 
-    def get(self, place: Item) -> Answer | None:
-        """The item, as the last write left it."""
-        return self.client.get_item(TableName=self.name, Key=place, ConsistentRead=True).get("Item")
+    def get(self, key: Item) -> Item | None:
+        """The item with this primary key, by a strongly consistent read; None if it does not exist."""
+        return self.client.get_item(TableName=self.name, Key=key, ConsistentRead=True).get("Item")
 
-    def query(self, partition: str, first: str, last: str, *, consistent: bool) -> Iterator[Answer]:
-        """The items of a partition in their order, read page by page."""
+    def get_shards(self, key_id: str) -> Sequence[KeyItem]:
+        """All items of an API key in the order of their shards; empty if the key does not exist."""
+        return [read_key(item) for item in self.query(f"KEY#{key_id}", "M", "T", consistent=True)]
+
+    def get_batch(self, keys: Sequence[Item]) -> Iterator[Item]:
+        """The items with these primary keys, at most MAX_BATCH_KEYS, in any order.
+
+        DynamoDB leaves keys unprocessed if the items are large or the table is throttled; those are requested again.
+        """
+        unprocessed: Any = {self.name: {"Keys": keys, "ConsistentRead": True}}
+        for pause in (0, *CONFLICT_PAUSES):
+            time.sleep(pause)
+            response = self.client.batch_get_item(RequestItems=unprocessed)
+            yield from response["Responses"].get(self.name, ())
+            unprocessed = response.get("UnprocessedKeys")
+            if not unprocessed:
+                return
+        raise ContentionError
+
+    def query(self, partition: str, first: str, last: str, *, consistent: bool) -> Iterator[Item]:
+        """The items of a partition with sort keys from `first` to `last`, both included, read page by page."""
         pages = self.client.get_paginator("query").paginate(
             TableName=self.name,
             KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
             ExpressionAttributeValues={
-                ":pk": attribute(partition),
-                ":first": attribute(first),
-                ":last": attribute(last),
+                ":pk": to_attribute(partition),
+                ":first": to_attribute(first),
+                ":last": to_attribute(last),
             },
             ConsistentRead=consistent,
         )
         return (item for page in pages for item in page["Items"])
 
-    def key(self, key_id: str) -> Sequence[KeyItem]:
-        """All items of a key, by their shards; none where there is no such key."""
-        return [read_key(item) for item in self.query(f"KEY#{key_id}", "M", "T", consistent=True)]
+    def query_index(self, listed: str, created_since: float = 0) -> Iterator[Item]:
+        """The primary keys of the items that the index `listed` has under this value, read page by page."""
+        pages = self.client.get_paginator("query").paginate(
+            TableName=self.name,
+            IndexName="listed",
+            KeyConditionExpression="listed = :listed AND created_at >= :since",
+            ExpressionAttributeValues={":listed": to_attribute(listed), ":since": to_attribute(created_since)},
+            ProjectionExpression="pk, sk",
+        )
+        return (key for page in pages for key in page["Items"])
 
-    def put_if_absent(self, item: Item) -> Answer | None:
-        """Write an item where there is none; else the one that is there, unless it is this very one, which an attempt
-        whose answer was lost has written: `made` tells.
+    def put_if_absent(self, item: Item) -> Item | None:
+        """Write an item if there is none with its primary key; return the existing item otherwise.
+
+        An existing item with the same `made` was written by an attempt whose response was lost, and counts as absent.
         """
         try:
             self.client.put_item(
@@ -80,73 +114,87 @@ class Table:
         except ClientError as error:
             if _code(error) != "ConditionalCheckFailedException":
                 raise
-            there = _met(error)
-            return None if there is None or there.get("made") == item["made"] else there
+            existing = _existing_item(error)
+            return None if existing is None or existing.get("made") == item["made"] else existing
         return None
 
-    def update(self, request: "UpdateItemInputTypeDef") -> KeyItem:
-        """The key's item after the update. Raises ConditionFailedError."""
+    def update(self, update: Update) -> KeyItem:
+        """Make one conditional update of a key's item and return the new item. Raises ConditionFailedError."""
+        request: UpdateItemInputTypeDef = {
+            **update.parameters(self.name),
+            "ReturnValues": "ALL_NEW",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
         try:
-            return read_key(with_retries(lambda: self.client.update_item(**request)).get("Attributes", {}))
+            response = _retry_conflicts(lambda: self.client.update_item(**request))
         except ClientError as error:
             if _code(error) != "ConditionalCheckFailedException":
                 raise
-            raise ConditionFailedError(_met(error)) from error
+            raise ConditionFailedError(_existing_item(error)) from error
+        return read_key(response.get("Attributes", {}))
 
-    def transact(self, *actions: "TransactWriteItemTypeDef") -> bool:
-        """Do all of them, or none: False where a condition is unmet.
+    def transact(self, *writes: Write) -> None:
+        """Make all writes in one transaction. Raises ConditionFailedError if one of the conditions does not hold.
 
-        botocore gives every call a ClientRequestToken and keeps it when it tries again after a lost answer: DynamoDB
-        then says yes once more without writing twice.
+        botocore sends a ClientRequestToken with every call and keeps it when it retries after a lost response:
+        DynamoDB then reports success again without writing twice.
         """
+        items = [write.transaction_item(self.name) for write in writes]
         try:
-            with_retries(lambda: self.client.transact_write_items(TransactItems=actions))
+            _retry_conflicts(lambda: self.client.transact_write_items(TransactItems=items))
         except ClientError as error:
-            if UNMET not in _reasons(error):
+            if CONDITION_FAILED not in _cancellation_reasons(error):
                 raise
-            return False
-        return True
+            raise ConditionFailedError from error
 
 
-def attempts() -> Iterator[int]:
-    """Numbers of tries, with a growing pause before each but the first two. Raises ContentionError after the last."""
-    for attempt in range(ATTEMPTS):
+def compare_and_set(write: Callable[[Item | None], T], item: Item | None = None) -> T:
+    """Return `write(item)`; after a ConditionFailedError, call it again with the item that the error carries.
+
+    A growing pause precedes each attempt but the first two. Raises ContentionError after MAX_ATTEMPTS.
+    """
+    for attempt in range(MAX_ATTEMPTS):
         if attempt > 1:
             _pause(min(0.002 * 2**attempt, 0.1))
-        yield attempt
+        try:
+            return write(item)
+        except ConditionFailedError as failed:
+            item = failed.item
     raise ContentionError
 
 
-def with_retries(write: Callable[[], T]) -> T:
-    """Make a write, again while a transaction is in its way; a write that was refused has changed nothing."""
-    for pause in PAUSES:
+def _retry_conflicts(write: Callable[[], T]) -> T:
+    """Make a write, and again while it conflicts with a transaction; a rejected write has changed nothing."""
+    for pause in CONFLICT_PAUSES:
         try:
             return write()
         except ClientError as error:
-            if not _is_passing(error):
+            if not _is_transient(error):
                 raise
         _pause(pause)
     return write()
 
 
-def _pause(longest: float) -> None:
-    time.sleep(random.uniform(longest / 2, longest))  # noqa: S311 - apart, so that two writers do not meet again
+def _pause(maximum: float) -> None:
+    time.sleep(random.uniform(maximum / 2, maximum))  # noqa: S311 - jitter, so that two writers do not collide again
 
 
-def _met(error: ClientError) -> Answer | None:
+def _existing_item(error: ClientError) -> Item | None:
     response: Mapping[str, Any] = error.response
     return response.get("Item")
 
 
-def _reasons(error: ClientError) -> Sequence[str]:
-    """Of a cancelled transaction: each action's reason. Else nothing."""
+def _cancellation_reasons(error: ClientError) -> Sequence[str]:
+    """The code of each action of a cancelled transaction; empty for other errors."""
     response: Mapping[str, Any] = error.response
     return [reason.get("Code", "") for reason in response.get("CancellationReasons", ())]
 
 
-def _is_passing(error: ClientError) -> bool:
-    why = _reasons(error)
-    return _code(error) == "TransactionConflictException" or (UNMET not in why and not PASSING.isdisjoint(why))
+def _is_transient(error: ClientError) -> bool:
+    reasons = _cancellation_reasons(error)
+    return _code(error) == "TransactionConflictException" or (
+        CONDITION_FAILED not in reasons and not TRANSIENT.isdisjoint(reasons)
+    )
 
 
 def _code(error: ClientError) -> str:

@@ -1,98 +1,117 @@
-"""Usage on the table: records as they are read back, and daily totals, into which old records are folded once.
+"""Usage records in the table, and the daily totals that old records are folded into.
 
-A record is folded when no request can be open any more that began as early: then no older one can come after it. What
-is younger is added up anew for each reader. Folding is one transaction with a mark of how far it has come, so that of
-several readers at once one folds, and nothing is counted twice.
+A record is folded, once, when no request that began as early can still be open, so that no older record can follow.
+Younger records are added up at each read. Folding is one transaction with a marker of the last folded record: of
+several concurrent readers one folds, and nothing is counted twice.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from tollgate.gateway.metering import UsageRecord
 from tollgate.gateway.usage_totals import DAY_SECONDS, DailyTotal, daily_totals, merge_totals
-from tollgate.stores.dynamodb.expressions import Update
+from tollgate.stores.blocking_executor import in_executor
+from tollgate.stores.dynamodb.attribute_values import from_attribute, to_attribute
+from tollgate.stores.dynamodb.base import TableStore
 from tollgate.stores.dynamodb.items import (
-    attribute,
-    counts_of,
-    daily_place,
-    folded_place,
-    plain,
-    read_daily,
-    read_usage,
+    daily_total_primary_key,
+    daily_total_sort_key,
+    fold_marker_primary_key,
+    read_daily_total,
+    read_usage_record,
+    total_counters,
     usage_partition,
+    usage_primary_key,
+    usage_sort_key,
 )
-from tollgate.stores.dynamodb.table import Table
-from tollgate.stores.retention import USAGE_KEPT, request_ids
+from tollgate.stores.dynamodb.table import ConditionFailedError
+from tollgate.stores.dynamodb.writes import Update
+from tollgate.stores.retention import USAGE_KEPT, is_kept, request_ids
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
-
-FOLDED_AFTER = 3600
-"""Seconds. A function lives 900 at the most, and its last settlement is tried for some more."""
-FOLDED_AT_ONCE = 1000
+READ_BATCH = 500  # usage records that one blocking call reads
+FOLD_AFTER = 3600
+"""Seconds. A function runs 900 at most, and its last settlement is retried for some more."""
+FOLD_BATCH = 1000
 MAX_TOTALS = 90
 """Totals that one transaction changes; it may have 100 actions (API reference, "TransactWriteItems")."""
 TOTALS_KEPT = USAGE_KEPT + 2 * DAY_SECONDS
 
 
-class TableUsage:
-    """See `gateway.ports.UsageStore`; these are its blocking calls."""
+class UsageMethods(TableStore):
+    """The methods of `gateway.ports.UsageStore`."""
 
-    def __init__(self, table: Table, now: Callable[[], float]) -> None:
-        self._table = table
-        self._now = now
+    async def usage(self, key_id: str, start: float, end: float) -> AsyncIterator[UsageRecord]:
+        """See `UsageStore.usage`, in the order of request ids. A record written a moment ago may be missing."""
+        first, last = map(usage_sort_key, request_ids(start, end))
+        items = self._table.query(usage_partition(key_id), first, last, consistent=False)
+        records = (read_usage_record(item) for item in items)
+        while batch := await self.executor.run(lambda: list(islice(records, READ_BATCH))):
+            for record in batch:
+                if start <= record.started_at < end and is_kept(record, self._now()):
+                    yield record
 
+    @in_executor
+    def usage_of(self, key_id: str, request_id: str) -> UsageRecord | None:
+        """See `UsageStore.usage_of`."""
+        item = self._table.get(usage_primary_key(key_id, request_id))
+        record = read_usage_record(item) if item else None
+        return record if record and is_kept(record, self._now()) else None
+
+    @in_executor
     def totals(self, key_id: str, first: int, last: int) -> Sequence[DailyTotal]:
-        """See `UsageStore.totals`. Folds what is old enough, and reads the rest."""
-        mark = self._mark(key_id)
-        while (further := self._fold(key_id, mark)) != mark:
-            mark = further
+        """See `UsageStore.totals`. Folds the records that are old enough and adds up the others."""
+        marker = self._fold_marker(key_id)
+        while (moved := self._fold(key_id, marker)) != marker:
+            marker = moved
         while True:
-            first_place, last_place = (plain(daily_place(key_id, day)["sk"]) for day in (first, last + 1))
-            items = self._table.query(usage_partition(key_id), first_place, last_place, consistent=True)
-            kept = [read_daily(item) for item in items]
+            sort_keys = daily_total_sort_key(first), daily_total_sort_key(last + 1)
+            items = self._table.query(usage_partition(key_id), *sort_keys, consistent=True)
+            folded = [read_daily_total(item) for item in items]
             _, end = request_ids(0, (last + 1) * DAY_SECONDS)
-            young = daily_totals(self._records(key_id, mark, end))
-            if (further := self._mark(key_id)) == mark:
-                return merge_totals([*kept, *(daily for daily in young if first <= daily.day <= last)])
-            mark = further
+            unfolded = daily_totals(self._records(key_id, marker, end))
+            if (moved := self._fold_marker(key_id)) == marker:
+                return merge_totals([*folded, *(daily for daily in unfolded if first <= daily.day <= last)])
+            marker = moved
 
-    def _mark(self, key_id: str) -> str:
-        """The id of the last request that was folded; empty before the first."""
-        item = self._table.get(folded_place(key_id))
-        return plain(item["until"]) if item else ""
+    def _fold_marker(self, key_id: str) -> str:
+        """The id of the last folded request; empty if there is none."""
+        item = self._table.get(fold_marker_primary_key(key_id))
+        return from_attribute(item["until"]) if item else ""
 
     def _records(self, key_id: str, after: str, end: str) -> Iterator[UsageRecord]:
-        """The records of the requests with ids above `after`, and up to `end`."""
-        first, last = f"REQ#{after}~" if after else "REQ#", f"REQ#{end}"
+        """The records of the requests with ids above `after` and up to `end`."""
+        first, last = usage_sort_key(f"{after}~" if after else ""), usage_sort_key(end)
         if last < first:
-            return iter(())  # DynamoDB takes such a range for a fault
+            return iter(())  # DynamoDB rejects such a range
         items = self._table.query(usage_partition(key_id), first, last, consistent=True)
-        return (read_usage(item) for item in items)
+        return (read_usage_record(item) for item in items)
 
-    def _fold(self, key_id: str, mark: str) -> str:
-        """Fold the next records behind the mark. The new mark, or the old one where there is nothing to be done."""
-        _, end = request_ids(0, self._now() - FOLDED_AFTER)
-        records = list(islice(self._records(key_id, mark, end), FOLDED_AT_ONCE))
+    def _fold(self, key_id: str, marker: str) -> str:
+        """Fold the next records after the marker. Returns the new marker, or the same one if there are none."""
+        _, end = request_ids(0, self._now() - FOLD_AFTER)
+        records = list(islice(self._records(key_id, marker, end), FOLD_BATCH))
         while len(totals := daily_totals(records)) > MAX_TOTALS:
             records = records[: len(records) // 2]
         if not records:
-            return mark
-        moved = Update(self._table.name, folded_place(key_id))
-        moved.only_if("#until = :mark" if mark else "attribute_not_exists(pk)")
-        moved.set("#until = :until")
-        moved.values({":until": attribute(records[-1].request_id), **({":mark": attribute(mark)} if mark else {})})
-        changes: list[TransactWriteItemTypeDef] = [{"Update": self._added(total).action()} for total in totals]
-        self._table.transact({"Update": moved.action()}, *changes)
-        return self._mark(key_id)
+            return marker
+        move = Update(fold_marker_primary_key(key_id))
+        move.require("#until = :marker" if marker else "attribute_not_exists(pk)")
+        move.set("#until = :until")
+        move.values({":until": to_attribute(records[-1].request_id)})
+        if marker:
+            move.values({":marker": to_attribute(marker)})
+        with suppress(ConditionFailedError):  # another reader has folded these records
+            self._table.transact(move, *map(_add_to_total, totals))
+        return self._fold_marker(key_id)
 
-    def _added(self, daily: DailyTotal) -> Update:
-        update = Update(self._table.name, daily_place(daily.key_id, daily.day, daily.model))
-        update.set("#model = :model", "#ttl = :ttl")
-        update.values({":model": attribute(daily.model)})
-        update.values({":ttl": attribute((daily.day + 1) * DAY_SECONDS + TOTALS_KEPT)})
-        for name, count in counts_of(daily.total).items():
-            update.add(f"#{name} :{name}")
-            update.values({f":{name}": attribute(count)})
-        return update
+
+def _add_to_total(daily: DailyTotal) -> Update:
+    update = Update(daily_total_primary_key(daily.key_id, daily.day, daily.model))
+    update.set("#model = :model", "#ttl = :ttl")
+    update.values({":model": to_attribute(daily.model)})
+    update.values({":ttl": to_attribute((daily.day + 1) * DAY_SECONDS + TOTALS_KEPT)})
+    for name, count in total_counters(daily.total).items():
+        update.add(f"#{name} :{name}")
+        update.values({f":{name}": to_attribute(count)})
+    return update

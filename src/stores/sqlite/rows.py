@@ -1,4 +1,4 @@
-"""Records and balances as SQLite rows, and back: what SQLite has no type for is written as exact text or JSON."""
+"""Records and balances as SQLite rows and back. Values without an SQLite type are stored as exact text or as JSON."""
 
 import json
 import sqlite3
@@ -11,12 +11,12 @@ from tollgate.gateway.limits import Balance, Lease
 from tollgate.gateway.metering import MICRO_DOLLAR, UsageRecord
 from tollgate.stores import record_fields
 from tollgate.stores.key_state import KeyState
-from tollgate.stores.record_fields import Plain
+from tollgate.stores.record_fields import Scalar
 
 
-def key_row(record: KeyRecord) -> dict[str, Plain]:
-    """A key's own columns."""
-    row = record_fields.of_key(record)
+def key_row(record: KeyRecord) -> dict[str, Scalar]:
+    """The columns of a key's record."""
+    row = record_fields.key_fields(record)
     budget = row["budget_usd"]
     return row | {
         "models": json.dumps(record.models),
@@ -26,12 +26,12 @@ def key_row(record: KeyRecord) -> dict[str, Plain]:
 
 
 def read_key(row: sqlite3.Row) -> KeyRecord:
-    """The key that a row holds."""
-    return record_fields.key_of({**row, "models": json.loads(row["models"]), "metadata": json.loads(row["metadata"])})
+    """The key in a row."""
+    return record_fields.read_key({**row, "models": json.loads(row["models"]), "metadata": json.loads(row["metadata"])})
 
 
-def balance_row(balance: Balance) -> dict[str, Plain]:
-    """The columns beside a key's own; what is held is in a table of its own."""
+def balance_row(balance: Balance) -> dict[str, Scalar]:
+    """The columns of a key's balance. Leases are in a table of their own."""
     return {
         "balance_window": balance.window,
         "requests_left": balance.requests_left,
@@ -42,24 +42,25 @@ def balance_row(balance: Balance) -> dict[str, Plain]:
 
 
 def read_balance(row: sqlite3.Row, leases: Mapping[str, Lease]) -> Balance:
-    """The balance that a key's row holds."""
+    """The balance in a key's row."""
     return Balance(
         row["balance_window"], row["requests_left"], row["tokens_left"], row["budget_until"], row["budget_left"], leases
     )
 
 
-def hold_rows(of: KeyState) -> Mapping[str, tuple[Plain, ...]]:
-    """The holds of a key, open and late, by their ids; each in the order of the columns of its table."""
-    key_id = of.account.record.key_id
-    both = [(False, *held) for held in of.balance.leases.items()] + [(True, *held) for held in of.late.items()]
+def hold_rows(state: KeyState) -> Mapping[str, tuple[Scalar, ...]]:
+    """The open and the late holds of a key by their ids, each in the order of the table's columns."""
+    key_id = state.account.record.key_id
+    leases = [(False, *entry) for entry in state.balance.leases.items()]
+    late_holds = [(True, *entry) for entry in state.late.items()]
     return {
         hold_id: (key_id, hold_id, lease.opened_at, lease.expires_at, lease.tokens, lease.micro_usd, late)
-        for late, hold_id, lease in both
+        for late, hold_id, lease in leases + late_holds
     }
 
 
 def read_holds(rows: Iterable[sqlite3.Row]) -> tuple[dict[str, Lease], dict[str, Lease]]:
-    """The open holds, and the late ones."""
+    """The open and the late holds in rows."""
     holds: tuple[dict[str, Lease], dict[str, Lease]] = ({}, {})
     for row in rows:
         lease = Lease(row["opened_at"], row["expires_at"], row["tokens"], row["micro_usd"])
@@ -67,22 +68,24 @@ def read_holds(rows: Iterable[sqlite3.Row]) -> tuple[dict[str, Lease], dict[str,
     return holds
 
 
-def usage_row(record: UsageRecord) -> dict[str, Plain]:
-    """A usage record, with its cost in whole micro-dollars."""
-    row = record_fields.of_usage(record)
+def usage_row(record: UsageRecord) -> dict[str, Scalar]:
+    """The columns of a usage record. The cost is in whole micro-dollars."""
+    row = record_fields.usage_fields(record)
     usd = record.cost.usd
     del row["cost_usd"]
     return {**row, "cost_micro_usd": None if usd is None else int(usd / MICRO_DOLLAR)}
 
 
-def read_usage(row: sqlite3.Row) -> UsageRecord:
-    """The usage record that a row holds."""
+def read_usage_record(row: sqlite3.Row) -> UsageRecord:
+    """The usage record in a row."""
     micro_usd: int | None = row["cost_micro_usd"]
-    return record_fields.usage_of({**row, "cost_usd": None if micro_usd is None else Decimal(micro_usd) * MICRO_DOLLAR})
+    return record_fields.read_usage_record(
+        {**row, "cost_usd": None if micro_usd is None else Decimal(micro_usd) * MICRO_DOLLAR}
+    )
 
 
-def read_audit(row: sqlite3.Row) -> AuditEntry:
-    """The line of the audit that a row holds."""
+def read_audit_entry(row: sqlite3.Row) -> AuditEntry:
+    """The audit entry in a row."""
     changed: Any = json.loads(row["changed"])
     return AuditEntry(row["at"], row["by"], row["action"], changed)
 

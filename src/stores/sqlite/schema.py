@@ -1,7 +1,7 @@
-"""The SQLite schema, version by version."""
+"""The migrations of the SQLite schema."""
 
-# Each version is the one before it plus one of these scripts. Scripts that were released never change.
-# `holds`, `usage` and `audit` may speak of a key that is no longer there, so none of them refers to `keys`.
+# Each script migrates from one version to the next. Released scripts never change.
+# `holds`, `usage` and `audit` can have rows of deleted keys, so they have no foreign key on `keys`.
 MIGRATIONS = (
     """
     CREATE TABLE keys (
@@ -23,8 +23,8 @@ MIGRATIONS = (
         PRIMARY KEY (key_id, request_id)
     ) WITHOUT ROWID;
     """,
-    # Limits. The keys of the first version have none: what is left to them is gateway.limits.UNLIMITED, until NEVER.
-    # `late` holds have ended and hold nothing any more, but may still be settled.
+    # Limits. The keys of the first version have none: their balance is gateway.limits.UNLIMITED until NEVER.
+    # `late` holds were closed, reserve nothing, and can still be settled.
     """
     ALTER TABLE keys ADD COLUMN owner TEXT;
     ALTER TABLE keys ADD COLUMN metadata TEXT NOT NULL DEFAULT '{}';
@@ -54,11 +54,11 @@ MIGRATIONS = (
     );
     CREATE INDEX audit_of_key ON audit (key_id, at);
     """,
-    # The day the catalog's price was read that a bill was made by.
+    # The date of the catalog prices that a cost was computed with.
     """
     ALTER TABLE usage ADD COLUMN priced_on TEXT;
     """,
-    # Counts with prices of their own, and why a cost is only estimated.
+    # Token counts with prices of their own, and why a cost is an estimate.
     """
     ALTER TABLE usage ADD COLUMN cache_write_1h_tokens INTEGER;
     ALTER TABLE usage ADD COLUMN cached_audio_tokens INTEGER;
