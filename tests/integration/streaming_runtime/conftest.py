@@ -1,4 +1,4 @@
-"""The stage of the runtime's tests: tiny ASGI apps in a real process under the local Runtime API."""
+"""Fixtures of the runtime's tests: small ASGI apps in a process with the local Runtime API."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ async def gate(name):
 
 @pytest.fixture
 def function(tmp_path: Path) -> Callable[..., LocalFunctionUrl]:
-    """Makes a function of the source of an ASGI app; options are those of LocalFunctionUrl."""
+    """Makes a function from the source of an ASGI app; options are those of LocalFunctionUrl."""
 
     def make(source: str, *, handler: str = "app_under_test.app", **options: Any) -> LocalFunctionUrl:
         (tmp_path / "app_under_test.py").write_text(PREAMBLE + source)
@@ -52,7 +52,7 @@ def function(tmp_path: Path) -> Callable[..., LocalFunctionUrl]:
 
 @pytest.fixture
 def open_gate(tmp_path: Path) -> Callable[[str], None]:
-    """Lets an app go on that waits at ``gate(name)``."""
+    """Lets an app continue that waits at ``gate(name)``."""
     return lambda name: (tmp_path / name).touch()
 
 
@@ -83,11 +83,11 @@ def rest_event() -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
-    """Waits until something is so, ten seconds at most."""
+    """Waits until a condition holds, for at most ten seconds."""
 
-    async def wait(is_so: Callable[[], object]) -> None:
+    async def wait(condition: Callable[[], object]) -> None:
         async with asyncio.timeout(10):
-            while not is_so():  # noqa: ASYNC110 (nobody tells us: it happens in another process)
+            while not condition():  # noqa: ASYNC110 (it happens in another process, so there is no event)
                 await asyncio.sleep(0.01)
 
     return wait

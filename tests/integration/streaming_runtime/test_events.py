@@ -1,4 +1,4 @@
-"""Events of each shape as ASGI scopes: what survives the way through JSON, and what must be put right."""
+"""Conversion of Lambda events of each format to ASGI scopes."""
 
 import binascii
 from collections.abc import Callable
@@ -17,9 +17,9 @@ def http_api_event(path: str, stage: str = "$default", **more: Any) -> dict[str,
     return {"version": "2.0", "rawPath": path, "rawQueryString": "", "headers": {}, "requestContext": context, **more}
 
 
-def test_shapes_are_told_apart(url_event: MakeEvent, rest_event: MakeEvent) -> None:
-    shapes = [read_event(event).shape for event in (url_event(), http_api_event("/"), rest_event())]
-    assert shapes == ["function_url", "http_api", "rest"]
+def test_formats_are_distinguished(url_event: MakeEvent, rest_event: MakeEvent) -> None:
+    formats = [read_event(event).format for event in (url_event(), http_api_event("/"), rest_event())]
+    assert formats == ["function_url", "http_api", "rest"]
 
 
 def test_scope_of_a_function_url(url_event: MakeEvent) -> None:
@@ -42,7 +42,7 @@ def test_scope_of_a_function_url(url_event: MakeEvent) -> None:
     assert request.body == b"text"
 
 
-def test_a_path_that_came_decoded_is_encoded_again_in_raw_path() -> None:
+def test_decoded_path_is_encoded_again_in_raw_path() -> None:
     scope = read_event(http_api_event("/a b/é")).scope
     assert (scope["path"], scope["raw_path"]) == ("/a b/é", b"/a%20b/%C3%A9")
 
@@ -52,28 +52,28 @@ def test_cookies_become_one_header(url_event: MakeEvent) -> None:
     assert read_event(event).scope["headers"] == [(b"x-tag", b"t"), (b"cookie", b"a=1; b=2")]
 
 
-def test_a_base64_body_is_decoded(url_event: MakeEvent) -> None:
+def test_base64_body_is_decoded(url_event: MakeEvent) -> None:
     body = binascii.b2a_base64(bytes(range(256)), newline=False).decode()
     assert read_event(url_event(body=body, isBase64Encoded=True)).body == bytes(range(256))
 
 
-def test_no_body_is_an_empty_one(url_event: MakeEvent, rest_event: MakeEvent) -> None:
+def test_missing_body_is_empty(url_event: MakeEvent, rest_event: MakeEvent) -> None:
     assert read_event(url_event()).body == read_event(rest_event(body=None)).body == b""
 
 
-def test_a_named_stage_is_taken_off_an_http_api_path() -> None:
+def test_named_stage_is_removed_from_an_http_api_path() -> None:
     assert read_event(http_api_event("/dev/v1/models", "dev")).scope["path"] == "/v1/models"
     assert read_event(http_api_event("/dev", "dev")).scope["path"] == "/"
     assert read_event(http_api_event("/developers", "dev")).scope["path"] == "/developers"
     assert read_event(http_api_event("/v1/models")).scope["path"] == "/v1/models"
 
 
-def test_a_rest_path_has_no_stage_and_loses_a_base_path(rest_event: MakeEvent) -> None:
+def test_base_path_is_removed_from_a_rest_path(rest_event: MakeEvent) -> None:
     assert read_event(rest_event(path="/prod/x")).scope["path"] == "/prod/x"
     assert read_event(rest_event(path="/shop/v1/models"), "/shop").scope["path"] == "/v1/models"
 
 
-def test_a_decoded_rest_query_is_encoded_again(rest_event: MakeEvent) -> None:
+def test_decoded_rest_query_is_encoded_again(rest_event: MakeEvent) -> None:
     several = rest_event(multiValueQueryStringParameters={"q": ["a b&c", "é"], "n": ["1"]})
     single = rest_event(queryStringParameters={"q": "a=b"}, multiValueQueryStringParameters=None)
     assert read_event(several).scope["query_string"] == b"q=a+b%26c&q=%C3%A9&n=1"
@@ -81,17 +81,17 @@ def test_a_decoded_rest_query_is_encoded_again(rest_event: MakeEvent) -> None:
     assert read_event(rest_event(queryStringParameters=None)).scope["query_string"] == b""
 
 
-def test_repeated_rest_headers_stay_apart(rest_event: MakeEvent) -> None:
+def test_repeated_rest_headers_are_kept(rest_event: MakeEvent) -> None:
     event = rest_event(headers={"X-Tag": "b"}, multiValueHeaders={"X-Tag": ["a", "b"]})
     assert read_event(event).scope["headers"] == [(b"x-tag", b"a"), (b"x-tag", b"b")]
 
 
-def test_rest_headers_may_come_single_only(rest_event: MakeEvent) -> None:
+def test_rest_headers_without_multi_value_headers_are_read(rest_event: MakeEvent) -> None:
     assert read_event(rest_event(headers={"X-Tag": "b"})).scope["headers"] == [(b"x-tag", b"b")]
 
 
 @pytest.mark.parametrize(
-    "broken",
+    "malformed",
     [
         {"rawPath": "/", "requestContext": {"http": {}}},
         {"rawPath": "/", "requestContext": "http"},
@@ -100,6 +100,6 @@ def test_rest_headers_may_come_single_only(rest_event: MakeEvent) -> None:
         {"httpMethod": None, "path": "/"},
     ],
 )
-def test_a_broken_event_is_named_as_such(broken: dict[str, Any]) -> None:
+def test_malformed_event_is_unsupported(malformed: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedEventError):
-        read_event(broken)
+        read_event(malformed)

@@ -1,4 +1,4 @@
-"""The loop between /next and /next: what the app is given, what Lambda's refusals do, how many run at once."""
+"""The main loop: what the app receives, what happens if Lambda rejects a response, and concurrency."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ Records = Callable[[LocalFunctionUrl], Sequence[dict[str, Any]]]
 Until = Callable[[Callable[[], object]], Awaitable[None]]
 
 
-async def test_receive_gives_the_body_once_and_then_blocks(function: Function, url_event: MakeEvent) -> None:
+async def test_receive_returns_the_body_once_and_then_blocks(function: Function, url_event: MakeEvent) -> None:
     source = """
 async def app(scope, receive, send):
     message = await receive()
@@ -29,14 +29,14 @@ async def app(scope, receive, send):
     assert json.loads(invocation.body) == ["question", False, "nothing"]
 
 
-async def test_invocation_id_is_echoed(function: Function, url_event: MakeEvent, rest_event: MakeEvent) -> None:
+async def test_invocation_id_is_sent_back(function: Function, url_event: MakeEvent, rest_event: MakeEvent) -> None:
     async with function("async def app(scope, receive, send):\n    await answer_json(send, 1)\n") as local:
         for event in (url_event(), rest_event(), {"not": "http"}):
             invocation = await local.invoke(event)
             assert invocation.echoed_invocation_id == invocation.invocation_id
 
 
-async def test_context_has_the_usual_names(function: Function, url_event: MakeEvent) -> None:
+async def test_context_has_the_documented_attributes(function: Function, url_event: MakeEvent) -> None:
     source = """
 async def app(scope, receive, send):
     context = scope["aws.context"]
@@ -73,13 +73,17 @@ async def app(scope, receive, send):
 """
 
 
-async def test_trace_id_is_in_the_environment_of_one_invocation(function: Function, url_event: MakeEvent) -> None:
+async def test_trace_id_is_an_environment_variable_of_a_sequential_process(
+    function: Function, url_event: MakeEvent
+) -> None:
     async with function(TRACE) as local:
         invocation = await local.invoke(url_event())
     assert json.loads(invocation.body) == invocation.trace_id
 
 
-async def test_trace_id_is_not_in_an_environment_that_many_share(function: Function, url_event: MakeEvent) -> None:
+async def test_trace_id_is_not_an_environment_variable_of_a_concurrent_process(
+    function: Function, url_event: MakeEvent
+) -> None:
     async with function(TRACE, max_concurrency=2) as local:
         invocation = await local.invoke(url_event())
     assert json.loads(invocation.body) is None
@@ -87,53 +91,53 @@ async def test_trace_id_is_not_in_an_environment_that_many_share(function: Funct
 
 ENDLESS = """
 async def app(scope, receive, send):
-    if scope["path"] == "/well":
+    if scope["path"] == "/healthy":
         return await answer_json(send, os.getpid())
     await start(send)
     try:
         while True:
-            await more(send, b"on and on")
+            await more(send, b"more")
             await asyncio.sleep(0.01)
     except OSError as error:
-        print("told", type(error).__name__, flush=True)
+        print("raised", type(error).__name__, flush=True)
         raise
 """
 
 
-async def test_a_refused_answer_stops_the_app_and_not_the_environment(
+async def test_rejected_response_stops_the_app_but_not_the_environment(
     function: Function, url_event: MakeEvent, until: Until, records: Records
 ) -> None:
     for status in (410, 413, 500):
         async with function(ENDLESS) as local:
-            before = await local.invoke(url_event(path="/well"))
+            before = await local.invoke(url_event(path="/healthy"))
             local.script.response_statuses.append(status)
-            refused = await local.invoke(url_event())
-            await until(refused.released.is_set)
-            after = await local.invoke(url_event(path="/well"))
-            assert "told ResponseRefusedError" in local.log_lines
+            rejected = await local.invoke(url_event())
+            await until(rejected.released.is_set)
+            after = await local.invoke(url_event(path="/healthy"))
+            assert "raised ResponseRefusedError" in local.log_lines
             assert any(str(status) in record["message"] for record in records(local))
         assert before.body == after.body
 
 
-async def test_a_refused_buffered_answer_is_logged(
+async def test_rejected_buffered_response_is_logged(
     function: Function, rest_event: MakeEvent, until: Until, records: Records
 ) -> None:
     async with function("async def app(scope, receive, send):\n    await answer_json(send, 1)\n") as local:
         local.script.response_statuses.append(413)
-        refused = await local.invoke(rest_event())
-        await until(refused.released.is_set)
+        rejected = await local.invoke(rest_event())
+        await until(rejected.released.is_set)
         assert any("413" in record["message"] for record in records(local))
         assert (await local.invoke(rest_event())).response["body"] == "1"
 
 
-async def test_no_work_for_a_while_is_survived(function: Function, url_event: MakeEvent) -> None:
+async def test_temporary_failures_of_next_are_survived(function: Function, url_event: MakeEvent) -> None:
     async with function("async def app(scope, receive, send):\n    await answer_json(send, 1)\n") as local:
         local.script.next_statuses.extend([500, 403, 500])
         assert (await local.invoke(url_event())).body == b"1"
         assert not any("ended with status" in line for line in local.log_lines)
 
 
-async def test_no_work_five_times_in_a_row_ends_the_process(function: Function, until: Until) -> None:
+async def test_five_failures_of_next_in_a_row_end_the_process(function: Function, until: Until) -> None:
     async with function("async def app(scope, receive, send):\n    pass\n") as local:
         local.script.next_statuses.extend([500] * 5)
         await until(lambda: "the runtime process ended with status 1" in local.log_lines)
@@ -150,7 +154,7 @@ async def app(scope, receive, send):
         assert [(await local.invoke(url_event())).body for _ in range(3)] == [b"1"] * 3
 
 
-async def test_several_invocations_run_at_once_in_one_process(
+async def test_invocations_run_concurrently_in_one_process(
     function: Function, url_event: MakeEvent, records: Records
 ) -> None:
     source = """
@@ -163,13 +167,13 @@ async def app(scope, receive, send):
     await answer_json(send, os.getpid())
 """
     async with function(source, max_concurrency=3) as local:
-        answers = await asyncio.gather(*(local.invoke(url_event(path=f"/{number}")) for number in range(3)))
+        responses = await asyncio.gather(*(local.invoke(url_event(path=f"/{number}")) for number in range(3)))
         logged = {record["message"]: record["requestId"] for record in records(local)}
-    assert len({answer.body for answer in answers}) == 1
-    assert logged == {answer.event["rawPath"]: answer.request_id for answer in answers}
+    assert len({response.body for response in responses}) == 1
+    assert logged == {response.event["rawPath"]: response.request_id for response in responses}
 
 
-async def test_an_event_that_is_not_http_is_a_clear_error(function: Function, url_event: MakeEvent) -> None:
+async def test_event_that_is_not_http_is_an_error(function: Function, url_event: MakeEvent) -> None:
     async with function("async def app(scope, receive, send):\n    await answer_json(send, 1)\n") as local:
         events: list[object] = [{"Records": []}, {}, [1], "text", None, {"requestContext": {"http": 1}, "rawPath": "/"}]
         for event in events:
@@ -179,16 +183,16 @@ async def test_an_event_that_is_not_http_is_a_clear_error(function: Function, ur
         assert (await local.invoke(url_event())).body == b"1"
 
 
-async def test_the_apps_own_log_lines_are_json_with_the_request_id(
+async def test_log_lines_of_the_app_are_json_with_the_request_id(
     function: Function, url_event: MakeEvent, records: Records
 ) -> None:
     source = """
 async def app(scope, receive, send):
-    logging.getLogger("app.room").info("heard %s", "this")
-    logging.getLogger("app.room").debug("not this")
+    logging.getLogger("app.module").info("received %s", "this")
+    logging.getLogger("app.module").debug("not this")
     await answer_json(send, 1)
 """
     async with function(source, env={"AWS_LAMBDA_LOG_LEVEL": "INFO"}) as local:
         invocation = await local.invoke(url_event())
-        (record,) = [record for record in records(local) if record["logger"] == "app.room"]
-    assert (record["level"], record["message"], record["requestId"]) == ("INFO", "heard this", invocation.request_id)
+        (record,) = [record for record in records(local) if record["logger"] == "app.module"]
+    assert (record["level"], record["message"], record["requestId"]) == ("INFO", "received this", invocation.request_id)

@@ -1,4 +1,4 @@
-"""From the exec-wrapper to the first /next: finding the app, failing to, SnapStart, and what a cold start imports."""
+"""The start from the exec-wrapper to the first /next: loading the app, init errors, SnapStart, imports."""
 
 import ast
 import json
@@ -18,7 +18,7 @@ Until = Callable[[Callable[[], object]], Awaitable[None]]
 
 PACKAGE = WRAPPER.parent / "python" / "streaming_runtime"
 
-ANSWER = """
+PATH_APP = """
 async def app(scope, receive, send):
     await answer_json(send, [folder for folder in sys.path])
 """
@@ -41,10 +41,10 @@ registry._after.append((warm, ("after 2",), {}))
 """
 
 
-async def test_task_root_comes_first_and_the_layer_after_it(
+async def test_task_root_is_first_on_the_path_and_the_layer_follows(
     function: Function, url_event: MakeEvent, tmp_path: Path
 ) -> None:
-    async with function(ANSWER, env={"LAMBDA_RUNTIME_DIR": "/var/runtime"}) as local:
+    async with function(PATH_APP, env={"LAMBDA_RUNTIME_DIR": "/var/runtime"}) as local:
         invocation = await local.invoke(url_event())
     path = json.loads(invocation.body)
     layer = str(PACKAGE.parent)
@@ -53,21 +53,21 @@ async def test_task_root_comes_first_and_the_layer_after_it(
     assert str(PACKAGE) not in path
 
 
-async def test_handler_names_a_module_path_and_an_attribute(
+async def test_handler_is_a_module_path_and_an_attribute(
     function: Function, url_event: MakeEvent, tmp_path: Path
 ) -> None:
-    (tmp_path / "door").mkdir()
-    (tmp_path / "door" / "front.py").write_text("from app_under_test import app as application\n")
-    async with function(ANSWER, handler="gateway.front.application") as local:
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "module.py").write_text("from app_under_test import app as application\n")
+    async with function(PATH_APP, handler="package.module.application") as local:
         assert (await local.invoke(url_event())).outcome == "streamed"
 
 
-async def test_an_app_that_cannot_be_had_is_an_init_error(function: Function, url_event: MakeEvent) -> None:
+async def test_app_that_cannot_be_loaded_is_an_init_error(function: Function, url_event: MakeEvent) -> None:
     cases = [
-        (ANSWER, "nowhere.app", "Runtime.ImportModuleError"),
-        ("import nowhere_at_all\n", "app_under_test.app", "Runtime.ImportModuleError"),
-        (ANSWER, "app_under_test.application", "Runtime.HandlerNotFound"),
-        (ANSWER, "app", "Runtime.MalformedHandlerName"),
+        (PATH_APP, "missing_module.app", "Runtime.ImportModuleError"),
+        ("import missing_module\n", "app_under_test.app", "Runtime.ImportModuleError"),
+        (PATH_APP, "app_under_test.application", "Runtime.HandlerNotFound"),
+        (PATH_APP, "app", "Runtime.MalformedHandlerName"),
         ("def app(:\n", "app_under_test.app", "Runtime.UserCodeSyntaxError"),
         ("raise LookupError('at import')\n", "app_under_test.app", "LookupError"),
         ("sys.exit('at import')\n", "app_under_test.app", "SystemExit"),
@@ -80,38 +80,36 @@ async def test_an_app_that_cannot_be_had_is_an_init_error(function: Function, ur
             assert local.init_errors[0]["errorType"] == local.init_errors[0]["header"] == error_type
 
 
-async def test_the_apps_import_may_run_a_loop_of_its_own(function: Function, url_event: MakeEvent) -> None:
-    async with function("asyncio.run(asyncio.sleep(0))\n" + ANSWER) as local:
+async def test_import_of_the_app_may_run_an_event_loop(function: Function, url_event: MakeEvent) -> None:
+    async with function("asyncio.run(asyncio.sleep(0))\n" + PATH_APP) as local:
         assert (await local.invoke(url_event())).outcome == "streamed"
 
 
 async def test_snapshot_hooks_run_around_the_restore(function: Function, url_event: MakeEvent, tmp_path: Path) -> None:
     (tmp_path / "snapshot_restore_py.py").write_text(REGISTRY)
-    async with function(HOOKS + ANSWER, snap_start=True) as local:
+    async with function(HOOKS + PATH_APP, snap_start=True) as local:
         assert (await local.invoke(url_event())).outcome == "streamed"
         hooks = [line for line in local.log_lines if line.startswith(("before", "after"))]
     assert hooks == ["before 2", "before 1", "after 1", "after 2"]
 
 
-async def test_snap_start_without_hooks_is_fine(function: Function, url_event: MakeEvent) -> None:
-    async with function(ANSWER, snap_start=True) as local:
+async def test_snap_start_works_without_hooks(function: Function, url_event: MakeEvent) -> None:
+    async with function(PATH_APP, snap_start=True) as local:
         assert (await local.invoke(url_event())).outcome == "streamed"
 
 
-async def test_a_failing_hook_is_reported_and_ends_the_process(
-    function: Function, until: Until, tmp_path: Path
-) -> None:
+async def test_failing_hook_is_reported_and_ends_the_process(function: Function, until: Until, tmp_path: Path) -> None:
     (tmp_path / "snapshot_restore_py.py").write_text(REGISTRY)
-    failing = "import snapshot_restore_py as registry\nregistry._{}.append((int, ('no number',), {{}}))\n"
-    async with function(failing.format("before") + ANSWER, snap_start=True) as local:
+    failing = "import snapshot_restore_py as registry\nregistry._{}.append((int, ('not a number',), {{}}))\n"
+    async with function(failing.format("before") + PATH_APP, snap_start=True) as local:
         await until(lambda: any("ended with status 64" in line for line in local.log_lines))
         assert local.init_errors[0]["errorType"] == "Runtime.BeforeSnapshotError"
-    async with function(failing.format("after") + ANSWER, snap_start=True) as local:
+    async with function(failing.format("after") + PATH_APP, snap_start=True) as local:
         await until(lambda: any("ended with status 65" in line for line in local.log_lines))
         assert local.restore_errors[0]["errorType"] == "Runtime.AfterRestoreError"
 
 
-def test_a_cold_start_imports_no_heavy_module() -> None:
+def test_cold_start_imports_no_heavy_module() -> None:
     code = "import sys, streaming_runtime.main; print(*sys.modules)"
     env = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
     loaded = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout

@@ -1,4 +1,4 @@
-"""The cut-off before Lambda's kill, and the work that is left after the last byte."""
+"""Cancellation of the app before the function times out, and its work after the last byte."""
 
 import asyncio
 import json
@@ -25,30 +25,32 @@ async def app(scope, receive, send):
 """
 
 
-async def test_a_stream_is_cut_off_with_an_event_before_the_kill(function: Function, url_event: MakeEvent) -> None:
+async def test_stream_ends_with_an_error_event_before_the_timeout(function: Function, url_event: MakeEvent) -> None:
     async with function(SLOW, timeout=2) as local:
         invocation = await local.invoke(url_event(path="/begun"))
     assert invocation.outcome == "streamed"
     events = invocation.body.decode().split("\n\n")
-    assert json.loads(events[1].removeprefix("data: "))["error"]["code"] == "timeout"
+    assert json.loads(events[1].removeprefix("data: "))["errorType"] == "Runtime.Timeout"
     assert invocation.trailers["lambda-runtime-function-error-type"] == "Runtime.Timeout"
 
 
-async def test_an_answer_not_begun_is_a_504_before_the_kill(function: Function, url_event: MakeEvent) -> None:
+async def test_response_that_has_not_begun_is_a_504_before_the_timeout(
+    function: Function, url_event: MakeEvent
+) -> None:
     async with function(SLOW, timeout=2) as local:
         invocation = await local.invoke(url_event())
     assert invocation.prelude is not None
     assert invocation.prelude["statusCode"] == 504
-    assert json.loads(invocation.body)["error"]["code"] == "timeout"
+    assert json.loads(invocation.body)["errorType"] == "Runtime.Timeout"
 
 
-async def test_a_buffered_answer_is_a_504_before_the_kill(function: Function, rest_event: MakeEvent) -> None:
+async def test_buffered_response_is_a_504_before_the_timeout(function: Function, rest_event: MakeEvent) -> None:
     async with function(SLOW, timeout=2) as local:
         invocation = await local.invoke(rest_event(path="/begun"))
     assert invocation.response["statusCode"] == 504
 
 
-async def test_the_app_can_clean_up_when_it_is_cut_off(function: Function, url_event: MakeEvent, until: Until) -> None:
+async def test_cancelled_app_can_clean_up(function: Function, url_event: MakeEvent, until: Until) -> None:
     async with function(SLOW, timeout=3) as local:
         invocation = await local.invoke(url_event(path="/begun"))
         await until(invocation.released.is_set)
@@ -56,13 +58,13 @@ async def test_the_app_can_clean_up_when_it_is_cut_off(function: Function, url_e
         assert not any("ended with status" in line for line in local.log_lines)
 
 
-async def test_an_app_that_will_not_stop_does_not_cost_the_environment(
+async def test_environment_survives_an_app_that_ignores_cancellation(
     function: Function, url_event: MakeEvent, until: Until
 ) -> None:
     source = """
 async def app(scope, receive, send):
-    if scope["path"] == "/well":
-        return await answer_json(send, "well")
+    if scope["path"] == "/healthy":
+        return await answer_json(send, "healthy")
     while True:
         try:
             await asyncio.sleep(60)
@@ -72,12 +74,12 @@ async def app(scope, receive, send):
     async with function(source, timeout=3) as local:
         invocation = await local.invoke(url_event())
         await until(invocation.released.is_set)
-        after = await local.invoke(url_event(path="/well"))
-        assert after.body == b'"well"'
+        after = await local.invoke(url_event(path="/healthy"))
+        assert after.body == b'"healthy"'
         assert not any("ended with status" in line for line in local.log_lines)
 
 
-async def test_what_the_app_sends_after_the_cut_off_goes_nowhere(
+async def test_writes_after_the_cancellation_are_refused(
     function: Function, url_event: MakeEvent, until: Until
 ) -> None:
     source = """
@@ -99,7 +101,7 @@ async def app(scope, receive, send):
     assert b"late" not in invocation.body
 
 
-async def test_the_answer_is_whole_while_the_app_still_works(
+async def test_response_is_complete_while_the_app_still_runs(
     function: Function, url_event: MakeEvent, rest_event: MakeEvent, open_gate: Callable[[str], None], until: Until
 ) -> None:
     source = """
@@ -118,7 +120,7 @@ async def app(scope, receive, send):
             await until(invocation.released.is_set)
 
 
-async def test_work_after_the_answer_is_bounded(
+async def test_work_after_the_response_is_limited(
     function: Function, url_event: MakeEvent, until: Until, records: Records
 ) -> None:
     source = """
@@ -134,10 +136,10 @@ async def app(scope, receive, send):
         invocation = await local.invoke(url_event())
         await until(invocation.released.is_set)
         assert "cancelled" in local.log_lines
-        assert any("still at work" in record["message"] for record in records(local))
+        assert any("still running" in record["message"] for record in records(local))
 
 
-async def test_a_failure_after_the_answer_is_only_logged(
+async def test_failure_after_the_response_is_logged(
     function: Function, url_event: MakeEvent, until: Until, records: Records
 ) -> None:
     source = """

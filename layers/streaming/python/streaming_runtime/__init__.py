@@ -1,9 +1,9 @@
-"""A Lambda runtime for ASGI apps that streams: the loop that replaces the managed runtime's own.
+"""A Lambda runtime that streams the responses of ASGI apps. It replaces the main loop of the managed Python runtime.
 
-It knows AWS's Runtime API and ASGI and nothing else: the app is found by the ``_HANDLER`` string, only the standard
-library is imported, and nothing outside this folder imports it. The day AWS streams from Python, the folder goes.
+It depends on AWS's Runtime API, ASGI and the standard library only. The app is loaded by the ``_HANDLER`` string, and
+no module outside this folder imports the runtime. It can be deleted once AWS's managed Python runtime streams.
 
-Two promises an ASGI app may miss: the lifespan protocol is not run (an environment is frozen and killed without notice,
-so there is no honest shutdown), and ``receive()`` never yields ``http.disconnect`` (Lambda does not tell a runtime that
-the caller has left, and runs on to the end).
+It differs from other ASGI servers in two ways. It does not run the lifespan protocol, because Lambda freezes and kills
+environments without notice. ``receive()`` never returns ``http.disconnect``, because Lambda does not report that a
+client has disconnected and runs the invocation to its end.
 """

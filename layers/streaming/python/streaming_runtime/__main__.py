@@ -1,8 +1,8 @@
-"""Where the interpreter comes in: started by path, because ``-m`` would import runpy and cost milliseconds."""
+"""The script that starts the runtime: by its path, because ``-m`` would import runpy and cost milliseconds."""
 
 import sys
 
-# Started by path, the package folder itself is on sys.path, where `events` or `log` would shadow modules of the app.
+# The folder of a script is on sys.path, where the modules `events` and `log` would shadow modules of the app.
 if not __package__:
     sys.path[0] = sys.path[0].rpartition("/")[0]
 

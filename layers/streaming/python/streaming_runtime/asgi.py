@@ -1,4 +1,4 @@
-"""The words of ASGI as types, so that the other rooms can name them."""
+"""Types of the ASGI specification."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any

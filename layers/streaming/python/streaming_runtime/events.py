@@ -1,4 +1,4 @@
-"""A Lambda event as an ASGI HTTP scope and body: function URL and HTTP API (payload 2.0), REST API (payload 1.0)."""
+"""Converts Lambda events to ASGI scopes: function URL and HTTP API (payload format 2.0), REST API (payload 1.0)."""
 
 import binascii
 from collections.abc import Iterable, Mapping
@@ -8,34 +8,37 @@ from urllib.parse import quote, unquote, urlencode
 
 from streaming_runtime.asgi import Scope
 
-Shape = Literal["function_url", "http_api", "rest"]
+EventFormat = Literal["function_url", "http_api", "rest"]
 Event = Mapping[str, Any]
 
 
 class UnsupportedEventError(Exception):
-    """The event is not an HTTP request in any shape we know."""
+    """The event is not an HTTP request in a supported format."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request taken out of an event. The body is here and not in the scope, as ASGI wants it."""
+    """The HTTP request in an event. The body is not part of the scope, as ASGI requires."""
 
-    shape: Shape
+    format: EventFormat
     scope: Scope = field(repr=False)
     body: bytes = field(repr=False)
 
 
 def read_event(event: object, base_path: str = "") -> Request:
-    """Recognise an event and turn it round. ``base_path`` is taken off the path. Raises UnsupportedEventError."""
+    """Detect the format of an event and convert it. ``base_path`` is removed from the path.
+
+    Raises UnsupportedEventError.
+    """
     if isinstance(event, dict):
-        known = cast(Event, event)
+        fields = cast(Event, event)
         try:
-            if "http" in _mapping(known, "requestContext") and "rawPath" in known:
-                return _payload_2(known, base_path)
-            if "httpMethod" in known and "path" in known:
-                return _payload_1(known, base_path)
+            if "http" in _mapping(fields, "requestContext") and "rawPath" in fields:
+                return _payload_2(fields, base_path)
+            if "httpMethod" in fields and "path" in fields:
+                return _payload_1(fields, base_path)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UnsupportedEventError(f"The event looks like HTTP but cannot be read: {error!r}") from error
+            raise UnsupportedEventError(f"The event looks like HTTP but cannot be parsed: {error!r}") from error
     raise UnsupportedEventError("The event is not an HTTP request of a function URL, an HTTP API or a REST API")
 
 
@@ -48,7 +51,7 @@ def _payload_2(event: Event, base_path: str) -> Request:
     if cookies := event.get("cookies"):
         headers = [pair for pair in headers if pair[0] != b"cookie"]
         headers.append((b"cookie", _latin("; ".join(cookies))))
-    # An HTTP API on a named stage puts the stage before the path; $default is never there.
+    # An HTTP API with a named stage puts the stage before the path, except for $default.
     stage = str(context.get("stage") or "$default")
     path = _without_prefix(str(event["rawPath"]), "" if stage.startswith("$") else "/" + stage)
     scope = _scope(
@@ -66,7 +69,7 @@ def _payload_1(event: Event, base_path: str) -> Request:
     context = _mapping(event, "requestContext")
     multi = _mapping(event, "multiValueHeaders")
     pairs = [(name, value) for name, values in multi.items() for value in values]
-    # `path` has no stage in it (only requestContext.path has), but it has the base path mapping of a custom domain.
+    # `path` does not include the stage (requestContext.path does), but the base path mapping of a custom domain.
     scope = _scope(
         method=event["httpMethod"],
         path=_without_prefix(str(event["path"]), base_path),
@@ -93,7 +96,7 @@ def _scope(
         "method": method.upper(),
         "scheme": scheme,
         "path": unquote(path),
-        # Percent signs are safe: what came encoded stays as it came, what came decoded is encoded again.
+        # Percent signs are safe: encoded characters stay as they are, decoded ones are encoded again.
         "raw_path": quote(path, safe="/%:@!$&'()*+,;=~-._").encode("ascii"),
         "query_string": quote(query, safe="%=&+/?:@!$'()*,;~-._[]").encode("ascii"),
         "root_path": "",
@@ -104,7 +107,7 @@ def _scope(
 
 
 def _mapping(event: Event, name: str) -> Event:
-    # API Gateway writes null where there is nothing.
+    # API Gateway writes null for missing mappings.
     return event.get(name) or {}
 
 
@@ -120,7 +123,7 @@ def _latin(text: str) -> bytes:
 
 
 def _encoded_query(event: Event) -> str:
-    # A REST API decodes the query before it hands it over, so it has to be encoded again.
+    # A REST API decodes the query, so it has to be encoded again.
     multi = _mapping(event, "multiValueQueryStringParameters")
     return urlencode(multi, doseq=True) if multi else urlencode(_mapping(event, "queryStringParameters"))
 

@@ -1,6 +1,7 @@
-"""HTTP/1.1 as bytes on asyncio streams: just what the Runtime API speaks, by hand, for the sake of trailers.
+"""HTTP/1.1 messages on asyncio streams, as far as the Runtime API requires.
 
-No client in the standard library can send trailers or promise what goes out in one write; both matter here.
+The HTTP client of the standard library can neither send trailers nor guarantee that a head and a payload are sent in
+one write; the Runtime API requires both.
 """
 
 import asyncio
@@ -10,21 +11,21 @@ from dataclasses import dataclass
 Fields = Iterable[tuple[str, str]]
 
 MAX_CHUNK = 64 * 1024
-"""Most payload bytes in one chunk: one write never holds more than the transport's own high-water mark."""
+"""Maximum of payload bytes in one chunk; one write is not larger than the transport's high-water mark."""
 
 LAST_CHUNK = b"0\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Status line and header fields of a response; names are lower-case."""
+    """Status line and header fields of a response; names are in lower case."""
 
     status: int
     fields: dict[str, str]
 
 
 async def read_head(reader: asyncio.StreamReader) -> Head:
-    """Read up to the blank line. Raises EOFError when the peer closed first, ValueError when it is not HTTP."""
+    """Read up to the blank line. Raises EOFError if the peer closes before it, ValueError if it is not HTTP."""
     raw = await reader.readuntil(b"\r\n\r\n")
     status_line, *lines = raw[:-4].decode("latin-1").split("\r\n")
     fields: dict[str, str] = {}
@@ -35,7 +36,7 @@ async def read_head(reader: asyncio.StreamReader) -> Head:
 
 
 async def read_body(reader: asyncio.StreamReader, head: Head) -> bytes:
-    """Read a whole body: by its length, by chunks (trailers are dropped), else up to the end of the connection."""
+    """Read a body: by its length, by chunks (trailers are ignored), or else up to the end of the connection."""
     length = head.fields.get("content-length")
     if length is not None:
         return await reader.readexactly(int(length))
@@ -50,15 +51,15 @@ async def read_body(reader: asyncio.StreamReader, head: Head) -> bytes:
 
 
 def request_head(method: str, path: str, host: str, fields: Fields) -> bytes:
-    """The request line and its fields. Values are sent as given: the caller answers for line breaks in them."""
+    """The request line and header fields. Values are not checked for line breaks."""
     lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", *(f"{name}: {value}" for name, value in fields), "", ""]
     return "\r\n".join(lines).encode("latin-1")
 
 
 def chunk(data: bytes | memoryview, *, last: bool = False) -> bytes:
-    """Frame a payload as one chunk; with ``last`` the end of the body rides on it.
+    """A payload as one chunk, with ``last`` followed by the end of the body.
 
-    An empty payload is no chunk at all, because a chunk of no bytes IS the end.
+    An empty payload gives no chunk, because a chunk of size 0 is the end of the body.
     """
     if not data:
         return LAST_CHUNK if last else b""
@@ -66,5 +67,5 @@ def chunk(data: bytes | memoryview, *, last: bool = False) -> bytes:
 
 
 def last_chunk(trailers: Fields) -> bytes:
-    """The end of a body with trailer fields after it."""
+    """The end of a body, with trailer fields."""
     return b"0\r\n" + "".join(f"{name}: {value}\r\n" for name, value in trailers).encode("latin-1") + b"\r\n"

@@ -1,4 +1,4 @@
-"""One invocation as the Runtime API hands it over, and the context object made from it."""
+"""One invocation as the Runtime API returns it, its context object and its deadline."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from streaming_runtime.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """The answer to /next (Lambda Runtime API, "Next invocation"). The deadline is Unix time in milliseconds."""
+    """The response to /next (Lambda Runtime API, "Next invocation"). The deadline is Unix time in milliseconds."""
 
     request_id: str
     deadline_ms: int
@@ -22,7 +22,7 @@ class Invocation:
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, str], payload: bytes) -> "Invocation":
-        """Build it from lower-case response headers. Raises KeyError or ValueError without a usable id or deadline."""
+        """Parse lower-case response headers. Raises KeyError or ValueError if the id or the deadline is not valid."""
         prefix = "lambda-runtime-"
         return cls(
             request_id=fields[prefix + "aws-request-id"],
@@ -37,7 +37,7 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The Cognito identity of the caller: none of the HTTP doors has one, the names are there for those who look."""
+    """The Cognito identity of the invoker, which HTTP events never have."""
 
     cognito_identity_id: str | None = None
     cognito_identity_pool_id: str | None = None
@@ -45,7 +45,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class LambdaContext:
-    """The context object, under the names that the Lambda developer guide gives it for Python (sizes are strings)."""
+    """The context object, with the attributes that the Lambda developer guide has for Python (sizes are strings)."""
 
     aws_request_id: str
     invoked_function_arn: str
@@ -77,26 +77,26 @@ class LambdaContext:
         )
 
     def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds to the kill, never below zero."""
+        """Milliseconds until the function times out, at least 0."""
         return max(0, self.deadline_ms - int(time.time() * 1000))
 
 
 class Deadline:
-    """The time that one invocation has left, in seconds of the event loop's clock (wall clocks jump after a thaw)."""
+    """The time that is left to one invocation, by the event loop's clock: the wall clock jumps after a freeze."""
 
-    __slots__ = ("_cut_off", "_kill", "_loop")
+    __slots__ = ("_cancel_at", "_kill_at", "_loop")
 
     def __init__(self, deadline_ms: int, margin_seconds: float) -> None:
         self._loop = asyncio.get_running_loop()
         remaining = deadline_ms / 1000 - time.time()
-        self._kill = self._loop.time() + remaining
-        # A function with a short timeout must not spend all of it on the margin.
-        self._cut_off = self._kill - min(margin_seconds, max(0.0, remaining) * 0.2)
+        self._kill_at = self._loop.time() + remaining
+        # With a short timeout, the margin is only a part of it.
+        self._cancel_at = self._kill_at - min(margin_seconds, max(0.0, remaining) * 0.2)
 
-    def until_cut_off(self) -> float:
-        """Seconds until the app is stopped so that its caller can still be told."""
-        return max(0.0, self._cut_off - self._loop.time())
+    def until_cancel(self) -> float:
+        """Seconds until the app is cancelled, so that the error can still be sent to the client."""
+        return max(0.0, self._cancel_at - self._loop.time())
 
     def until_kill(self) -> float:
-        """Seconds in which the runtime may still write: a little before Lambda ends the process."""
-        return max(0.05, self._kill - 0.1 - self._loop.time())
+        """Seconds in which the runtime may still write, until shortly before Lambda ends the process."""
+        return max(0.05, self._kill_at - 0.1 - self._loop.time())

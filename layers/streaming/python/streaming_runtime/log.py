@@ -1,6 +1,6 @@
-"""The log: one JSON object a line on stdout, with the request id, for the app's loggers and for the runtime's own.
+"""Logging for the app and the runtime: one JSON object per line on stdout, with the request id.
 
-The managed runtime gives the root logger a handler; whoever replaces the runtime must, too.
+The managed runtime adds a handler to the root logger, so a replacement of it must do so, too.
 """
 
 import json
@@ -16,10 +16,10 @@ logger = logging.getLogger("streaming_runtime")
 
 
 class JsonLines(logging.Handler):
-    """Writes the fields of Lambda's own JSON log format: timestamp, level, message, logger, requestId and the stack."""
+    """Writes the fields of Lambda's JSON log format: timestamp, level, message, logger, requestId, stack trace."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record in one write, so that lines of several tasks never mix."""
+        """Write a record in one write, so that the lines of concurrent tasks do not mix."""
         try:
             sys.stdout.write(_line(record) + "\n")
             sys.stdout.flush()
@@ -45,15 +45,15 @@ def _line(record: logging.LogRecord) -> str:
 
 
 def install(level: str) -> None:
-    """Set up the root logger and ours. An unknown or missing level means INFO for us and WARNING for the rest."""
+    """Set up the root logger and the runtime's. An invalid level means INFO for the runtime and WARNING for others."""
     handler = JsonLines()
     root = logging.getLogger()
     root.addHandler(handler)
-    # Our own lines stay JSON on stdout even if the app rebuilds the root logger.
+    # The runtime's lines stay JSON on stdout even if the app replaces the handlers of the root logger.
     logger.addHandler(handler)
     logger.propagate = False
     logger.setLevel(logging.INFO)
-    known = logging.getLevelNamesMapping()
-    if level in known:
-        root.setLevel(known[level])
-        logger.setLevel(known[level])
+    levels = logging.getLevelNamesMapping()
+    if level in levels:
+        root.setLevel(levels[level])
+        logger.setLevel(levels[level])

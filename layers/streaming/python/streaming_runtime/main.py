@@ -1,4 +1,4 @@
-"""The loop: load the app, ask for work, run it, ask again; N at once where Lambda allows; one event loop for life."""
+"""The runtime's main loop: load the app, then get and serve invocations, several at once if Lambda allows it."""
 
 import asyncio
 import json
@@ -8,41 +8,41 @@ import traceback
 from contextlib import suppress
 
 from streaming_runtime import app_call, log, snapstart
-from streaming_runtime.asgi import App
 from streaming_runtime.events import Request, UnsupportedEventError, read_event
+from streaming_runtime.failures import ErrorFormat
 from streaming_runtime.invocation import Deadline, Invocation, LambdaContext
-from streaming_runtime.loading import InitError, arrange_path, load_app
+from streaming_runtime.loading import InitError, LoadedApp, load_app, set_up_path
 from streaming_runtime.log import logger
-from streaming_runtime.replies import BufferedReply, Reply, StreamedReply
+from streaming_runtime.responses import BufferedResponse, Response, StreamedResponse
 from streaming_runtime.runtime_api import ACCEPTED, RuntimeApi, RuntimeApiError
 from streaming_runtime.settings import Settings
 
 _MAX_NEXT_FAILURES = 5
 
 
-class RuntimeApiGoneError(Exception):
-    """/next failed too often in a row: only a new process can help."""
+class RuntimeApiUnavailableError(Exception):
+    """/next failed _MAX_NEXT_FAILURES times in a row; the process must end."""
 
 
 def main() -> None:
-    """Run until Lambda ends the process. Exits with 1 when the app cannot be loaded or the Runtime API is gone."""
+    """Run until Lambda ends the process. Exits with 1 if the app cannot be loaded or the Runtime API is unavailable."""
     settings = Settings.read(os.environ)
     log.install(settings.log_level)
-    arrange_path(settings)
+    set_up_path(settings)
     api = RuntimeApi(settings.runtime_api)
     with asyncio.Runner() as runner:
-        # Outside the running loop, like any import: the app's modules may use asyncio.run of their own.
+        # Outside the running event loop, as any import, because the app's modules may call asyncio.run.
         try:
-            app = load_app(settings.handler)
+            loaded = load_app(settings.handler)
         except (Exception, SystemExit) as error:
             runner.run(_report_init(api, error))
             sys.exit(1)
         if settings.snap_start:
-            snapstart.pass_through(runner, api)
+            snapstart.snapshot_and_restore(runner, api)
         try:
-            runner.run(_poll_all(app, api, settings))
-        except RuntimeApiGoneError as error:
-            logger.error("Giving up: %s", error)
+            runner.run(_poll_all(loaded, api, settings))
+        except RuntimeApiUnavailableError as error:
+            logger.error("The Runtime API is unavailable, the process ends: %s", error)
             sys.exit(1)
 
 
@@ -53,61 +53,63 @@ async def _report_init(api: RuntimeApi, error: BaseException) -> None:
         await api.post_init_error(error_type, str(error), traceback.format_exception(error))
 
 
-async def _poll_all(app: App, api: RuntimeApi, settings: Settings) -> None:
-    await asyncio.gather(*(_poll(app, api, settings) for _ in range(settings.max_concurrency)))
+async def _poll_all(loaded: LoadedApp, api: RuntimeApi, settings: Settings) -> None:
+    await asyncio.gather(*(_poll(loaded, api, settings) for _ in range(settings.max_concurrency)))
 
 
-async def _poll(app: App, api: RuntimeApi, settings: Settings) -> None:
+async def _poll(loaded: LoadedApp, api: RuntimeApi, settings: Settings) -> None:
     failures = 0
     while True:
         try:
             invocation = await api.next()
         except (RuntimeApiError, OSError, EOFError, ValueError) as error:
             failures += 1
-            logger.error("No work from the Runtime API (%d in a row): %r", failures, error)
+            logger.error("The Runtime API returned no invocation (%d times in a row): %r", failures, error)
             if failures == _MAX_NEXT_FAILURES:
-                raise RuntimeApiGoneError(repr(error)) from error
+                raise RuntimeApiUnavailableError(repr(error)) from error
             await asyncio.sleep(0.05 * 2**failures)
             continue
         failures = 0
         log.request_id.set(invocation.request_id)
         try:
-            await _serve(app, api, invocation, settings)
+            await _serve(loaded, api, invocation, settings)
         except Exception as error:
-            # A fault of ours: the invocation is lost, the environment and the other invocations in it are not.
-            logger.error("The runtime itself failed", exc_info=error)
+            # A fault of the runtime: only this invocation fails; the environment and its other invocations continue.
+            logger.error("The runtime failed", exc_info=error)
             with suppress(OSError, EOFError, ValueError):
                 await api.post_error(invocation, "Runtime.RuntimeFault", "The runtime failed to serve the event")
 
 
-async def _serve(app: App, api: RuntimeApi, invocation: Invocation, settings: Settings) -> None:
+async def _serve(loaded: LoadedApp, api: RuntimeApi, invocation: Invocation, settings: Settings) -> None:
     if settings.max_concurrency == 1:
         _set_trace_id(invocation.trace_id)
     try:
         event = json.loads(invocation.payload)
         request = read_event(event, settings.base_path)
     except (UnsupportedEventError, ValueError) as error:
-        logger.error("The event cannot be served", exc_info=error)
+        logger.error("The event is not supported", exc_info=error)
         status = await api.post_error(invocation, "Runtime.UnsupportedEvent", str(error))
         if status != ACCEPTED:
-            logger.warning("Lambda did not take the error: %s", status)
+            logger.warning("Lambda rejected the error with HTTP status %s", status)
         return
     request.scope["aws.event"] = event
     request.scope["aws.context"] = LambdaContext.of(invocation, settings)
     deadline = Deadline(invocation.deadline_ms, settings.margin_seconds)
-    reply = _reply(api, invocation, request, settings)
-    await app_call.run(app, request.scope, request.body, reply, deadline, settings.settle_seconds)
+    response = _response(api, invocation, request, ErrorFormat(loaded.error_hook, request.scope), settings)
+    await app_call.run(loaded.app, request.scope, request.body, response, deadline, settings.settle_seconds)
 
 
-def _reply(api: RuntimeApi, invocation: Invocation, request: Request, settings: Settings) -> Reply:
-    # Nothing in /next says whether the caller can take a stream, so the shape of the event decides.
-    if request.shape == "function_url" or (request.shape == "rest" and settings.rest_stream):
-        return StreamedReply(api, invocation, request.shape, settings.pad_bytes)
-    return BufferedReply(api, invocation, request.shape)
+def _response(
+    api: RuntimeApi, invocation: Invocation, request: Request, error_format: ErrorFormat, settings: Settings
+) -> Response:
+    # /next does not report whether the invoker accepts a stream, so the format of the event decides.
+    if request.format == "function_url" or (request.format == "rest" and settings.rest_stream):
+        return StreamedResponse(api, invocation, request.format, error_format, settings.pad_bytes)
+    return BufferedResponse(api, invocation, request.format, error_format)
 
 
 def _set_trace_id(trace_id: str | None) -> None:
-    # One variable for the whole process, so only where one invocation runs at a time; else see context.trace_id.
+    # A variable of the whole process, so only if one invocation runs at a time. Otherwise apps use context.trace_id.
     if trace_id:
         os.environ["_X_AMZN_TRACE_ID"] = trace_id
     else:

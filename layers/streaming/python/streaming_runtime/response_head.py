@@ -1,4 +1,4 @@
-"""The head of an ASGI response in the two forms Lambda's front doors take: a stream's prelude and proxy JSON."""
+"""The head of an ASGI response in the two formats that Lambda accepts: the prelude of a stream, and proxy JSON."""
 
 import binascii
 import json
@@ -6,31 +6,31 @@ from dataclasses import dataclass
 from typing import Any
 
 from streaming_runtime.asgi import Message
-from streaming_runtime.events import Shape
+from streaming_runtime.events import EventFormat
 
 DELIMITER = bytes(8)
 """Eight NUL bytes between the prelude and the payload (Lambda developer guide, response streaming)."""
 
-# They describe a connection that ends here; the front door frames its own.
+# They describe the connection to the app; the function URL or API Gateway adds its own.
 _DROPPED = frozenset({"content-length", "transfer-encoding", "connection"})
 _TEXT = ("text/", "application/json", "application/xml", "application/javascript", "application/x-www-form-urlencoded")
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
-    """Status and header fields of an answer; names are lower-case and set-cookie is among them."""
+    """Status and header fields of a response, set-cookie included; names are in lower case."""
 
     status: int
     fields: tuple[tuple[str, str], ...]
 
     @classmethod
     def from_message(cls, message: Message) -> "ResponseHead":
-        """Take over an ``http.response.start`` message."""
+        """The head in an ``http.response.start`` message."""
         fields = ((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in message["headers"])
         return cls(message["status"], tuple(field for field in fields if field[0] not in _DROPPED))
 
     def get(self, name: str) -> str:
-        """The first value of a field, empty when there is none."""
+        """The first value of a field; empty if it is missing."""
         return next((value for key, value in self.fields if key == name), "")
 
     @property
@@ -40,25 +40,25 @@ class ResponseHead:
 
     @property
     def has_body(self) -> bool:
-        """Whether HTTP allows a payload with this status at all."""
+        """Whether HTTP allows a payload with this status."""
         return self.status not in (204, 304)
 
 
-def prelude(head: ResponseHead, shape: Shape) -> bytes:
-    """The JSON before a streamed payload, delimiter included.
+def prelude(head: ResponseHead, event_format: EventFormat) -> bytes:
+    """The JSON before a streamed payload, with the delimiter.
 
     A function URL reads ``headers`` (one string each) and ``cookies``; a REST API reads ``multiValueHeaders`` as well.
     """
     content: dict[str, Any] = {"statusCode": head.status, "headers": _joined(head), "cookies": _cookies(head)}
-    if shape == "rest":
+    if event_format == "rest":
         content["multiValueHeaders"] = _grouped(head, cookies=False)
     return json.dumps(content, separators=(",", ":")).encode() + DELIMITER
 
 
-def proxy_json(head: ResponseHead, body: bytes, shape: Shape) -> bytes:
-    """A whole answer as proxy integration JSON: payload 1.0 for a REST API, 2.0 for an HTTP API or a function URL."""
+def proxy_json(head: ResponseHead, body: bytes, event_format: EventFormat) -> bytes:
+    """A response as proxy integration JSON: payload 1.0 for a REST API, 2.0 for an HTTP API or a function URL."""
     content: dict[str, Any] = {"statusCode": head.status}
-    if shape == "rest":
+    if event_format == "rest":
         content["multiValueHeaders"] = _grouped(head, cookies=True)
     else:
         content["headers"] = _joined(head)
@@ -86,8 +86,9 @@ def _grouped(head: ResponseHead, *, cookies: bool) -> dict[str, list[str]]:
 
 
 def _as_text(head: ResponseHead, body: bytes) -> str | None:
-    kind = head.get("content-type").partition(";")[0].strip().lower()
-    if head.get("content-encoding") or not (kind.startswith(_TEXT) or kind.endswith(("+json", "+xml")) or not body):
+    media_type = head.get("content-type").partition(";")[0].strip().lower()
+    is_text = media_type.startswith(_TEXT) or media_type.endswith(("+json", "+xml")) or not body
+    if head.get("content-encoding") or not is_text:
         return None
     try:
         return body.decode()

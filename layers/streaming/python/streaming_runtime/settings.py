@@ -1,4 +1,4 @@
-"""What the environment says: Lambda's own variables, and the few of ours, read once at start."""
+"""The settings of the runtime: environment variables of Lambda and of the runtime, read once at start."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,13 +6,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One environment's configuration. Times are seconds.
+    """The settings of one execution environment. Times are seconds.
 
-    Lambda's names are from "Using Lambda environment variables"; ours begin with ``STREAMING_RUNTIME_``:
-    ``REST_STREAM=1`` answers REST events as a stream (the integration must say so too: an event cannot tell),
-    ``SETTLE_SECONDS`` bounds the app's work after its last byte, ``MARGIN_SECONDS`` is how long before the kill the
-    app is cut off, ``PAD_BYTES`` puts an SSE comment of that size before the first event (for a platform that holds
-    small chunks back), ``BASE_PATH`` is stripped from the path (a base path mapping of a custom domain).
+    Lambda's variables are documented in "Using Lambda environment variables". The runtime's begin with
+    ``STREAMING_RUNTIME_``:
+
+    - ``REST_STREAM=1`` streams responses to REST events. The integration must be configured for it, because the event
+      does not show it.
+    - ``SETTLE_SECONDS`` limits the app's work after its last byte.
+    - ``MARGIN_SECONDS`` is how long before the function's timeout the app is cancelled.
+    - ``PAD_BYTES`` adds an SSE comment of this size before the first event, for a platform that buffers small chunks.
+    - ``BASE_PATH`` is removed from the path (a base path mapping of a custom domain).
     """
 
     runtime_api: str
@@ -35,8 +39,8 @@ class Settings:
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Settings":
-        """Read a process environment. Raises KeyError without an address or a handler, ValueError for no number."""
-        own = "STREAMING_RUNTIME_"
+        """Read the variables. Raises KeyError if the address or the handler is missing, ValueError for a bad number."""
+        prefix = "STREAMING_RUNTIME_"
         return cls(
             runtime_api=env["AWS_LAMBDA_RUNTIME_API"],
             handler=env["_HANDLER"],
@@ -50,9 +54,9 @@ class Settings:
             log_group_name=env.get("AWS_LAMBDA_LOG_GROUP_NAME", ""),
             log_stream_name=env.get("AWS_LAMBDA_LOG_STREAM_NAME", ""),
             log_level=env.get("AWS_LAMBDA_LOG_LEVEL", ""),
-            rest_stream=env.get(own + "REST_STREAM", "") in ("1", "true"),
-            settle_seconds=float(env.get(own + "SETTLE_SECONDS") or 5),
-            margin_seconds=float(env.get(own + "MARGIN_SECONDS") or 1),
-            pad_bytes=int(env.get(own + "PAD_BYTES") or 0),
-            base_path=env.get(own + "BASE_PATH", "").rstrip("/"),
+            rest_stream=env.get(prefix + "REST_STREAM", "") in ("1", "true"),
+            settle_seconds=float(env.get(prefix + "SETTLE_SECONDS") or 5),
+            margin_seconds=float(env.get(prefix + "MARGIN_SECONDS") or 1),
+            pad_bytes=int(env.get(prefix + "PAD_BYTES") or 0),
+            base_path=env.get(prefix + "BASE_PATH", "").rstrip("/"),
         )

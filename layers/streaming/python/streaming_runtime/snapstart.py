@@ -1,6 +1,7 @@
-"""SnapStart: the hooks before the snapshot and after the restore, and the call that lies between them.
+"""SnapStart: runs the app's hooks before the snapshot and after the restore.
 
-The registry is AWS's package ``snapshot_restore_py``, part of the managed runtime; without it there are no hooks.
+Hooks are registered with AWS's package ``snapshot_restore_py``, which is part of the managed runtime. Without the
+package there are no hooks.
 """
 
 import asyncio
@@ -13,10 +14,10 @@ from streaming_runtime.log import logger
 from streaming_runtime.runtime_api import RuntimeApi
 
 
-def pass_through(runner: asyncio.Runner, api: RuntimeApi) -> None:
-    """Take the process through its snapshot. Reports a failing hook to Lambda and raises SystemExit."""
+def snapshot_and_restore(runner: asyncio.Runner, api: RuntimeApi) -> None:
+    """Run the hooks, with the snapshot between them. If a hook fails, report it to Lambda and raise SystemExit."""
     try:
-        # Last registered, first run, as in the managed runtime: what was built on top is taken down first.
+        # In reverse order of registration, as in the managed runtime.
         _run_hooks(runner, list(reversed(_hooks("get_before_snapshot"))))
         runner.run(api.restore_next())
     except Exception as error:
@@ -24,7 +25,7 @@ def pass_through(runner: asyncio.Runner, api: RuntimeApi) -> None:
         runner.run(api.post_init_error("Runtime.BeforeSnapshotError", repr(error)))
         raise SystemExit(64) from error
     if generator := sys.modules.get("random"):
-        # Every environment restored from one snapshot would otherwise draw the same numbers.
+        # Otherwise all environments restored from one snapshot would generate the same numbers.
         generator.seed()
     try:
         _run_hooks(runner, _hooks("get_after_restore"))
@@ -43,7 +44,7 @@ def _hooks(getter: str) -> list[tuple[Any, Any, Any]]:
 
 
 def _run_hooks(runner: asyncio.Runner, hooks: list[tuple[Any, Any, Any]]) -> None:
-    # Outside the running loop, so that a hook may do as it likes; one that gives an awaitable has it awaited in ours.
+    # Outside the running event loop, so that a hook may run its own. The awaitable of an async hook runs in `runner`.
     for function, args, kwargs in hooks:
         result = function(*args, **kwargs)
         if inspect.isawaitable(result):

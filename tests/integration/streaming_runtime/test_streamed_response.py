@@ -1,4 +1,4 @@
-"""How a streamed answer looks on the Runtime API's side of the wire."""
+"""Streamed responses as the Runtime API receives them."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ async def test_response_declares_mode_type_and_trailers(function: Function, url_
     assert invocation.trailers == {}
 
 
-async def test_chunks_leave_as_the_app_sends_them(
+async def test_chunks_are_sent_as_the_app_writes_them(
     function: Function, url_event: MakeEvent, open_gate: Callable[[str], None], until: Until
 ) -> None:
     source = """
@@ -52,14 +52,14 @@ async def app(scope, receive, send):
     await last(send, b"second")
 """
     async with function(source) as local:
-        answer = asyncio.create_task(local.invoke(url_event()))
+        response = asyncio.create_task(local.invoke(url_event()))
         await until(lambda: local.invocations and local.invocations[0].chunks)
         assert local.invocations[0].body == b"first"
         open_gate("second")
-        assert [chunk.data for chunk in (await answer).chunks] == [b"first", b"second"]
+        assert [chunk.data for chunk in (await response).chunks] == [b"first", b"second"]
 
 
-async def test_prelude_has_joined_lower_case_headers_and_cookies_apart(
+async def test_prelude_has_joined_lower_case_headers_and_separate_cookies(
     function: Function, url_event: MakeEvent
 ) -> None:
     source = """
@@ -75,7 +75,7 @@ async def app(scope, receive, send):
     assert invocation.body == b"body"
 
 
-async def test_rest_stream_has_multi_value_headers_too(function: Function, rest_event: MakeEvent) -> None:
+async def test_rest_stream_also_has_multi_value_headers(function: Function, rest_event: MakeEvent) -> None:
     source = """
 async def app(scope, receive, send):
     await start(send, 200, header("x-tag", "a"), header("x-tag", "b"))
@@ -87,7 +87,7 @@ async def app(scope, receive, send):
     assert invocation.prelude["multiValueHeaders"] == {"x-tag": ["a", "b"]}
 
 
-async def test_an_empty_body_still_carries_a_byte(function: Function, url_event: MakeEvent) -> None:
+async def test_empty_body_is_sent_as_one_byte(function: Function, url_event: MakeEvent) -> None:
     source = """
 async def app(scope, receive, send):
     await start(send, 302, header("location", "/there"))
@@ -98,18 +98,18 @@ async def app(scope, receive, send):
     assert invocation.body == b"\n"
 
 
-async def test_no_content_and_not_modified_carry_no_byte(function: Function, url_event: MakeEvent) -> None:
+async def test_no_content_and_not_modified_have_no_body(function: Function, url_event: MakeEvent) -> None:
     source = """
 async def app(scope, receive, send):
     await start(send, int(scope["path"][1:]))
     await last(send, b"not allowed here" if scope["path"] == "/304" else b"")
 """
     async with function(source) as local:
-        answers = [await local.invoke(url_event(path=path)) for path in ("/204", "/304")]
-    assert [(answer.outcome, answer.body) for answer in answers] == [("streamed", b""), ("streamed", b"")]
+        responses = [await local.invoke(url_event(path=path)) for path in ("/204", "/304")]
+    assert [(response.outcome, response.body) for response in responses] == [("streamed", b""), ("streamed", b"")]
 
 
-async def test_an_empty_chunk_does_not_end_the_stream(function: Function, url_event: MakeEvent) -> None:
+async def test_empty_chunk_does_not_end_the_stream(function: Function, url_event: MakeEvent) -> None:
     source = """
 async def app(scope, receive, send):
     await start(send)
@@ -124,7 +124,7 @@ async def app(scope, receive, send):
     assert len(invocation.chunk_sizes) == 2
 
 
-async def test_a_large_body_leaves_in_capped_chunks(function: Function, url_event: MakeEvent) -> None:
+async def test_large_body_is_sent_in_chunks_of_limited_size(function: Function, url_event: MakeEvent) -> None:
     source = """
 async def app(scope, receive, send):
     await start(send)
@@ -137,7 +137,7 @@ async def app(scope, receive, send):
     assert invocation.body == bytes(range(256)) * 1024 + b"x" * (64 * 1024 * 3)
 
 
-async def test_the_app_waits_for_a_slow_reader(function: Function, url_event: MakeEvent) -> None:
+async def test_app_waits_for_a_slow_reader(function: Function, url_event: MakeEvent) -> None:
     source = """
 async def app(scope, receive, send):
     await start(send)
@@ -152,7 +152,7 @@ async def app(scope, receive, send):
     assert json.loads(invocation.body.lstrip(b"\0")) >= invocation.delivered_at + 0.6
 
 
-async def test_padding_comes_before_the_first_event_when_asked_for(function: Function, url_event: MakeEvent) -> None:
+async def test_padding_precedes_the_first_event_if_configured(function: Function, url_event: MakeEvent) -> None:
     async with function(HELLO, env={"STREAMING_RUNTIME_PAD_BYTES": "2048"}) as local:
         invocation = await local.invoke(url_event())
     assert invocation.body == b":" + b" " * 2048 + b"\n\ndata: 1\n\ndata: 2\n\n"
