@@ -1,1 +1,1 @@
-"""The network out: requests to providers, their credentials, and images that clients name by URL."""
+"""Outgoing network access: requests to providers, their credentials, and images that clients reference by URL."""

@@ -1,4 +1,4 @@
-"""The way out: one pooled HTTP client for the life of the process, four clocks, one retry on a dead connection."""
+"""The HTTP client for providers: pooled connections, four timeouts, one retry if a pooled connection was dead."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -18,15 +18,16 @@ from tollgate.upstream.echo_transport import EchoTransport
 from tollgate.upstream.sigv4 import Signer, in_region, lacks_credentials, lacks_region
 
 DRAIN_SECONDS = 0.05
-"""How long an answer's last bytes are waited for when it is let go: read to its end, a connection can be used again."""
+"""Seconds to wait for the rest of a body when a response is closed. A connection that was read to the end is reused."""
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
-"""Of a whole answer: a picture in it has some megabytes, text some hundred kilobytes. Parsed, it takes far more."""
+"""Maximum size of a whole response: an image has some megabytes, text some hundred kilobytes. When it is parsed, it
+takes far more memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long a provider may take, in seconds: to connect, to its first byte, between bytes, and for all of it."""
+    """Timeouts of a call in seconds: to connect, until the first byte, between bytes, and in total."""
 
     connect: float = 5
     first_byte: float = 300
@@ -35,19 +36,20 @@ class Timeouts:
 
 
 class UpstreamClient:
-    """Sends to providers. Build it once; `aclose` it at the end."""
+    """Sends requests to providers; see `gateway.ports.Upstream`. A process creates one, and closes it at its end."""
 
-    def __init__(self, credentials: Credentials, clocks: Timeouts) -> None:
+    def __init__(self, credentials: Credentials, timeouts: Timeouts) -> None:
         self._credentials = credentials
         self._signer = Signer()
-        self._clocks = clocks
+        self._timeouts = timeouts
         self._http = httpx.AsyncClient(
-            timeout=httpx.Timeout(clocks.connect, read=None),
+            timeout=httpx.Timeout(timeouts.connect, read=None),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=60),
-            # Streams are not worth the wait of compressing them; an answer that is compressed all the same is decoded.
+            # Compression delays streams. A response that is compressed nevertheless is decompressed.
             headers={"accept-encoding": "identity", "user-agent": "tollgate"},
             mounts={"echo://": EchoTransport()},
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one client's must never reach another's call
+            # No cookies are stored: they would be sent with the requests of other clients.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
 
     def has_credential(self, provider: Provider) -> bool:
@@ -58,34 +60,34 @@ class UpstreamClient:
 
     async def send(self, request: UpstreamRequest, provider: Provider, deadline: float | None) -> "UpstreamResponse":
         """See Upstream."""
-        await asyncio.sleep(0)  # a caller that was cancelled while its hold was opened hears of it here
+        await asyncio.sleep(0)  # raises CancelledError if the caller was cancelled while its hold was being reserved
         request = in_region(request, provider)
         if provider.auth == "sigv4":
             headers = await self._signer.headers(request, provider)
         else:
             headers = {**request.headers, **await credential_headers(provider, self._credentials)}
         now = asyncio.get_running_loop().time()
-        end = min(now + self._clocks.total, now + self._clocks.total if deadline is None else deadline)
-        first_byte_by = min(now + self._clocks.first_byte, end)
-        async with _failures(first_byte_by):
-            response = await self._open(request, headers)
-        return UpstreamResponse(response, first_byte_by, self._clocks.idle, end)
+        end = min(now + self._timeouts.total, now + self._timeouts.total if deadline is None else deadline)
+        first_byte_by = min(now + self._timeouts.first_byte, end)
+        async with _translate_errors(first_byte_by):
+            response = await self._send(request, headers)
+        return UpstreamResponse(response, first_byte_by, self._timeouts.idle, end)
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._http.aclose()
 
-    async def _open(self, request: UpstreamRequest, headers: Mapping[str, str]) -> httpx.Response:
-        """Status and headers. A pooled connection that has died, as they do while a Lambda is frozen, is tried anew."""
+    async def _send(self, request: UpstreamRequest, headers: Mapping[str, str]) -> httpx.Response:
+        """Send and wait for the headers. Retries once if a pooled connection was dead, as after a freeze in Lambda."""
         connection = _Connection()
         try:
-            return await self._send(request, headers, connection)
+            return await self._send_once(request, headers, connection)
         except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
-            if connection.is_new or connection.has_answered:
+            if connection.is_new or connection.has_response:
                 raise
-        return await self._send(request, headers, _Connection())
+        return await self._send_once(request, headers, _Connection())
 
-    async def _send(
+    async def _send_once(
         self, request: UpstreamRequest, headers: Mapping[str, str], connection: "_Connection"
     ) -> httpx.Response:
         outgoing = self._http.build_request(
@@ -96,74 +98,74 @@ class UpstreamClient:
 
 
 class _Connection:
-    """What one call sees of its connection: whether it was made for it, and whether an answer had begun."""
+    """The state of a call's connection: whether it is new, and whether a response has begun."""
 
     def __init__(self) -> None:
         self.is_new = False
-        self.has_answered = False
+        self.has_response = False
         self.response: httpx.Response | None = None
 
     async def trace(self, event: str, info: Any) -> None:
         if event == "connection.connect_tcp.started":
             self.is_new = True
         elif event == "http11.receive_response_headers.complete":
-            self.has_answered = True
+            self.has_response = True
         elif event == "http11.response_closed.started" and self.response is not None:
-            _close_where_more_has_come(self.response)
+            _discard_if_trailing_data(self.response)
 
 
-def _close_where_more_has_come(response: httpx.Response) -> None:
-    """A second answer that nobody asked for lies behind this one: on a kept connection the next caller would get it.
+def _discard_if_trailing_data(response: httpx.Response) -> None:
+    """Keep a connection with bytes after the response out of the pool: they would be read as the next response.
 
-    httpx keeps a connection unless its HTTP/1.1 state is an error. It shows that state nowhere, so it is looked for
-    where httpcore, whose version is pinned, keeps it.
+    httpx pools a connection unless its HTTP/1.1 state is an error. That state is not public, so it is read from the
+    private attributes of httpcore, whose version is pinned.
     """
-    at: Any = response.stream
+    state: Any = response.stream
     for name in ("_stream", "_httpcore_stream", "_stream", "_connection", "_h11_state"):
-        at = getattr(at, name, None)
-    if at is not None and at.trailing_data[0]:
-        at.send_failed()
+        state = getattr(state, name, None)
+    if state is not None and state.trailing_data[0]:
+        state.send_failed()
 
 
 class UpstreamResponse:
-    """See gateway.ports.UpstreamResponse."""
+    """See gateway.ports.UpstreamResponse. Times are those of the event loop's clock."""
 
     def __init__(self, response: httpx.Response, first_byte_by: float, idle: float, end: float) -> None:
         self._response = response
         self._first_byte_by = first_byte_by
         self._idle = idle
         self._end = end
-        self._whole_at: float | None = None
+        self._ends_at: float | None = None
         self._bytes = cast("AsyncGenerator[bytes, None]", response.aiter_raw())
         self.status = response.status_code
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
-        self._pieces = self._decoded()
+        self._decoded = self._decode()
 
     async def read(self) -> bytes:
-        """See gateway.ports.UpstreamResponse; an answer larger than MAX_BODY_BYTES is refused."""
+        """See gateway.ports.UpstreamResponse. A body larger than MAX_BODY_BYTES is an UpstreamError."""
         pieces: list[bytes] = []
         size = 0
         async for piece in self.stream():
             pieces.append(piece)
             size += len(piece)
             if size > MAX_BODY_BYTES:
-                raise UpstreamError("The provider's answer is too large.")
+                raise UpstreamError("The provider's response is too large.")
         return b"".join(pieces)
 
     def stream(self) -> AsyncIterator[bytes]:
-        """See gateway.ports.UpstreamResponse; whoever asks again goes on where the last one stopped."""
-        return self._pieces
+        """See gateway.ports.UpstreamResponse. Another call continues where the previous iteration stopped."""
+        return self._decoded
 
-    async def _decoded(self) -> AsyncGenerator[bytes, None]:
+    async def _decode(self) -> AsyncGenerator[bytes, None]:
         loop = asyncio.get_running_loop()
         decoder = Decoder(self.headers.get("content-encoding", ""))
-        by = self._first_byte_by
-        while self._whole_at is None or loop.time() < self._whole_at:
+        deadline = self._first_byte_by
+        while self._ends_at is None or loop.time() < self._ends_at:
             try:
-                async with _failures(by if self._whole_at is None else min(self._whole_at, self._end)):
+                async with _translate_errors(deadline if self._ends_at is None else min(self._ends_at, self._end)):
                     data = await anext(self._bytes, None)
             except UpstreamTimeoutError:
-                if self._whole_at is None:
+                if self._ends_at is None:
                     raise
                 return
             if data is None:
@@ -171,11 +173,11 @@ class UpstreamResponse:
                 return
             for piece in decoder.feed(data):
                 yield piece
-            by = min(loop.time() + self._idle, self._end)
+            deadline = min(loop.time() + self._idle, self._end)
 
     def end_within(self, seconds: float | None) -> None:
         """See gateway.ports.UpstreamResponse."""
-        self._whole_at = None if seconds is None else asyncio.get_running_loop().time() + seconds
+        self._ends_at = None if seconds is None else asyncio.get_running_loop().time() + seconds
 
     async def aclose(self) -> None:
         """See gateway.ports.UpstreamResponse."""
@@ -187,15 +189,15 @@ class UpstreamResponse:
 
 
 @asynccontextmanager
-async def _failures(by: float) -> AsyncGenerator[None]:
-    """Whatever goes wrong on the wire, or takes until `by` (the loop's time), as one of our errors."""
+async def _translate_errors(deadline: float) -> AsyncGenerator[None]:
+    """Raise network errors, and a timeout at `deadline` (the event loop's time), as UpstreamError."""
     try:
-        async with asyncio.timeout_at(by):
+        async with asyncio.timeout_at(deadline):
             yield
     except httpx.ConnectTimeout as error:
         raise UpstreamTimeoutError("The provider cannot be reached.", code="upstream_unreachable") from error
     except (TimeoutError, httpx.TimeoutException) as error:
-        raise UpstreamTimeoutError("The provider did not answer in time.") from error
+        raise UpstreamTimeoutError("The provider did not respond in time.") from error
     except httpx.ConnectError as error:
         raise UpstreamError("The provider cannot be reached.", code="upstream_unreachable") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:

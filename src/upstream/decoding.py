@@ -1,6 +1,7 @@
-"""Bodies that come compressed although nobody asked for it: decompressed piece by piece, never all at once.
+"""Decompresses response bodies that are compressed although the request did not accept it.
 
-A few bytes can become very many, so no piece is made larger than PIECE_BYTES: whoever reads stops where it has enough.
+A small body can decompress to a very large one. So it is decompressed in pieces of at most PIECE_BYTES, and the reader
+can stop at its limit.
 """
 
 import zlib
@@ -9,25 +10,25 @@ from collections.abc import Iterator
 from tollgate.gateway.errors import UpstreamError
 
 PIECE_BYTES = 64 * 1024
-_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS  # the format is told by the first bytes (zlib manual, inflateInit2)
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS  # zlib detects the format by the first bytes (zlib manual, inflateInit2)
 _DEFLATE_NAMES = frozenset({"gzip", "x-gzip", "deflate"})
 
 
 class Decoder:
-    """Reads a body of this `content-encoding` (RFC 9110, section 8.4). Raises UpstreamError for one not read here.
+    """Decodes a body with this `content-encoding` (RFC 9110, section 8.4). Raises UpstreamError for unsupported ones.
 
-    More than one encoding on top of another is read by nobody: that is how little becomes very much.
+    Nested encodings are not supported, because they multiply the size of the decompressed body.
     """
 
     def __init__(self, encoding: str) -> None:
         names = [name.strip().lower() for name in encoding.split(",")]
         names = [name for name in names if name not in ("", "identity")]
         if len(names) > 1 or not _DEFLATE_NAMES.issuperset(names):
-            raise UpstreamError("The provider's answer is compressed in a way that it was not asked for.")
+            raise UpstreamError("The provider's response has an unsupported content encoding.")
         self._inflate = zlib.decompressobj(_GZIP_OR_ZLIB) if names else None
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The pieces that these bytes become. Raises UpstreamError where they are not compressed as they say."""
+        """Decompress bytes. Raises UpstreamError if they are not in the declared encoding."""
         if self._inflate is None:
             yield data
             return
@@ -35,12 +36,12 @@ class Decoder:
             try:
                 piece = self._inflate.decompress(data, PIECE_BYTES)
             except zlib.error:
-                raise UpstreamError("The provider's answer cannot be decompressed.") from None
+                raise UpstreamError("The provider's response cannot be decompressed.") from None
             data = self._inflate.unconsumed_tail
             if piece:
                 yield piece
 
     def close(self) -> None:
-        """The body has ended. Raises UpstreamError where it had more to say."""
+        """End the body. Raises UpstreamError if the compressed data is not complete."""
         if self._inflate is not None and not self._inflate.eof:
             raise UpstreamError("The connection to the provider broke.", code="upstream_disconnected")

@@ -1,4 +1,4 @@
-"""The address `echo://`: a transport without a network that answers each request with its own body, line by line."""
+"""An httpx transport for `echo://` URLs that responds with the request's own body, without a network."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,10 +7,10 @@ import httpx
 
 
 class EchoTransport(httpx.AsyncBaseTransport):
-    """Status 200, the request's content type, the request's body."""
+    """Responds with status 200 and the content type and body of the request, line by line."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer `request`."""
+        """Return the response to `request`."""
         headers = {"content-type": request.headers.get("content-type", "application/octet-stream")}
         return httpx.Response(200, headers=headers, stream=_Lines(request.content))
 
@@ -22,4 +22,4 @@ class _Lines(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for line in self._body.splitlines(keepends=True):
             yield line
-            await asyncio.sleep(0)  # what has been read goes out before the next line comes, as with a real provider
+            await asyncio.sleep(0)  # lets the reader process a line before the next one, as with a network

@@ -1,6 +1,6 @@
-"""Names to addresses, on threads of their own: a name whose servers are dead keeps a thread for up to half a minute.
+"""A DNS resolver with threads of its own: a name whose servers do not respond blocks a thread for up to 30 seconds.
 
-asyncio looks names up on the threads that all of a process shares, where a few such names would stop every connection.
+asyncio resolves names on the default executor of the event loop, where a few such names would block all connections.
 """
 
 import asyncio
@@ -10,37 +10,37 @@ from concurrent.futures import ThreadPoolExecutor
 
 THREADS = 8
 MAX_WAITING = 64
-"""How many look-ups wait for a thread at the most."""
+"""Maximum number of lookups that wait for a thread."""
 
 
 class Resolver:
-    """What `look_up` says, by default this machine's resolver. Threads are made with the first look-up."""
+    """Runs `lookup`, by default the system's resolver, on threads that are created at the first lookup."""
 
-    def __init__(self, look_up: Callable[[str], Sequence[str]] | None = None) -> None:
-        self._look_up = look_up or _addresses_of
+    def __init__(self, lookup: Callable[[str], Sequence[str]] | None = None) -> None:
+        self._lookup = lookup or _system_lookup
         self._threads: ThreadPoolExecutor | None = None
-        self._open = 0
+        self._pending = 0
 
     async def __call__(self, host: str) -> Sequence[str]:
-        """The addresses of a host. Raises OSError where it has none, or too many look-ups are waiting."""
-        if self._open >= THREADS + MAX_WAITING:
-            raise OSError("too many names are looked up")
+        """The addresses of a host. Raises OSError if it has none, or if too many lookups are waiting."""
+        if self._pending >= THREADS + MAX_WAITING:
+            raise OSError("too many DNS lookups")
         self._threads = self._threads or ThreadPoolExecutor(THREADS, thread_name_prefix="resolver")
-        work = self._threads.submit(self._look_up, host)
-        self._open += 1
+        future = self._threads.submit(self._lookup, host)
+        self._pending += 1
         loop = asyncio.get_running_loop()
-        work.add_done_callback(lambda _: loop.call_soon_threadsafe(self._closed))
-        return await asyncio.wrap_future(work)
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
+        return await asyncio.wrap_future(future)
 
-    def _closed(self) -> None:
-        self._open -= 1
+    def _done(self) -> None:
+        self._pending -= 1
 
     def close(self) -> None:
-        """Take no more, and wait for none."""
+        """Accept no more lookups, and wait for none."""
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _addresses_of(host: str) -> Sequence[str]:
-    found = socket.getaddrinfo(host.encode("ascii"), None, type=socket.SOCK_STREAM)
-    return [str(entry[4][0]) for entry in found]
+def _system_lookup(host: str) -> Sequence[str]:
+    entries = socket.getaddrinfo(host.encode("ascii"), None, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in entries]

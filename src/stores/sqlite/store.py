@@ -30,18 +30,22 @@ READ_BATCH = 500  # usage records that one blocking call reads; other calls run 
 class SQLiteStore:
     """`gateway.ports.Store` on one file, which several processes may use at the same time.
 
-    The keys `known` are stored here unless they exist. All calls run on one thread with one connection, because SQLite
+    The `initial_keys` are stored unless they exist. All calls run on one thread with one connection, because SQLite
     allows one writer at a time. Raises StoreFileError if the file cannot be used.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], known: Sequence[KeyRecord] = (), *, now: Callable[[], float] = time.time
+        self,
+        path: str | os.PathLike[str],
+        initial_keys: Sequence[KeyRecord] = (),
+        *,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._now = now
         self._db = open_file(Path(path))
-        if known:
+        if initial_keys:
             with self._transaction():
-                for record in known:
+                for record in initial_keys:
                     self._insert_key(record, "tollgate")
         self.executor = BlockingExecutor("sqlite", 1, (sqlite3.Error,), lambda error: file_hint(error, path))
 

@@ -1,4 +1,4 @@
-"""AWS's way in: regions, and signatures that hold over the very bytes that go out."""
+"""AWS regions, and signatures that are valid for the bytes that are sent."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 SEGMENT = "arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Ainference-profile%2Fus.x.y-v1%3A0"
 
 
-class Safe:
+class FixedCredentials:
     async def get(self, name: str) -> str | None:
         return "s3cret"
 
@@ -31,7 +31,7 @@ class Safe:
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """A machine that has no AWS credentials and may ask nobody for some; a test may set them."""
+    """A machine without AWS credentials and without a metadata service; a test can set credentials."""
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "PROFILE", "REGION", "DEFAULT_REGION"):
         monkeypatch.delenv(f"AWS_{name}", raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -42,7 +42,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
 
 @pytest.fixture
 def role(environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """What Lambda tells a function."""
+    """The environment variables that Lambda sets for a function."""
     for name, value in {
         "ACCESS_KEY_ID": "AKIDEXAMPLE", "SECRET_ACCESS_KEY": SECRET, "SESSION_TOKEN": "t0ken", "REGION": "eu-west-3",
     }.items():  # fmt: skip
@@ -57,7 +57,7 @@ def provider(auth: str = "sigv4", **more: Any) -> Provider:
 
 @dataclass
 class Recorder:
-    """A server that keeps the bytes of each request's head, and its body."""
+    """A server that records the head and the body of each request."""
 
     url: str = ""
     heads: list[str] = field(default_factory=list[str])
@@ -86,8 +86,8 @@ async def recording() -> AsyncGenerator[Recorder]:
 
 
 @contextlib.asynccontextmanager
-async def going_out() -> AsyncGenerator[UpstreamClient]:
-    client = UpstreamClient(Safe(), Timeouts())
+async def upstream_client() -> AsyncGenerator[UpstreamClient]:
+    client = UpstreamClient(FixedCredentials(), Timeouts())
     try:
         yield client
     finally:
@@ -95,9 +95,9 @@ async def going_out() -> AsyncGenerator[UpstreamClient]:
 
 
 async def call(client: UpstreamClient, url: str, to: Provider, body: bytes = b'{"messages":[]}') -> None:
-    answer = await client.send(UpstreamRequest(url, body), to, None)
-    await answer.read()
-    await answer.aclose()
+    response = await client.send(UpstreamRequest(url, body), to, None)
+    await response.read()
+    await response.aclose()
 
 
 def fields_of(head: str) -> dict[str, str]:
@@ -107,9 +107,9 @@ def fields_of(head: str) -> dict[str, str]:
 # --- signatures -------------------------------------------------------------------------------------------------------
 
 
-async def test_signature_holds_over_the_bytes_that_arrive(role: pytest.MonkeyPatch) -> None:
+async def test_signature_is_valid_for_the_received_bytes(role: pytest.MonkeyPatch) -> None:
     path = f"/model/{SEGMENT}/converse"
-    async with recording() as server, going_out() as client:
+    async with recording() as server, upstream_client() as client:
         await call(client, server.url + path, provider(base_url=server.url))
     (head,), (body,) = server.heads, server.bodies
     headers = fields_of(head)
@@ -123,28 +123,28 @@ async def test_signature_holds_over_the_bytes_that_arrive(role: pytest.MonkeyPat
     date = headers["x-amz-date"]
     assert scope == f"AKIDEXAMPLE/{date[:8]}/eu-west-3/bedrock/aws4_request"
     assert signed == "content-type;host;x-amz-date;x-amz-security-token"
-    again = AWSRequest("POST", server.url + path, {name: headers[name] for name in signed.split(";")}, body)
-    again.context["timestamp"] = date
-    theirs = SigV4Auth(Credentials("AKIDEXAMPLE", SECRET, "t0ken"), "bedrock", "eu-west-3")
-    canonical = theirs.canonical_request(again)
+    expected = AWSRequest("POST", server.url + path, {name: headers[name] for name in signed.split(";")}, body)
+    expected.context["timestamp"] = date
+    signer = SigV4Auth(Credentials("AKIDEXAMPLE", SECRET, "t0ken"), "bedrock", "eu-west-3")
+    canonical = signer.canonical_request(expected)
     assert canonical.split("\n")[1] == path.replace("%", "%25")
-    assert theirs.signature(theirs.string_to_sign(again, canonical), again) == signature
+    assert signer.signature(signer.string_to_sign(expected, canonical), expected) == signature
 
 
-async def test_provider_is_signed_for_in_its_own_region(role: pytest.MonkeyPatch) -> None:
-    async with recording() as server, going_out() as client:
+async def test_signature_is_for_the_region_of_the_provider(role: pytest.MonkeyPatch) -> None:
+    async with recording() as server, upstream_client() as client:
         await call(client, server.url, provider(base_url=server.url, region="us-west-2"))
     assert "/us-west-2/bedrock/aws4_request" in server.heads[0]
 
 
-async def test_credentials_that_cannot_be_had_are_the_owners_trouble(environment: pytest.MonkeyPatch) -> None:
+async def test_missing_aws_credentials_are_an_upstream_auth_error(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("AWS_REGION", "eu-west-3")
-    async with going_out() as client:
+    async with upstream_client() as client:
         with pytest.raises(UpstreamAuthError, match="no AWS credentials for the provider 'p'"):
             await call(client, "http://127.0.0.1:1/", provider())
-    environment.setenv("AWS_PROFILE", "nowhere")
-    async with going_out() as client:
-        with pytest.raises(UpstreamAuthError, match="cannot be had"):
+    environment.setenv("AWS_PROFILE", "missing")
+    async with upstream_client() as client:
+        with pytest.raises(UpstreamAuthError, match="cannot be loaded"):
             await call(client, "http://127.0.0.1:1/", provider())
 
 
@@ -153,28 +153,30 @@ async def test_credentials_that_cannot_be_had_are_the_owners_trouble(environment
 
 @pytest.mark.parametrize(("region", "host"), [(None, "eu-west-3"), ("us-west-2", "us-west-2")])
 @pytest.mark.parametrize("auth", ["sigv4", "bearer"])
-async def test_region_stands_in_the_url(role: pytest.MonkeyPatch, region: str | None, host: str, auth: str) -> None:
+async def test_region_is_inserted_into_the_url(
+    role: pytest.MonkeyPatch, region: str | None, host: str, auth: str
+) -> None:
     credential = None if auth == "sigv4" else "KEY"
-    async with recording() as server, going_out() as client:
+    async with recording() as server, upstream_client() as client:
         base_url = f"{server.url}/{{region}}"
         to = provider(auth, base_url=base_url, region=region, credential=credential)
         await call(client, f"{base_url}/model/%7Bregion%7D", to)
     assert server.heads[0].startswith(f"POST /{host}/model/%7Bregion%7D HTTP/1.1")
 
 
-async def test_region_nobody_knows_is_the_owners_trouble() -> None:
-    async with going_out() as client:
+async def test_missing_region_is_an_upstream_auth_error() -> None:
+    async with upstream_client() as client:
         with pytest.raises(UpstreamAuthError, match="no AWS region for the provider 'p'"):
             await call(client, "https://bedrock-runtime.{region}.amazonaws.com/", provider())
 
 
-# --- is it open? ------------------------------------------------------------------------------------------------------
+# --- has_credential ---------------------------------------------------------------------------------------------------
 
 
-async def test_provider_is_open_where_credentials_and_region_are_at_hand(
+async def test_provider_has_a_credential_if_credentials_and_region_are_set(
     environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    async with going_out() as client:
+    async with upstream_client() as client:
         assert not client.has_credential(provider(region="us-west-2"))
         (tmp_path / "credentials").write_text("[default]\n")
         assert client.has_credential(provider(region="us-west-2"))
@@ -189,7 +191,7 @@ async def test_provider_is_open_where_credentials_and_region_are_at_hand(
         assert client.has_credential(provider())
 
 
-def test_only_bearers_and_headers_need_the_name_of_a_credential() -> None:
+def test_only_bearer_and_header_auth_need_a_credential_name() -> None:
     assert provider().credential is None
     with pytest.raises(ValueError, match="needs a credential name"):
         provider("bearer")
