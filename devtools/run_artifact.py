@@ -1,4 +1,4 @@
-"""Serve the built Lambda artifact on this machine, as `tollgate serve` serves the app: `make run-lambda`."""
+"""Serves the built Lambda artifact on this machine (`make run-lambda`), as `tollgate serve` serves the app."""
 
 import asyncio
 import signal
@@ -35,19 +35,19 @@ def main(
     except ConfigurationError as error:
         fail(str(error))
     except OSError as error:
-        fail(f"{host}:{port} cannot be listened on: {error.strerror}")
+        fail(f"Cannot listen on {host}:{port}: {error.strerror}")
 
 
 def artifact_python() -> str:
-    """The interpreter that the artifact was built for. Raises ConfigurationError where there is no artifact."""
+    """The interpreter that the artifact was built for. Raises ConfigurationError if there is no artifact."""
     path = BUILD / "python"
     if not path.exists():
-        raise ConfigurationError(f"There is no Lambda artifact in {BUILD}: run `make artifact` first.")
+        raise ConfigurationError(f"There is no Lambda artifact in {BUILD}. Run `make artifact` first.")
     return path.read_text().strip()
 
 
 def function_environment(settings: Settings) -> dict[str, str]:
-    """The function's variables for these settings."""
+    """The environment variables of the function for these settings."""
     catalog = {} if settings.catalog is None else {"TOLLGATE_CATALOG": str(Path(settings.catalog).resolve())}
     return {"TOLLGATE_TABLE": "", "TOLLGATE_DB": str(Path(settings.db).resolve()), **catalog}
 

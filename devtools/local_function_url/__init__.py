@@ -1,11 +1,11 @@
-"""A function URL on this machine: a stand-in for Lambda's Runtime API, with an HTTP door before it that streams.
+"""A local function URL: an emulator of Lambda's Runtime API with an HTTP server that streams.
 
-For development and tests only, never shipped. The emulators AWS gives away buffer streamed answers and drop their
-trailers; this one passes prelude, chunks and trailers on as they come and keeps a record of when they came.
-It shares no code with the runtime: two readings of the same protocol find mistakes that one would hide.
+It is for development and tests only. AWS's emulators buffer streamed responses and drop their trailers. This one
+forwards prelude, chunks and trailers as they arrive, and records when they arrived. It shares no code with the runtime,
+because two implementations of a protocol find errors that one would hide.
 """
 
+from devtools.local_function_url.invocations import Chunk, Faults, Invocation
 from devtools.local_function_url.local import LocalFunctionUrl
-from devtools.local_function_url.records import Chunk, Invocation, Script
 
-__all__ = ["Chunk", "Invocation", "LocalFunctionUrl", "Script"]
+__all__ = ["Chunk", "Faults", "Invocation", "LocalFunctionUrl"]

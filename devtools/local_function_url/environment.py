@@ -1,4 +1,4 @@
-"""One execution environment: the process that runs the function, watched, killed at its deadline, started again."""
+"""An execution environment: runs the function's process, kills it at its timeout and restarts it."""
 
 import asyncio
 import os
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from devtools.local_function_url.records import Invocation, Script
+from devtools.local_function_url.invocations import Faults, Invocation
 from devtools.local_function_url.runtime_api import RuntimeApi
 
 WRAPPER = Path(__file__).resolve().parents[2] / "layers/streaming/exec-wrapper"
@@ -16,7 +16,7 @@ _LINE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """What is run: a folder, a handler in it, an interpreter; ``timeout`` in seconds, ``env`` goes over our own."""
+    """The function: its folder, handler and interpreter. ``timeout`` is in seconds, ``env`` overrides variables."""
 
     artifact: Path
     handler: str
@@ -28,7 +28,10 @@ class Function:
     env: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def environ(self, runtime_api: str) -> dict[str, str]:
-        """The process environment as Lambda sets it ("Using Lambda environment variables"), over an inherited one."""
+        """The environment variables of the process: inherited ones and those that Lambda sets.
+
+        Source: Lambda developer guide, "Using Lambda environment variables".
+        """
         lambda_env = {
             "AWS_LAMBDA_RUNTIME_API": runtime_api,
             "_HANDLER": self.handler,
@@ -46,40 +49,40 @@ class Function:
 
 
 class Environment:
-    """Keeps one process of the function alive from ``start`` to ``stop`` and its Runtime API with it."""
+    """Runs one process of the function and its Runtime API from ``start`` to ``stop``."""
 
     def __init__(
-        self, function: Function, queue: asyncio.Queue[Invocation], script: Script, log: Callable[[str], None]
+        self, function: Function, queue: asyncio.Queue[Invocation], faults: Faults, log: Callable[[str], None]
     ) -> None:
         self._function = function
         self._queue = queue
         self._log = log
-        expire = self._kill if function.max_concurrency == 1 else None
-        self.api = RuntimeApi(queue, script, function.timeout, expire)
+        on_timeout = self._kill if function.max_concurrency == 1 else None
+        self.api = RuntimeApi(queue, faults, function.timeout, on_timeout)
         self._process: asyncio.subprocess.Process | None = None
-        self._watch: asyncio.Task[None] | None = None
+        self._supervisor: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Open the Runtime API and begin to keep the process alive."""
+        """Open the Runtime API and start the process."""
         port = await self.api.listener.open("127.0.0.1")
-        self._watch = asyncio.create_task(self._keep_alive(f"127.0.0.1:{port}"))
+        self._supervisor = asyncio.create_task(self._supervise(f"127.0.0.1:{port}"))
 
     async def stop(self) -> None:
-        """End the process, at once, and everything that waits for it."""
-        if self._watch:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
-        await self.api.close()
+        """Kill the process and end its invocations."""
+        if self._supervisor:
+            self._supervisor.cancel()
+            await asyncio.gather(self._supervisor, return_exceptions=True)
+        await self.api.drain()
         await self.api.listener.close()
 
-    async def _keep_alive(self, address: str) -> None:
+    async def _supervise(self, address: str) -> None:
         while True:
             await self._run_once(address)
             was_ready = self.api.ready
-            await self.api.close()
+            await self.api.drain()
             if not was_ready:
-                # It cannot start: the next request pays for it, as in Lambda, and buys the next attempt.
-                (await self._queue.get()).close("exited")
+                # The process failed to start. As in Lambda, the next request fails and causes a new attempt.
+                (await self._queue.get()).finish("exited")
 
     async def _run_once(self, address: str) -> None:
         self._process = process = await asyncio.create_subprocess_exec(
@@ -92,21 +95,21 @@ class Environment:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             limit=_LINE,
-            # Ctrl-C is for us; the process ends when we end it.
+            # Ctrl-C is sent to this process only, which ends the function's process.
             start_new_session=True,
         )
         try:
-            await self._pump(process)
+            await self._forward_log(process)
             status = await process.wait()
         except asyncio.CancelledError:
             self._kill()
-            # Hear it out, so that no pipe stays open behind us.
-            await self._pump(process)
+            # Read its output to the end, so that the pipe is closed.
+            await self._forward_log(process)
             await process.wait()
             raise
         self._log(f"the runtime process ended with status {status}")
 
-    async def _pump(self, process: asyncio.subprocess.Process) -> None:
+    async def _forward_log(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout
         while line := await process.stdout.readline():
             self._log(line.decode(errors="replace").rstrip("\n"))

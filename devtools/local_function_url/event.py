@@ -1,4 +1,4 @@
-"""An HTTP request as the event that a function URL makes of it (payload format 2.0).
+"""Converts an HTTP request to the event of a function URL (payload format 2.0).
 
 Source: Lambda developer guide, "Invoking Lambda function URLs" (request payload).
 """
@@ -8,7 +8,7 @@ import time
 from typing import Any
 from urllib.parse import parse_qsl
 
-from devtools.local_function_url.wire import RequestHead
+from devtools.local_function_url.http1 import RequestHead
 
 DOMAIN = "local.lambda-url.local.on.aws"
 
@@ -18,7 +18,7 @@ _TEXT = ("text/", "application/json", "application/javascript", "application/xml
 def from_request(
     head: RequestHead, body: bytes, *, request_id: str, trace_id: str, source_ip: str, port: int
 ) -> dict[str, Any]:
-    """Build the event. Names are lower-case, repeated fields joined by commas, cookies apart, other bytes base64."""
+    """Build the event. Header names are in lower case, repeated headers are joined, binary bodies are base64."""
     path, _, query = head.target.partition("?")
     headers = _headers(head) | {
         "x-forwarded-for": source_ip,
@@ -26,31 +26,13 @@ def from_request(
         "x-forwarded-proto": "http",
         "x-amzn-trace-id": trace_id,
     }
-    now = time.time()
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": path,
         "rawQueryString": query,
         "headers": headers,
-        "requestContext": {
-            "accountId": "anonymous",
-            "apiId": "local",
-            "domainName": DOMAIN,
-            "domainPrefix": "local",
-            "http": {
-                "method": head.method,
-                "path": path,
-                "protocol": head.version,
-                "sourceIp": source_ip,
-                "userAgent": head.get("user-agent"),
-            },
-            "requestId": request_id,
-            "routeKey": "$default",
-            "stage": "$default",
-            "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now)),
-            "timeEpoch": int(now * 1000),
-        },
+        "requestContext": _request_context(head, path, request_id, source_ip),
         "isBase64Encoded": False,
     }
     if cookies := [cookie for name, value in head.fields if name == "cookie" for cookie in value.split("; ")]:
@@ -62,6 +44,28 @@ def from_request(
         event["body"] = binascii.b2a_base64(body, newline=False).decode() if text is None else text
         event["isBase64Encoded"] = text is None
     return event
+
+
+def _request_context(head: RequestHead, path: str, request_id: str, source_ip: str) -> dict[str, Any]:
+    now = time.time()
+    return {
+        "accountId": "anonymous",
+        "apiId": "local",
+        "domainName": DOMAIN,
+        "domainPrefix": "local",
+        "http": {
+            "method": head.method,
+            "path": path,
+            "protocol": head.version,
+            "sourceIp": source_ip,
+            "userAgent": head.get("user-agent"),
+        },
+        "requestId": request_id,
+        "routeKey": "$default",
+        "stage": "$default",
+        "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now)),
+        "timeEpoch": int(now * 1000),
+    }
 
 
 def _headers(head: RequestHead) -> dict[str, str]:
@@ -76,8 +80,8 @@ def _joined(pairs: list[tuple[str, str]]) -> dict[str, str]:
 
 
 def _as_text(content_type: str, body: bytes) -> str | None:
-    kind = content_type.partition(";")[0].strip().lower()
-    if not (kind.startswith(_TEXT) or kind.endswith(("+json", "+xml"))):
+    media_type = content_type.partition(";")[0].strip().lower()
+    if not (media_type.startswith(_TEXT) or media_type.endswith(("+json", "+xml"))):
         return None
     try:
         return body.decode()

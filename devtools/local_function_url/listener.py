@@ -1,20 +1,20 @@
-"""A TCP listener whose connections are all known, so that they can all be closed."""
+"""A TCP listener that tracks its connections, so that it can close them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from devtools.local_function_url.wire import TapReader
+from devtools.local_function_url.http1 import RecordingReader
 
-Serve = Callable[[TapReader, asyncio.StreamWriter], Awaitable[None]]
+Serve = Callable[[RecordingReader, asyncio.StreamWriter], Awaitable[None]]
 
 _BUFFER = 1024 * 1024
 MAX_CONNECTIONS = 512
-"""One more is closed as it comes."""
+"""Further connections are closed at once."""
 
 
 class Listener:
-    """Listens on ``host`` and runs ``serve`` for every connection; a connection ends with its ``serve``."""
+    """Runs ``serve`` for every connection and closes the connection when ``serve`` returns."""
 
     def __init__(self, serve: Serve) -> None:
         self._serve = serve
@@ -22,47 +22,47 @@ class Listener:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self, host: str, port: int = 0) -> int:
-        """Start to listen; port 0 lets the system choose. Gives the port."""
+        """Start to listen; port 0 takes a free one. Returns the port."""
         loop = asyncio.get_running_loop()
 
         def protocol() -> asyncio.StreamReaderProtocol:
-            reader = TapReader(limit=_BUFFER, loop=loop)
+            reader = RecordingReader(limit=_BUFFER, loop=loop)
             return asyncio.StreamReaderProtocol(reader, self._accept, loop=loop)
 
         self._server = await loop.create_server(protocol, host, port)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def drain(self, seconds: float) -> None:
-        """Give the connections time to come to their own end."""
+        """Wait until all connections have ended, at most for this time."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
 
-    async def drop_connections(self) -> None:
-        """End every connection that is open now, without ceremony."""
+    async def abort_connections(self) -> None:
+        """Abort all open connections."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def close(self) -> None:
-        """Stop to listen and end every connection."""
+        """Stop listening and abort all connections."""
         if self._server:
             self._server.close()
-            await self.drop_connections()
+            await self.abort_connections()
             await self._server.wait_closed()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        assert isinstance(reader, TapReader)
+        assert isinstance(reader, RecordingReader)
         if len(self._tasks) >= MAX_CONNECTIONS:
             writer.transport.abort()
             return
-        task = asyncio.get_running_loop().create_task(self._converse(reader, writer))
+        task = asyncio.get_running_loop().create_task(self._handle(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _converse(self, reader: TapReader, writer: asyncio.StreamWriter) -> None:
+    async def _handle(self, reader: RecordingReader, writer: asyncio.StreamWriter) -> None:
         try:
-            # A peer that leaves or talks nonsense ends its own connection and nothing else.
+            # A peer that disconnects or sends invalid HTTP ends its own connection only.
             with suppress(OSError, EOFError, ValueError, asyncio.LimitOverrunError):
                 await self._serve(reader, writer)
         except asyncio.CancelledError:

@@ -1,4 +1,4 @@
-"""The local function URL as one object: environments, queue and HTTP door, from ``async with`` to its end."""
+"""The local function URL as one object: environments, queue and HTTP server."""
 
 import asyncio
 import sys
@@ -10,17 +10,17 @@ from types import TracebackType
 from typing import Any, Self
 
 from devtools.local_function_url.environment import Environment, Function
-from devtools.local_function_url.front import Front
-from devtools.local_function_url.records import Invocation, Script
+from devtools.local_function_url.http_server import HttpServer
+from devtools.local_function_url.invocations import Faults, Invocation
 
 
 class LocalFunctionUrl:
-    """A function behind an HTTP address on this machine, run through the layer's exec-wrapper as Lambda would run it.
+    """A function at a local HTTP address, started through the layer's exec-wrapper as in Lambda (async with).
 
-    ``timeout`` is the function's timeout in seconds: at its end the process is killed. ``environments`` is how many
-    processes serve; requests wait in a queue while all are busy. ``max_concurrency`` above 1 sets
-    AWS_LAMBDA_MAX_CONCURRENCY: that many invocations at once in each process. ``log`` gets every line the function
-    writes; ``keep`` bounds how many invocations and log lines are remembered (None: all).
+    ``timeout`` is the function's timeout in seconds, after which its process is killed. ``environments`` is the number
+    of processes; requests wait in a queue while all of them are busy. ``max_concurrency`` above 1 sets
+    AWS_LAMBDA_MAX_CONCURRENCY, the number of concurrent invocations per process. ``log`` receives every line that the
+    function writes. ``keep`` is the number of invocations and log lines to keep; None means all.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class LocalFunctionUrl:
     ) -> None:
         self.invocations: deque[Invocation] = deque(maxlen=keep)
         self.log_lines: deque[str] = deque(maxlen=keep)
-        self.script = Script()
+        self.faults = Faults()
         self._log = log
         self._address = (host, port)
         self._port = port
@@ -58,14 +58,14 @@ class LocalFunctionUrl:
             env=env or {},
         )
         self._environments = [
-            Environment(function, self._queue, self.script, self._take_line) for _ in range(environments)
+            Environment(function, self._queue, self.faults, self._add_log_line) for _ in range(environments)
         ]
-        self._front = Front(self._submit, _new_ids)
+        self._server = HttpServer(self._submit, _new_ids)
 
     async def __aenter__(self) -> Self:
-        """Open the address and start the processes; requests may come before they are ready."""
+        """Open the address and start the processes. Requests are queued until a process is ready."""
         host, port = self._address
-        self._port = await self._front.listener.open(host, port)
+        self._port = await self._server.listener.open(host, port)
         for environment in self._environments:
             await environment.start()
         return self
@@ -73,29 +73,29 @@ class LocalFunctionUrl:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Kill the processes and close every connection."""
+        """Kill the processes and abort all connections."""
         await asyncio.gather(*(environment.stop() for environment in self._environments))
         while not self._queue.empty():
-            self._queue.get_nowait().close("exited")
-        await self._front.listener.close()
+            self._queue.get_nowait().finish("exited")
+        await self._server.listener.close()
 
     @property
     def url(self) -> str:
-        """The address, without a slash at the end."""
+        """The address, without a trailing slash."""
         return f"http://{self._address[0]}:{self._port}"
 
     @property
     def init_errors(self) -> list[dict[str, Any]]:
-        """What was posted to /init/error; ``header`` holds the error type header."""
+        """The errors posted to /init/error; ``header`` is the error type in the header."""
         return [error for environment in self._environments for error in environment.api.init_errors]
 
     @property
     def restore_errors(self) -> list[dict[str, Any]]:
-        """What was posted to /restore/error."""
+        """The errors posted to /restore/error."""
         return [error for environment in self._environments for error in environment.api.restore_errors]
 
     async def invoke(self, event: object, *, tenant_id: str | None = None) -> Invocation:
-        """Send an event of any shape and wait until its outcome is known (the runtime may still be at work)."""
+        """Send an event of any format and wait for its outcome. The app may still run afterwards."""
         request_id, trace_id = _new_ids()
         invocation = self._submit(event, request_id, trace_id, tenant_id)
         await invocation.done.wait()
@@ -107,7 +107,7 @@ class LocalFunctionUrl:
         self._queue.put_nowait(invocation)
         return invocation
 
-    def _take_line(self, line: str) -> None:
+    def _add_log_line(self, line: str) -> None:
         self.log_lines.append(line)
         if self._log:
             self._log(line)

@@ -1,4 +1,4 @@
-"""The stage of the local function URL's tests: tiny apps behind the door, and an HTTP client that hides nothing."""
+"""Fixtures of the local function URL's tests: small ASGI apps, and an HTTP client that returns responses unchanged."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,19 +20,19 @@ async def app(scope, receive, send):
     event = scope["aws.event"]
     headers = [(b"content-type", b"application/json"), (b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    answer = {"event": event, "size": len(body), "hex": body[:64].hex(), "pid": os.getpid()}
-    await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
+    response = {"event": event, "size": len(body), "hex": body[:64].hex(), "pid": os.getpid()}
+    await send({"type": "http.response.body", "body": json.dumps(response).encode()})
 """
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back. ``whole`` is False when the connection ended before the body did."""
+class Response:
+    """A response. ``complete`` is False if the connection ended before the body."""
 
     status: int
     fields: tuple[tuple[str, str], ...]
     body: bytes
-    whole: bool
+    complete: bool
 
     def get_all(self, name: str) -> list[str]:
         return [value for key, value in self.fields if key == name]
@@ -45,9 +45,9 @@ class Client:
         self.reader = reader
         self.writer = writer
 
-    async def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
+    async def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> Response:
         await self.send(method, path, body, **headers)
-        return await self.answer(method)
+        return await self.read_response(method)
 
     async def send(self, method: str, path: str, body: bytes = b"", **headers: str) -> None:
         fields = {"host": "localhost", "content-length": str(len(body)), **headers}
@@ -55,21 +55,21 @@ class Client:
         self.writer.write("\r\n".join(lines).encode() + body)
         await self.writer.drain()
 
-    async def answer(self, method: str = "GET") -> Answer:
+    async def read_response(self, method: str = "GET") -> Response:
         status, fields = await self.head()
-        known = dict(fields)
+        headers = dict(fields)
         if method == "HEAD" or status in (204, 304):
-            return Answer(status, fields, b"", True)
-        if "content-length" in known:
-            return Answer(status, fields, await self.reader.readexactly(int(known["content-length"])), True)
+            return Response(status, fields, b"", True)
+        if "content-length" in headers:
+            return Response(status, fields, await self.reader.readexactly(int(headers["content-length"])), True)
         body = b""
         try:
             while size := int(await self.reader.readuntil(b"\r\n"), 16):
                 body += (await self.reader.readexactly(size + 2))[:-2]
             await self.reader.readuntil(b"\r\n")
         except (EOFError, OSError):
-            return Answer(status, fields, body, False)
-        return Answer(status, fields, body, True)
+            return Response(status, fields, body, False)
+        return Response(status, fields, body, True)
 
     async def head(self) -> tuple[int, tuple[tuple[str, str], ...]]:
         raw = await self.reader.readuntil(b"\r\n\r\n")
@@ -85,7 +85,7 @@ class Client:
 
 @pytest.fixture
 def function(tmp_path: Path) -> Callable[..., LocalFunctionUrl]:
-    """Makes a function of the source of an ASGI app (default: one that says what it was given)."""
+    """Makes a function from the source of an ASGI app; by default one that returns the event and the body."""
 
     def make(source: str = ECHO, **options: Any) -> LocalFunctionUrl:
         (tmp_path / "app_under_test.py").write_text(source)
@@ -107,11 +107,11 @@ def connect() -> Callable[[str], Awaitable[Client]]:
 
 @pytest.fixture
 def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
-    """Waits until something is so, ten seconds at most."""
+    """Waits until a condition holds, for at most ten seconds."""
 
-    async def wait(is_so: Callable[[], object]) -> None:
+    async def wait(condition: Callable[[], object]) -> None:
         async with asyncio.timeout(10):
-            while not is_so():  # noqa: ASYNC110 (nobody tells us: it happens in another process)
+            while not condition():  # noqa: ASYNC110 (it happens in another process, so there is no event)
                 await asyncio.sleep(0.01)
 
     return wait

@@ -110,7 +110,7 @@ async def test_rejected_response_stops_the_app_but_not_the_environment(
     for status in (410, 413, 500):
         async with function(ENDLESS) as local:
             before = await local.invoke(url_event(path="/healthy"))
-            local.script.response_statuses.append(status)
+            local.faults.response_statuses.append(status)
             rejected = await local.invoke(url_event())
             await until(rejected.released.is_set)
             after = await local.invoke(url_event(path="/healthy"))
@@ -123,7 +123,7 @@ async def test_rejected_buffered_response_is_logged(
     function: Function, rest_event: MakeEvent, until: Until, records: Records
 ) -> None:
     async with function("async def app(scope, receive, send):\n    await answer_json(send, 1)\n") as local:
-        local.script.response_statuses.append(413)
+        local.faults.response_statuses.append(413)
         rejected = await local.invoke(rest_event())
         await until(rejected.released.is_set)
         assert any("413" in record["message"] for record in records(local))
@@ -132,14 +132,14 @@ async def test_rejected_buffered_response_is_logged(
 
 async def test_temporary_failures_of_next_are_survived(function: Function, url_event: MakeEvent) -> None:
     async with function("async def app(scope, receive, send):\n    await answer_json(send, 1)\n") as local:
-        local.script.next_statuses.extend([500, 403, 500])
+        local.faults.next_statuses.extend([500, 403, 500])
         assert (await local.invoke(url_event())).body == b"1"
         assert not any("ended with status" in line for line in local.log_lines)
 
 
 async def test_five_failures_of_next_in_a_row_end_the_process(function: Function, until: Until) -> None:
     async with function("async def app(scope, receive, send):\n    pass\n") as local:
-        local.script.next_statuses.extend([500] * 5)
+        local.faults.next_statuses.extend([500] * 5)
         await until(lambda: "the runtime process ended with status 1" in local.log_lines)
 
 

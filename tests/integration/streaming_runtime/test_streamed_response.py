@@ -146,7 +146,7 @@ async def app(scope, receive, send):
     await last(send, json.dumps(time.monotonic()).encode())
 """
     async with function(source) as local:
-        local.script.hold_reading = 0.7
+        local.faults.read_delay = 0.7
         invocation = await local.invoke(url_event())
     assert invocation.delivered_at is not None
     assert json.loads(invocation.body.lstrip(b"\0")) >= invocation.delivered_at + 0.6

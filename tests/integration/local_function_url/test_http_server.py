@@ -1,4 +1,4 @@
-"""The HTTP door: what the function is given of a request, and what the caller is given of an answer."""
+"""The HTTP server: requests as events, and responses as the client receives them."""
 
 import asyncio
 import json
@@ -25,14 +25,14 @@ async def app(scope, receive, send):
 """
 
 
-async def test_a_request_becomes_a_payload_2_event(function: Function, connect: Connect) -> None:
+async def test_request_becomes_a_payload_2_event(function: Function, connect: Connect) -> None:
     async with function() as local:
         client = await connect(local.url)
-        answer = await client.ask(
+        response = await client.request(
             "POST", "/a%20b?q=1&q=2&e=", b'{"a":1}', X_Tag="t", Cookie="c=1; d=2", content_type="application/json"
         )
         await client.close()
-    event = json.loads(answer.body)["event"]
+    event = json.loads(response.body)["event"]
     http = event["requestContext"]["http"]
     assert (event["version"], event["rawPath"], event["rawQueryString"]) == ("2.0", "/a%20b", "q=1&q=2&e=")
     assert event["queryStringParameters"] == {"q": "1,2", "e": ""}
@@ -44,61 +44,61 @@ async def test_a_request_becomes_a_payload_2_event(function: Function, connect: 
     assert event["requestContext"]["domainName"].endswith(".on.aws")
 
 
-async def test_cookies_go_out_one_by_one(function: Function, connect: Connect) -> None:
+async def test_cookies_are_separate_headers(function: Function, connect: Connect) -> None:
     async with function() as local:
         client = await connect(local.url)
-        answer = await client.ask("GET", "/")
+        response = await client.request("GET", "/")
         await client.close()
-    assert answer.get_all("set-cookie") == ["a=1", "b=2"]
-    assert answer.get_all("x-amzn-requestid") == [local.invocations[0].request_id]
+    assert response.get_all("set-cookie") == ["a=1", "b=2"]
+    assert response.get_all("x-amzn-requestid") == [local.invocations[0].request_id]
 
 
-async def test_bytes_survive_the_way_in(function: Function, connect: Connect) -> None:
+async def test_binary_body_is_base64_in_the_event(function: Function, connect: Connect) -> None:
     body = bytes(range(256))
     async with function() as local:
         client = await connect(local.url)
-        binary = await client.ask("POST", "/", body, content_type="application/octet-stream")
-        not_text = await client.ask("POST", "/", body, content_type="text/plain")
+        binary = await client.request("POST", "/", body, content_type="application/octet-stream")
+        not_text = await client.request("POST", "/", body, content_type="text/plain")
         await client.close()
-    for answer in (binary, not_text):
-        said = json.loads(answer.body)
-        assert (said["size"], said["hex"], said["event"]["isBase64Encoded"]) == (256, body[:64].hex(), True)
+    for response in (binary, not_text):
+        received = json.loads(response.body)
+        assert (received["size"], received["hex"], received["event"]["isBase64Encoded"]) == (256, body[:64].hex(), True)
 
 
-async def test_one_connection_serves_many_requests(function: Function, connect: Connect) -> None:
+async def test_connection_serves_several_requests(function: Function, connect: Connect) -> None:
     async with function() as local:
         client = await connect(local.url)
-        answers = [await client.ask("GET", f"/{number}") for number in range(5)]
+        responses = [await client.request("GET", f"/{number}") for number in range(5)]
         await client.close()
-    assert [json.loads(answer.body)["event"]["rawPath"] for answer in answers] == [f"/{n}" for n in range(5)]
+    assert [json.loads(response.body)["event"]["rawPath"] for response in responses] == [f"/{n}" for n in range(5)]
 
 
-async def test_a_chunked_request_with_expect_is_taken(function: Function, connect: Connect) -> None:
+async def test_chunked_request_with_expect_is_accepted(function: Function, connect: Connect) -> None:
     async with function() as local:
         client = await connect(local.url)
         head = "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\nexpect: 100-continue\r\n\r\n"
         client.writer.write(head.encode())
         assert (await client.head())[0] == 100
         client.writer.write(b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
-        assert json.loads((await client.answer()).body)["size"] == 5
+        assert json.loads((await client.read_response()).body)["size"] == 5
         await client.close()
 
 
-async def test_a_body_over_the_limit_is_refused_before_the_function(function: Function, connect: Connect) -> None:
+async def test_body_over_the_limit_is_rejected_before_the_function(function: Function, connect: Connect) -> None:
     megabyte = 1024 * 1024
     async with function() as local:
         client = await connect(local.url)
-        text = await client.ask("POST", "/", b"x" * (6 * megabyte + 1), content_type="text/plain")
-        # Base64 makes three bytes four, and the limit is on the event.
-        binary = await client.ask("POST", "/", b"x" * (5 * megabyte), content_type="image/png")
+        text = await client.request("POST", "/", b"x" * (6 * megabyte + 1), content_type="text/plain")
+        # Base64 encodes three bytes as four, and the limit applies to the event.
+        binary = await client.request("POST", "/", b"x" * (5 * megabyte), content_type="image/png")
         assert len(local.invocations) == 0
-        fits = await client.ask("POST", "/", b"x" * (5 * megabyte), content_type="text/plain", connection="close")
+        fits = await client.request("POST", "/", b"x" * (5 * megabyte), content_type="text/plain", connection="close")
         await client.close()
     assert (text.status, binary.status, fits.status) == (413, 413, 200)
     assert json.loads(fits.body)["size"] == 5 * megabyte
 
 
-async def test_chunks_are_passed_on_as_they_come(function: Function, connect: Connect, tmp_path: Any) -> None:
+async def test_chunks_are_forwarded_as_they_arrive(function: Function, connect: Connect, tmp_path: Any) -> None:
     async with function(STREAM) as local:
         client = await connect(local.url)
         await client.send("GET", "/")
@@ -112,7 +112,7 @@ async def test_chunks_are_passed_on_as_they_come(function: Function, connect: Co
         await client.close()
 
 
-async def test_the_function_runs_on_when_the_caller_leaves(
+async def test_function_continues_when_the_client_disconnects(
     function: Function, connect: Connect, until: Until, tmp_path: Any
 ) -> None:
     async with function(STREAM) as local:
@@ -136,6 +136,8 @@ async def app(scope, receive, send):
 """
     async with function(source) as local:
         client = await connect(local.url)
-        statuses = [(await client.ask(*request)).status for request in (("HEAD", "/"), ("GET", "/none"), ("GET", "/"))]
+        statuses = [
+            (await client.request(*request)).status for request in (("HEAD", "/"), ("GET", "/none"), ("GET", "/"))
+        ]
         await client.close()
     assert statuses == [200, 204, 200]

@@ -1,4 +1,4 @@
-"""What is remembered of each invocation, and the script of misbehaviour that a test may ask for."""
+"""The record of an invocation, the parts of its response, and faults that a test can inject."""
 
 import asyncio
 import time
@@ -11,37 +11,37 @@ Outcome = Literal["pending", "streamed", "buffered", "error", "truncated", "refu
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Payload bytes as one HTTP chunk brought them, and when (seconds of ``time.monotonic``)."""
+    """The payload of one HTTP chunk and the time of its arrival (``time.monotonic`` in seconds)."""
 
     at: float
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """The head of a streamed answer has come."""
+class ResponseBegun:
+    """The first part of a streamed response: its prelude."""
 
     prelude: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
-    """Nothing more will come. ``whole`` is False when the answer was cut off."""
+class ResponseEnded:
+    """The last part of a response. ``complete`` is False if it was truncated."""
 
-    whole: bool
+    complete: bool
 
 
-Part = Opened | bytes | Closed
+Part = ResponseBegun | bytes | ResponseEnded
 
 
 @dataclass(slots=True, eq=False)
 class Invocation:
-    """One invocation from the queue to the /next that follows it. Times are seconds of ``time.monotonic``.
+    """One invocation, from the queue to the /next that follows it. Times are ``time.monotonic`` in seconds.
 
-    ``first_read`` holds what the first TCP read of the streamed POST brought (request head included), ``chunk_sizes``
-    the sizes of the HTTP chunks as they were on the wire (prelude included), ``response`` a buffered answer,
-    ``error`` what was posted to /error. ``done`` is set when the outcome is known, ``released`` when the runtime has
-    asked for its next work (only told apart where one invocation runs at a time).
+    ``first_read`` is the data of the first TCP read of the streamed POST, with the request head. ``chunk_sizes`` are
+    the sizes of the HTTP chunks, with the prelude. ``response`` is a buffered response, ``error`` the body of a POST to
+    /error. ``done`` is set when there is an outcome, ``released`` when the runtime has called /next again (if the
+    process runs one invocation at a time).
     """
 
     request_id: str
@@ -69,36 +69,37 @@ class Invocation:
 
     @property
     def body(self) -> bytes:
-        """The streamed payload so far."""
+        """The payload of the stream so far."""
         return b"".join(chunk.data for chunk in self.chunks)
 
     @property
     def response_mode(self) -> str | None:
-        """Lambda-Runtime-Function-Response-Mode as the runtime sent it."""
+        """The header Lambda-Runtime-Function-Response-Mode of the response."""
         return self.headers.get("lambda-runtime-function-response-mode")
 
     @property
     def echoed_invocation_id(self) -> str | None:
-        """Lambda-Runtime-Invocation-Id as the runtime sent it back."""
+        """The header Lambda-Runtime-Invocation-Id of the response."""
         return self.headers.get("lambda-runtime-invocation-id")
 
-    def close(self, outcome: Outcome) -> None:
-        """Fix the outcome; the first one counts."""
+    def finish(self, outcome: Outcome) -> None:
+        """Set the outcome, unless it is already set."""
         if self.outcome == "pending":
             self.outcome = outcome
             self.ended_at = time.monotonic()
-            self.parts.put_nowait(Closed(whole=outcome in ("streamed", "buffered")))
+            self.parts.put_nowait(ResponseEnded(complete=outcome in ("streamed", "buffered")))
             self.done.set()
 
 
 @dataclass(slots=True)
-class Script:
-    """Misbehaviour to order: each list is used up from the front, one entry a call; empty means behave.
+class Faults:
+    """Faults of the Runtime API for tests. Each call takes the first entry of a list; an empty list means no fault.
 
-    ``next_statuses`` answer /next, ``response_statuses`` answer a POST to /response as soon as its head is there (410
-    is "that invocation timed out", 413 "too large"); ``hold_reading`` is how many seconds a POST's body stays unread.
+    ``next_statuses`` are the statuses of /next. ``response_statuses`` are those of a POST to /response, sent after its
+    head (410 means that the invocation timed out, 413 that the response is too large). ``read_delay`` is the number of
+    seconds before the body of a POST is read.
     """
 
     next_statuses: list[int] = field(default_factory=list[int])
     response_statuses: list[int] = field(default_factory=list[int])
-    hold_reading: float = 0.0
+    read_delay: float = 0.0
