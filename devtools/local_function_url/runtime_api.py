@@ -107,7 +107,7 @@ class RuntimeApi:
         request_id, _, action = rest.partition("/")
         invocation = self._running.get(request_id)
         if invocation is None or action not in ("response", "error"):
-            # Lambda returns 410 for an invocation that timed out. The body is read first, or the client may miss it.
+            # Lambda returns 410 for an invocation that timed out. Reading the body lets the runtime get the status.
             writer.write(http1.response(410 if action == "response" else 400, b"{}"))
             await reader.read()
             return

@@ -66,8 +66,8 @@ async def test_a_completion_door_to_door(tmp_path: Path) -> None:
     assert whole == (200, b'{"said": "one two"}')
     assert stream == (200, b"data: three\n\ndata: four\n\ndata: [DONE]\n\n")
     assert early[0] == 500
-    assert json.loads(early[1])["error"]["type"] == "server_error"
+    assert json.loads(early[1])["errorType"] == "Runtime.AppError"
     assert late[0] == 200
-    assert json.loads(late[1].split(b"\n\n")[1].removeprefix(b"data: "))["error"]["type"] == "server_error"
+    assert json.loads(late[1].split(b"\n\n")[1].removeprefix(b"data: "))["errorType"] == "Runtime.AppError"
     # The app settles after its last byte, and is never asked for more before it has.
     assert json.loads(settled[1]) == {"settled": ["one two", "three four"]}

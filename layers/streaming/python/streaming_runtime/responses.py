@@ -77,11 +77,13 @@ class StreamedResponse:
             self._is_event_stream = True
             self._tail = data[-4:]
             data = _padding(self._pad_bytes) + data
-        room = max(0, http1.MAX_CHUNK - len(first))
-        fits = len(data) <= room
+        available = max(0, http1.MAX_CHUNK - len(first))
+        fits = len(data) <= available
         # There is no await between the check above and the first write: from here on the response has begun.
-        self._stream = self._api.begin_response(connection, self._invocation, first + data[:room], last=last and fits)
-        await self._stream.write(data[room:], last=last and not fits)
+        self._stream = self._api.begin_response(
+            connection, self._invocation, first + data[:available], last=last and fits
+        )
+        await self._stream.write(data[available:], last=last and not fits)
 
     async def fail(self, failure: Failure) -> None:
         """Send the error as JSON if nothing was sent, otherwise end the stream with an SSE event and trailers."""
