@@ -1,4 +1,4 @@
-"""Both stores, empty, each by a time that the test sets."""
+"""Fixtures of the contract tests: both stores, empty, with a clock that the test sets."""
 
 from collections.abc import Generator
 from contextlib import closing
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from contract.bench import Time
-from contract.wire import Wire, watched
+from contract.store_state import FakeClock
+from contract.wire import Wire, recorded
 from tollgate.gateway.ports import Store
 from tollgate.stores.dynamodb.store import DynamoDBStore
 from tollgate.stores.sqlite.store import SQLiteStore
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def time() -> Time:
-    return Time()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
@@ -28,22 +28,22 @@ def database(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def sqlite(database: Path, time: Time) -> Generator[SQLiteStore]:
-    with closing(SQLiteStore(database, now=time)) as store:
+def sqlite(database: Path, clock: FakeClock) -> Generator[SQLiteStore]:
+    with closing(SQLiteStore(database, now=clock)) as store:
         yield store
 
 
 @pytest.fixture
-def dynamodb_store(client: "DynamoDBClient", table: str, time: Time) -> Generator[DynamoDBStore]:
-    with closing(DynamoDBStore(table, client=client, now=time)) as store:
+def dynamodb_store(client: "DynamoDBClient", table: str, clock: FakeClock) -> Generator[DynamoDBStore]:
+    with closing(DynamoDBStore(table, client=client, now=clock)) as store:
         yield store
 
 
 @pytest.fixture
 def wire(client: "DynamoDBClient") -> Generator[Wire]:
-    """The line to DynamoDB."""
-    with watched(client) as line:
-        yield line
+    """The requests to DynamoDB and their responses."""
+    with recorded(client) as wire:
+        yield wire
 
 
 @pytest.fixture(params=["sqlite", "dynamodb_store"])
@@ -52,7 +52,7 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 
 @pytest.fixture
-def crowded(request: pytest.FixtureRequest, store: Store) -> None:
-    """For tests that ask very much at once."""
+def concurrent_requests(request: pytest.FixtureRequest, store: Store) -> None:
+    """For tests with many concurrent requests."""
     if isinstance(store, DynamoDBStore) and request.getfixturevalue("dynamodb").note:
-        pytest.skip("moto answers one after the other, which takes a crowd longer than the store waits")
+        pytest.skip("moto handles requests one at a time, which takes longer than the store's timeout")

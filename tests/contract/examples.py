@@ -1,4 +1,4 @@
-"""Keys, holds and records to store: ordinary ones, of which a test changes what it is about."""
+"""Examples of keys, holds and usage records; a test changes the fields that it is about."""
 
 import datetime
 import hashlib
@@ -13,7 +13,7 @@ from tollgate.gateway.limits import Budget, Limits, Period
 from tollgate.gateway.metering import Cost, UsageRecord
 from tollgate.gateway.types import Usage
 
-MINUTE = 1_790_000_040  # begins a window
+MINUTE = 1_790_000_040  # the start of a window
 NOW = MINUTE + 0.25
 KEY_ID = "0123456789ab"
 BY = "somebody"
@@ -33,7 +33,7 @@ def budget(usd: str, per: Period = "total") -> Budget:
 
 
 def request_id(number: int, at: float = NOW) -> str:
-    """As `handler.app.new_request_id` makes them, but for the random part."""
+    """A request id in the gateway's format, with a number instead of the random part."""
     return f"req_{round(at * 1000):012x}{number:020x}"
 
 
@@ -42,12 +42,12 @@ REQUEST = request_id(1)
 
 def hold(hold_id: str = REQUEST, **changes: Any) -> Hold:
     at = changes.get("opened_at", NOW)
-    made = Hold(hold_id, api_key(), "fast", opened_at=at, expires_at=at + 900)
-    return replace(made, **changes)
+    new = Hold(hold_id, api_key(), "fast", opened_at=at, expires_at=at + 900)
+    return replace(new, **changes)
 
 
 def usage(hold_id: str = REQUEST, *, tokens: int | None = None, usd: str | None = None, **changes: Any) -> UsageRecord:
-    """`tokens` and `usd` are what counts against limits: of all the rest there is something in every field."""
+    """A usage record with a value in every field. `tokens` and `usd` are what is charged to the limits."""
     record = UsageRecord(
         request_id=hold_id,
         key_id=KEY_ID,

@@ -1,4 +1,4 @@
-"""Keys, in both stores: made, read, listed, changed and deleted; and who did what."""
+"""API keys in both stores: creation, reading, listing, changes, deletion and audit."""
 
 import asyncio
 from dataclasses import replace
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from contract.bench import Time, admitted, balance, held
 from contract.examples import BY, KEY_ID, NOW, REQUEST, budget, hold, key, request_id
+from contract.store_state import FakeClock, balance, open_holds, outcome_of_admission
 from tollgate.gateway.errors import BadRequestError, KeyExistsError, KeyNotFoundError
 from tollgate.gateway.keys import AuditEntry, KeyRecord
 from tollgate.gateway.limits import MAX_LIMIT, MAX_LIMIT_USD, MAX_OPEN, Limits, full
@@ -29,7 +29,7 @@ EVERYTHING = key(
 
 
 @pytest.mark.parametrize("record", [key(), key(name=""), EVERYTHING])
-async def test_a_key_is_read_as_it_was_made(store: Store, record: KeyRecord) -> None:
+async def test_key_is_read_as_it_was_created(store: Store, record: KeyRecord) -> None:
     await store.create(record, BY)
     account = await store.get(KEY_ID)
     assert account is not None
@@ -38,11 +38,11 @@ async def test_a_key_is_read_as_it_was_made(store: Store, record: KeyRecord) -> 
     assert list(await store.list()) == [record]
 
 
-async def test_an_unknown_key_is_none(store: Store) -> None:
+async def test_unknown_key_is_none(store: Store) -> None:
     assert await store.get("ffffffffffff") is None
 
 
-async def test_a_taken_id_is_refused_and_its_key_stays(store: Store) -> None:
+async def test_existing_id_is_refused_and_its_key_is_unchanged(store: Store) -> None:
     await store.create(key(), BY)
     with pytest.raises(KeyExistsError):
         await store.create(key(name="another", key_hash="0" * 64), BY)
@@ -50,13 +50,13 @@ async def test_a_taken_id_is_refused_and_its_key_stays(store: Store) -> None:
     assert len(await store.audit(KEY_ID)) == 1
 
 
-async def test_of_many_that_take_one_id_at_once_one_gets_it(store: Store) -> None:
+async def test_concurrent_creations_of_an_id_create_one_key(store: Store) -> None:
     outcomes = await asyncio.gather(*(store.create(key(name=str(i)), BY) for i in range(20)), return_exceptions=True)
     assert outcomes.count(None) == 1
     assert sum(isinstance(outcome, KeyExistsError) for outcome in outcomes) == 19
 
 
-async def test_no_keys_is_an_empty_list(store: Store) -> None:
+async def test_empty_store_lists_no_keys(store: Store) -> None:
     assert list(await store.list()) == []
 
 
@@ -66,25 +66,27 @@ async def test_keys_are_listed_oldest_first(store: Store) -> None:
     assert [record.key_id[0] for record in await store.list()] == ["b", "c", "a"]
 
 
-@pytest.mark.usefixtures("crowded")
-async def test_more_keys_than_one_batch_are_all_listed(store: Store) -> None:
-    records = [key(f"{i:012x}", created_at=i // 2) for i in range(230)]  # two at a time, to see equal times ordered
+@pytest.mark.usefixtures("concurrent_requests")
+async def test_more_keys_than_one_batch_are_listed(store: Store) -> None:
+    records = [
+        key(f"{i:012x}", created_at=i // 2) for i in range(230)
+    ]  # pairs with the same time, which are sorted by id
     await asyncio.gather(*(store.create(record, BY) for record in reversed(records)))
     assert list(await store.list()) == records
 
 
-async def test_a_key_is_changed_in_every_field(store: Store) -> None:
-    plain = replace(EVERYTHING, **{name: getattr(key(), name) for name in KeyRecord.__slots__})
-    for record in (EVERYTHING, replace(plain, name="x"), EVERYTHING):
+async def test_every_field_of_a_key_can_be_changed(store: Store) -> None:
+    minimal = replace(EVERYTHING, **{name: getattr(key(), name) for name in KeyRecord.__slots__})
+    for record in (EVERYTHING, replace(minimal, name="x"), EVERYTHING):
         if await store.get(KEY_ID) is None:
-            await store.create(plain, BY)
+            await store.create(minimal, BY)
         assert await store.update(KEY_ID, lambda _, record=record: record, BY) == record
         account = await store.get(KEY_ID)
         assert account is not None
         assert account.record == record
 
 
-async def test_changes_at_once_all_count(store: Store) -> None:
+async def test_concurrent_changes_are_all_applied(store: Store) -> None:
     def one_more(record: KeyRecord) -> KeyRecord:
         return replace(record, limits=replace(record.limits, rpm=(record.limits.rpm or 0) + 1))
 
@@ -97,7 +99,7 @@ async def test_changes_at_once_all_count(store: Store) -> None:
     assert len(await store.audit(KEY_ID)) == 6
 
 
-async def test_a_change_may_not_change_the_id_or_the_shards(store: Store) -> None:
+async def test_id_and_shards_cannot_be_changed(store: Store) -> None:
     await store.create(key(), BY)
     with pytest.raises(BadRequestError):
         await store.update(KEY_ID, lambda record: replace(record, shards=2), BY)
@@ -108,36 +110,36 @@ async def test_a_change_may_not_change_the_id_or_the_shards(store: Store) -> Non
     assert list(await store.list()) == [key()]
 
 
-async def test_what_was_taken_stays_taken_when_limits_change(store: Store) -> None:
+async def test_usage_is_kept_when_limits_change(store: Store) -> None:
     await store.create(key(limits={"rpm": 10, "tpm": 1000, "budget": budget("1")}), BY)
     await store.admit(hold(tokens=100, micro_usd=300_000))
     new = Limits(rpm=5, tpm=50, concurrency=1, budget=budget("2"))
     await store.update(KEY_ID, lambda record: replace(record, limits=new), BY)
-    now = await balance(store)
-    assert (now.requests_left, now.tokens_left, now.budget_left) == (4, -50, 1_700_000)
-    assert set(now.leases) == {REQUEST}
+    after = await balance(store)
+    assert (after.requests_left, after.tokens_left, after.budget_left) == (4, -50, 1_700_000)
+    assert set(after.leases) == {REQUEST}
 
 
-async def test_limits_may_come_and_go(store: Store) -> None:
+async def test_limits_can_be_added_and_removed(store: Store) -> None:
     await store.create(key(), BY)
     await store.admit(hold(tokens=100, micro_usd=300_000))
     await store.update(KEY_ID, lambda record: replace(record, limits=Limits(3, 300, 3, budget("1", "day"))), BY)
-    now = await balance(store)
-    assert (now.requests_left, now.tokens_left, now.budget_left) == (2, 200, 700_000)
+    after = await balance(store)
+    assert (after.requests_left, after.tokens_left, after.budget_left) == (2, 200, 700_000)
     await store.update(KEY_ID, lambda record: replace(record, limits=Limits()), BY)
     await asyncio.gather(*(store.admit(hold(request_id(i), tokens=10**6)) for i in range(2, 12)))
 
 
-async def test_a_change_in_a_later_window_finds_it_full(store: Store, time: Time) -> None:
+async def test_change_in_a_later_window_has_a_full_balance(store: Store, clock: FakeClock) -> None:
     await store.create(key(limits={"rpm": 2, "budget": budget("1", "day")}), BY)
     await store.admit(hold(micro_usd=900_000))
-    time.now += 86_400
+    clock.now += 86_400
     await store.update(KEY_ID, lambda record: replace(record, limits=Limits(rpm=3, budget=budget("2", "day"))), BY)
-    now = await balance(store)
-    assert (now.requests_left, now.budget_left) == (3, 2_000_000)
+    after = await balance(store)
+    assert (after.requests_left, after.budget_left) == (3, 2_000_000)
 
 
-async def test_changing_or_deleting_an_unknown_key_is_told_and_makes_none(store: Store) -> None:
+async def test_change_or_deletion_of_an_unknown_key_is_an_error(store: Store) -> None:
     with pytest.raises(KeyNotFoundError):
         await store.update("ffffffffffff", lambda record: record, BY)
     with pytest.raises(KeyNotFoundError):
@@ -147,38 +149,38 @@ async def test_changing_or_deleting_an_unknown_key_is_told_and_makes_none(store:
     assert list(await store.audit("ffffffffffff")) == []
 
 
-async def test_a_deleted_key_is_gone_with_its_holds(store: Store) -> None:
+async def test_deletion_removes_the_key_and_its_holds(store: Store) -> None:
     await store.create(key(), BY)
     await store.admit(hold())
     await store.delete(KEY_ID, BY)
     assert await store.get(KEY_ID) is None
     assert list(await store.list()) == []
     await store.create(key(name="again"), BY)
-    assert await held(store) == set()
+    assert await open_holds(store) == set()
 
 
-async def test_a_deleted_keys_id_is_remembered_while_records_of_it_may_be_left(store: Store, time: Time) -> None:
+async def test_id_of_a_deleted_key_is_kept_while_its_records_may_exist(store: Store, clock: FakeClock) -> None:
     other = key("ffffffffffff")
     await store.create(key(), BY)
     await store.create(other, BY)
     assert await store.key_ids() == {KEY_ID, other.key_id}
     await store.delete(KEY_ID, BY)
     assert await store.key_ids() == {KEY_ID, other.key_id}
-    assert await admitted(store, hold()) == "unauthorized"
+    assert await outcome_of_admission(store, hold()) == "unauthorized"
     assert await store.get(KEY_ID) is None
     assert list(await store.list()) == [other]
-    time.now += USAGE_KEPT
+    clock.now += USAGE_KEPT
     assert await store.key_ids() == {KEY_ID, other.key_id}
     await store.create(key(name="again"), BY)
     await store.delete(KEY_ID, BY)
-    time.now += DELETED_KEPT
+    clock.now += DELETED_KEPT
     assert await store.key_ids() == {KEY_ID, other.key_id}
-    time.now += 1
+    clock.now += 1
     assert await store.key_ids() == {other.key_id}
 
 
 @pytest.mark.parametrize(
-    ("name", "most", "more"),
+    ("name", "maximum", "more"),
     [
         ("rpm", MAX_LIMIT, MAX_LIMIT + 1),
         ("tpm", MAX_LIMIT, MAX_LIMIT + 1),
@@ -186,29 +188,29 @@ async def test_a_deleted_keys_id_is_remembered_while_records_of_it_may_be_left(s
         ("budget", budget(str(MAX_LIMIT_USD)), budget(f"{MAX_LIMIT_USD}.000001")),
     ],
 )
-async def test_limits_that_cannot_be_counted_are_refused(store: Store, name: str, most: Any, more: Any) -> None:
-    await store.create(key(limits={name: most}), BY)
-    assert await admitted(store, hold(tokens=10, micro_usd=10)) == "admitted"
+async def test_limits_above_the_maximum_are_refused(store: Store, name: str, maximum: Any, more: Any) -> None:
+    await store.create(key(limits={name: maximum}), BY)
+    assert await outcome_of_admission(store, hold(tokens=10, micro_usd=10)) == "admitted"
     with pytest.raises(BadRequestError) as refused:
         await store.create(key("ffffffffffff", limits={name: more}), BY)
     assert refused.value.param == name
     with pytest.raises(BadRequestError):
         await store.update(KEY_ID, lambda record: replace(record, limits=Limits(**{name: more})), BY)
-    assert list(await store.list()) == [key(limits={name: most})]
+    assert list(await store.list()) == [key(limits={name: maximum})]
 
 
-async def test_every_change_is_audited(store: Store, time: Time) -> None:
+async def test_every_change_is_audited(store: Store, clock: FakeClock) -> None:
     await store.create(key(), "anna")
     steps = [
         ("ben", {"name": "other", "limits": Limits(rpm=5)}),
         ("cleo", {"key_hash": "1" * 64, "previous_hash": key().key_hash, "previous_until": 1_790_003_600}),
         ("dora", {"status": "revoked"}),
-        ("dora", {"status": "revoked"}),  # nothing changes, nothing to tell
+        ("dora", {"status": "revoked"}),  # no change, no entry
     ]
     for by, change in steps:
-        time.now += 1
+        clock.now += 1
         await store.update(KEY_ID, lambda record, change=change: replace(record, **change), by)
-    time.now += 1
+    clock.now += 1
     await store.delete(KEY_ID, "emil")
     created, *rest = await store.audit(KEY_ID)
     assert (created.at, created.by, created.action, created.changed["name"]) == (NOW, "anna", "create", key().name)

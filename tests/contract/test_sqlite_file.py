@@ -1,4 +1,4 @@
-"""The SQLite file: who may read it, what outlives a process, and several processes at once."""
+"""The SQLite file: permissions, persistence, migration, and access by several processes."""
 
 import asyncio
 import sqlite3
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from contract.bench import Time, balance, held, records
 from contract.examples import BY, KEY_ID, NOW, REQUEST, hold, key, usage
+from contract.store_state import FakeClock, balance, open_holds, records
 from tollgate.gateway.keys import KeyRecord
 from tollgate.gateway.limits import NEVER, UNLIMITED
 from tollgate.gateway.metering import Cost
@@ -23,12 +23,12 @@ PROCESSES = 4
 REQUESTS = 25
 WORKER = f"""
 import asyncio, sys
-from contract.bench import Time
+from contract.store_state import FakeClock
 from contract.examples import hold, usage
 from tollgate.stores.sqlite.store import SQLiteStore
 
 async def main():
-    store = SQLiteStore(sys.argv[1], now=Time())
+    store = SQLiteStore(sys.argv[1], now=FakeClock())
     for i in range({REQUESTS}):
         request_id = f"req-{{sys.argv[2]}}-{{i}}"
         await store.admit(hold(request_id))
@@ -40,28 +40,28 @@ asyncio.run(main())
 """
 
 
-async def test_what_was_written_outlives_the_process(database: Path) -> None:
-    with closing(SQLiteStore(database, now=Time())) as store:
+async def test_data_is_kept_after_the_process_ends(database: Path) -> None:
+    with closing(SQLiteStore(database, now=FakeClock())) as store:
         await store.create(key(limits={"rpm": 2}), BY)
         await store.admit(hold("req-1"))
         await store.settle(usage("req-1"), hold("req-1"))
         before = await store.get(KEY_ID)
         await store.admit(hold("req-2"))
-    with closing(SQLiteStore(database, now=Time())) as store:
+    with closing(SQLiteStore(database, now=FakeClock())) as store:
         assert before is not None
         assert (await balance(store)).requests_left == before.balance.requests_left - 1 == 0
-        assert await held(store) == {"req-2"}
+        assert await open_holds(store) == {"req-2"}
         assert await store.settle(usage("req-1"), hold("req-1")) is False
 
 
-async def test_a_known_key_is_stored_once(database: Path) -> None:
+async def test_initial_key_is_stored_once(database: Path) -> None:
     for name in ("first", "second"):
         with closing(SQLiteStore(database, [key(name=name)])) as store:
             assert [record.name for record in await store.list()] == ["first"]
             assert len(await store.audit(KEY_ID)) == 1
 
 
-async def test_a_file_of_the_first_version_is_brought_up_to_date(database: Path) -> None:
+async def test_file_of_the_first_version_is_migrated(database: Path) -> None:
     with closing(sqlite3.connect(database)) as old:
         old.executescript(MIGRATIONS[0])
         old.execute("INSERT INTO keys VALUES (?, ?, 'old', 'active', 1700000000, NULL)", (KEY_ID, key().key_hash))
@@ -72,59 +72,59 @@ async def test_a_file_of_the_first_version_is_brought_up_to_date(database: Path)
         )
         old.execute("PRAGMA user_version = 1")
         old.commit()
-    with closing(SQLiteStore(database, now=Time())) as store:
+    with closing(SQLiteStore(database, now=FakeClock())) as store:
         record = KeyRecord(KEY_ID, key().key_hash, "old", "active", 1_700_000_000)
         assert list(await store.list()) == [record]
         assert (await balance(store)).budget_until == NEVER
         account = await store.admit(hold("req-1", tokens=10**9, micro_usd=10**9))
         assert account.record == record
         assert account.balance.tokens_left == UNLIMITED - 10**9
-        assert await held(store) == {"req-1"}
-        (left,) = await records(store)
-        assert (left.provider, left.usage, left.cost) == ("", None, Cost(None, "unknown"))
-    with closing(SQLiteStore(database, now=Time())) as store:
-        assert await held(store) == {"req-1"}
+        assert await open_holds(store) == {"req-1"}
+        (found,) = await records(store)
+        assert (found.provider, found.usage, found.cost) == ("", None, Cost(None, "unknown"))
+    with closing(SQLiteStore(database, now=FakeClock())) as store:
+        assert await open_holds(store) == {"req-1"}
 
 
-async def test_a_record_from_before_a_count_was_kept_reads_it_as_none(database: Path) -> None:
-    with closing(SQLiteStore(database, now=Time())) as store:
+async def test_count_missing_in_an_old_record_is_zero(database: Path) -> None:
+    with closing(SQLiteStore(database, now=FakeClock())) as store:
         await store.create(key(), BY)
         await store.admit(hold())
         await store.settle(usage(), hold())
     with closing(sqlite3.connect(database)) as old:
         old.execute("UPDATE usage SET cache_write_1h_tokens = NULL, cached_audio_tokens = NULL, cost_note = NULL")
         old.commit()
-    with closing(SQLiteStore(database, now=Time())) as store:
-        (left,) = await records(store)
-        assert left.usage is not None
-        assert (left.usage.cache_write_1h_tokens, left.usage.cached_audio_tokens, left.cost.note) == (0, 0, None)
-        assert left.usage.input_tokens > 0
+    with closing(SQLiteStore(database, now=FakeClock())) as store:
+        (found,) = await records(store)
+        assert found.usage is not None
+        assert (found.usage.cache_write_1h_tokens, found.usage.cached_audio_tokens, found.cost.note) == (0, 0, None)
+        assert found.usage.input_tokens > 0
 
 
-def test_only_its_owner_may_read_it(database: Path) -> None:
+def test_only_the_owner_can_read_the_file(database: Path) -> None:
     with closing(SQLiteStore(database)):
         for file in database.parent.glob("tollgate.db*"):
             assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
 
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+def test_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StoreFileError, match=r"the folder .*nowhere does not exist"):
         SQLiteStore(tmp_path / "nowhere" / "tollgate.db")
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
+def test_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StoreFileError, match="directory"):
         SQLiteStore(tmp_path)
 
 
-def test_some_other_file_is_left_alone(database: Path) -> None:
-    database.write_text("my notes, " * 1000)
+def test_other_file_is_not_changed(database: Path) -> None:
+    database.write_text("other content, " * 1000)
     with pytest.raises(StoreFileError, match="no SQLite database"):
         SQLiteStore(database)
-    assert database.read_text() == "my notes, " * 1000
+    assert database.read_text() == "other content, " * 1000
 
 
-def test_a_newer_file_is_left_alone(database: Path) -> None:
+def test_file_of_a_newer_version_is_not_changed(database: Path) -> None:
     with closing(SQLiteStore(database)):
         pass
     with closing(sqlite3.connect(database)) as other:
@@ -135,28 +135,28 @@ def test_a_newer_file_is_left_alone(database: Path) -> None:
 
 def test_several_processes_share_one_file(database: Path) -> None:
     python = f"import sys; sys.path[:0] = {sys.path!r}\n{WORKER}"
-    with closing(SQLiteStore(database, now=Time())) as store:
+    with closing(SQLiteStore(database, now=FakeClock())) as store:
         asyncio.run(store.create(key(), BY))
     workers = [
         subprocess.Popen([sys.executable, "-c", python, str(database), str(i)], stdout=subprocess.PIPE, text=True)
         for i in range(PROCESSES)
     ]
-    said = [worker.communicate(timeout=60)[0].strip() for worker in workers]
+    outputs = [worker.communicate(timeout=60)[0].strip() for worker in workers]
     assert [worker.returncode for worker in workers] == [0] * PROCESSES
-    assert sorted(said) == ["False"] * (PROCESSES - 1) + ["True"]
-    with closing(sqlite3.connect(database)) as window:
-        assert window.execute("SELECT count(*) FROM usage").fetchone() == (PROCESSES * REQUESTS + 1,)
-        assert window.execute("SELECT count(*) FROM holds").fetchone() == (0,)
+    assert sorted(outputs) == ["False"] * (PROCESSES - 1) + ["True"]
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("SELECT count(*) FROM usage").fetchone() == (PROCESSES * REQUESTS + 1,)
+        assert connection.execute("SELECT count(*) FROM holds").fetchone() == (0,)
 
 
-def test_processes_that_open_a_new_file_together_all_succeed(database: Path) -> None:
-    opens = "from tollgate.stores.sqlite.store import SQLiteStore\nSQLiteStore(sys.argv[1]).close()"
-    code = f"import sys; sys.path[:0] = {sys.path!r}\n{opens}"
+def test_concurrent_processes_can_open_a_new_file(database: Path) -> None:
+    code_to_open = "from tollgate.stores.sqlite.store import SQLiteStore\nSQLiteStore(sys.argv[1]).close()"
+    code = f"import sys; sys.path[:0] = {sys.path!r}\n{code_to_open}"
     openers = [subprocess.Popen([sys.executable, "-c", code, str(database)]) for _ in range(8)]
     assert [opener.wait(60) for opener in openers] == [0] * 8
 
 
-def test_a_laptop_loads_nothing_of_aws() -> None:
+def test_sqlite_store_imports_no_aws_library() -> None:
     code = (
         f"import sys; sys.path[:0] = {sys.path!r}\n"
         "import tollgate.stores.sqlite.store\n"

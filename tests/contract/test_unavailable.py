@@ -1,4 +1,4 @@
-"""A store that does not answer says so, soon, and in one way."""
+"""An unavailable store raises one error within a few seconds."""
 
 import asyncio
 import os
@@ -11,31 +11,31 @@ from typing import Any
 
 import pytest
 
-from contract.bench import records
 from contract.examples import BY, KEY_ID, REQUEST, hold, key, usage
-from contract.wire import Wire, fails
+from contract.store_state import records
+from contract.wire import Wire, respond_with_error
 from support.dynamodb_local import DynamoDB
 from tollgate.gateway.errors import ConfigurationError, StoreUnavailableError
 from tollgate.gateway.ports import Store
 from tollgate.stores.dynamodb.store import DynamoDBStore
 from tollgate.stores.sqlite.store import SQLiteStore
 
-PATIENCE = 4.0  # seconds in which a client must hear of it
+MAX_SECONDS = 4.0  # until the error
 WRITES = ["admit", "settle", "create", "update", "delete"]
 READS = ["get", "list", "key_ids", "audit", "usage", "usage_of"]
 
 
 @pytest.fixture
 def listener() -> Generator[socket.socket]:
-    """A port that takes connections and never says a word."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        yield silent
+    """A port that accepts connections and never responds."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
 
 
 @pytest.fixture
-def silent_dynamodb(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> Generator[DynamoDBStore]:
-    silent = DynamoDB(f"http://127.0.0.1:{listener.getsockname()[1]}")
-    for name, value in silent.environment.items():
+def unresponsive_dynamodb(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> Generator[DynamoDBStore]:
+    endpoint = DynamoDB(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    for name, value in endpoint.environment.items():
         monkeypatch.setenv(name, value)
     with closing(DynamoDBStore("table")) as store:
         yield store
@@ -49,57 +49,57 @@ def locked_sqlite(database: Path) -> Generator[SQLiteStore]:
 
 
 @pytest.mark.parametrize("call", [*WRITES, *READS])
-async def test_a_closed_port_is_an_unavailable_store(
-    silent_dynamodb: DynamoDBStore, listener: socket.socket, call: str
+async def test_closed_port_is_an_unavailable_store(
+    unresponsive_dynamodb: DynamoDBStore, listener: socket.socket, call: str
 ) -> None:
     listener.close()
-    await _is_told(silent_dynamodb, call)
+    await error_of(unresponsive_dynamodb, call)
 
 
 @pytest.mark.parametrize("call", ["admit", "settle"])
-async def test_a_silent_port_is_an_unavailable_store(silent_dynamodb: DynamoDBStore, call: str) -> None:
-    await _is_told(silent_dynamodb, call)
+async def test_port_without_responses_is_an_unavailable_store(unresponsive_dynamodb: DynamoDBStore, call: str) -> None:
+    await error_of(unresponsive_dynamodb, call)
 
 
 @pytest.mark.parametrize("call", ["admit", "settle", "update"])
-async def test_a_locked_file_is_an_unavailable_store(locked_sqlite: SQLiteStore, call: str) -> None:
-    await _is_told(locked_sqlite, call)
+async def test_locked_file_is_an_unavailable_store(locked_sqlite: SQLiteStore, call: str) -> None:
+    await error_of(locked_sqlite, call)
 
 
-async def test_a_table_that_is_not_there_is_an_unavailable_store(client: Any) -> None:
+async def test_missing_table_is_an_unavailable_store(client: Any) -> None:
     with closing(DynamoDBStore("no-such-table", client=client)) as store:
-        error = await _is_told(store, "admit")
+        error = await error_of(store, "admit")
     assert error.__notes__ == ["There is no table no-such-table in the region us-east-1."]
     assert "no-such-table" not in error.message
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "UnrecognizedClientException"])
-async def test_refused_credentials_are_an_unavailable_store(
+async def test_rejected_credentials_are_an_unavailable_store(
     dynamodb_store: DynamoDBStore, wire: Wire, table: str, code: str
 ) -> None:
-    wire.answers.append(fails(code))
-    error = await _is_told(dynamodb_store, "admit")
+    wire.responses.append(respond_with_error(code))
+    error = await error_of(dynamodb_store, "admit")
     assert error.__notes__ == [f"AWS rejects these credentials for the table {table} in the region us-east-1 ({code})."]
 
 
-def test_without_a_region_there_is_no_store(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_region_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     with pytest.raises(ConfigurationError, match="There is no AWS region"):
         DynamoDBStore("table")
-    monkeypatch.setenv("AWS_PROFILE", "nobody")
-    with pytest.raises(ConfigurationError, match="nobody"):
+    monkeypatch.setenv("AWS_PROFILE", "missing")
+    with pytest.raises(ConfigurationError, match="missing"):
         DynamoDBStore("table")
 
 
 @pytest.mark.parametrize("call", [*WRITES, *READS])
-async def test_a_closed_store_is_unavailable(store: Store, call: str) -> None:
+async def test_closed_store_is_unavailable(store: Store, call: str) -> None:
     store.close()
-    await _is_told(store, call)
+    await error_of(store, call)
 
 
-async def test_the_loop_runs_on_while_a_store_is_waited_for(database: Path) -> None:
+async def test_event_loop_is_not_blocked_by_a_store(database: Path) -> None:
     with closing(SQLiteStore(database)) as store:
         with closing(sqlite3.connect(database, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
@@ -110,7 +110,7 @@ async def test_the_loop_runs_on_while_a_store_is_waited_for(database: Path) -> N
         assert await waiting is True
 
 
-async def _is_told(store: Store, call: str) -> StoreUnavailableError:
+async def error_of(store: Store, call: str) -> StoreUnavailableError:
     calls: dict[str, Coroutine[Any, Any, object]] = {
         "admit": store.admit(hold()),
         "settle": store.settle(usage(), hold()),
@@ -127,7 +127,7 @@ async def _is_told(store: Store, call: str) -> StoreUnavailableError:
     chosen = calls.pop(call)
     for other in calls.values():
         other.close()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_SECONDS):
         with pytest.raises(StoreUnavailableError) as raised:
             await chosen
     assert raised.value.retry_after == 1

@@ -1,4 +1,4 @@
-"""The line between a DynamoDB client and its endpoint: what is asked, and answers put in place of DynamoDB's."""
+"""The requests of a DynamoDB client, recorded, and responses that replace those of DynamoDB."""
 
 import json
 from collections import deque
@@ -13,34 +13,34 @@ from botocore.httpsession import URLLib3Session
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-Answer = Callable[[AWSPreparedRequest], AWSResponse | None]
+Responder = Callable[[AWSPreparedRequest], AWSResponse | None]
 
 
 class Wire:
-    """`asked` has each request as its operation and its JSON; `answers` are given first, one to a request."""
+    """`requests` has the operation and the JSON body of each request. `responses` are used first, one per request."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, Any]]] = []
-        self.answers: deque[Answer] = deque()
+        self.requests: list[tuple[str, dict[str, Any]]] = []
+        self.responses: deque[Responder] = deque()
 
     @property
     def operations(self) -> list[str]:
-        return [operation for operation, _ in self.asked]
+        return [operation for operation, _ in self.requests]
 
     def send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
-        """botocore's hook before a request goes out, retries too. With None it goes out."""
+        """botocore's hook before a request is sent, also for retries. None sends the request."""
         target, body = request.headers["X-Amz-Target"], request.body
         assert isinstance(body, bytes)
         operation = (target.decode() if isinstance(target, bytes) else target).partition(".")[2]
-        self.asked.append((operation, json.loads(body)))
-        return self.answers.popleft()(request) if self.answers else None
+        self.requests.append((operation, json.loads(body)))
+        return self.responses.popleft()(request) if self.responses else None
 
 
 @contextmanager
-def watched(client: "DynamoDBClient") -> Generator[Wire]:
-    """What goes over this client's line while the block lasts."""
+def recorded(client: "DynamoDBClient") -> Generator[Wire]:
+    """Record the requests of a client within the block."""
     wire = Wire()
-    hooks: Any = client.meta.events  # its stubs know no hook that answers
+    hooks: Any = client.meta.events  # its stubs do not declare hooks that return responses
     hooks.register("before-send.dynamodb", wire.send)
     try:
         yield wire
@@ -48,47 +48,47 @@ def watched(client: "DynamoDBClient") -> Generator[Wire]:
         hooks.unregister("before-send.dynamodb", wire.send)
 
 
-def says(status: int, body: dict[str, Any]) -> Answer:
-    """DynamoDB's answer, without DynamoDB."""
+def respond(status: int, body: dict[str, Any]) -> Responder:
+    """A response that is returned instead of DynamoDB's."""
     return lambda request: AWSResponse(request.url, status, HTTPHeaders(), _Body(json.dumps(body).encode()))
 
 
-def fails(code: str, message: str = "", **more: Any) -> Answer:
-    """A refusal by DynamoDB."""
-    return says(400, {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message, **more})
+def respond_with_error(code: str, message: str = "", **more: Any) -> Responder:
+    """An error response of DynamoDB."""
+    return respond(400, {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message, **more})
 
 
-def is_lost(request: AWSPreparedRequest) -> AWSResponse | None:
-    """DynamoDB does what it is asked, but its answer never comes through."""
+def lose_response(request: AWSPreparedRequest) -> AWSResponse | None:
+    """Send the request to DynamoDB, but lose its response."""
     with closing(URLLib3Session()) as session:
         assert session.send(request).status_code in (200, 400)
-    return says(503, {})(request)
+    return respond(503, {})(request)
 
 
-def passes(request: AWSPreparedRequest) -> None:
-    """Nothing is put in DynamoDB's place."""
+def forward(request: AWSPreparedRequest) -> None:
+    """Send the request to DynamoDB and return its response."""
 
 
-def meanwhile(act: Callable[[], object]) -> Answer:
-    """Something else happens before the request comes to DynamoDB."""
+def run_before(act: Callable[[], object]) -> Responder:
+    """Run a function before the request is sent."""
 
-    def answer(request: AWSPreparedRequest) -> None:
+    def run(request: AWSPreparedRequest) -> None:
         act()
 
-    return answer
+    return run
 
 
-class DiedError(Exception):
-    """Stands for the end of a process: nothing after it happens."""
+class ProcessEndedError(Exception):
+    """Simulates the end of the process: nothing after it is executed."""
 
 
-def dies(request: AWSPreparedRequest) -> NoReturn:
-    """The process ends before it can ask."""
-    raise DiedError
+def end_process(request: AWSPreparedRequest) -> NoReturn:
+    """End the process before it sends the request."""
+    raise ProcessEndedError
 
 
 class _Body:
-    """A response's bytes, as urllib3 hands them out."""
+    """The body of a response, with the interface of urllib3."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content

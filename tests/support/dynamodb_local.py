@@ -1,10 +1,10 @@
-"""A DynamoDB for tests: DynamoDB Local on a port of this machine, or moto where there is no Java, Maven or network.
+"""Runs DynamoDB Local on a local port for tests, or moto if Java, Maven or the network is missing.
 
-    with serve() as dynamodb:               # starts in about a second; the first time ever it fetches 48 MB
-        os.environ.update(dynamodb.environment)     # or give it to a process that is started
-        table = create_table(client)        # as template.yaml defines it, under a name of its own
+    with serve() as dynamodb:                       # starts in about a second; the first start downloads 48 MB
+        os.environ.update(dynamodb.environment)     # or set it in the environment of a child process
+        table = create_table(client)                # as template.yaml defines it, with a unique name
 
-`python -m support.dynamodb_local`, in the folder tests, runs one until it is interrupted.
+`python -m support.dynamodb_local`, in the folder tests, runs it until it is interrupted.
 """
 
 import hashlib
@@ -35,27 +35,27 @@ POM = ROOT / "tests" / "dynamodb_local" / "pom.xml"
 CACHE = ROOT / ".cache" / "dynamodb-local"
 MAIN_CLASS = "software.amazon.dynamodb.services.local.main.ServerRunner"
 START_TIMEOUT = 30.0  # seconds
-FETCH_TIMEOUT = 300.0  # seconds
+DOWNLOAD_TIMEOUT = 300.0  # seconds
 
 
 class UnavailableError(Exception):
-    """No DynamoDB can be run on this machine; the message says why."""
+    """Neither DynamoDB Local nor moto can run on this machine. The message is the reason."""
 
 
 @dataclass(frozen=True)
 class DynamoDB:
-    """Where it answers, and what it is; `note` tells why it is not DynamoDB Local."""
+    """A running server. `note` is the reason why it is not DynamoDB Local, or None."""
 
     url: str
     note: str | None = None
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """Variables that lead botocore here, and to nothing of this machine's own configuration."""
+        """Environment variables that make botocore use this server, without the configuration of this machine."""
         return {
             "AWS_ENDPOINT_URL_DYNAMODB": self.url,
             "AWS_ACCESS_KEY_ID": "tollgate",
-            "AWS_SECRET_ACCESS_KEY": "nobody",
+            "AWS_SECRET_ACCESS_KEY": "secret",
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -63,44 +63,44 @@ class DynamoDB:
         }
 
     def client(self) -> "DynamoDBClient":
-        """A client of its own, to look into tables and to change them behind a store's back."""
+        """A separate client, to read and change tables independently of a store."""
         session = botocore.session.get_session()
-        made = session.create_client(
+        client = session.create_client(
             "dynamodb",
             endpoint_url=self.url,
             region_name="us-east-1",
             aws_access_key_id="tollgate",
-            aws_secret_access_key="nobody",
+            aws_secret_access_key="secret",
         )
-        return cast("DynamoDBClient", made)
+        return cast("DynamoDBClient", client)
 
 
 @contextmanager
 def serve() -> Generator[DynamoDB]:
-    """Run one, empty and in memory, for as long as the block lasts. Raises UnavailableError."""
+    """Run an empty server in memory within the block. Raises UnavailableError."""
     with ExitStack() as running:
         try:
             dynamodb = DynamoDB(running.enter_context(_dynamodb_local(_jars())))
         except UnavailableError as reason:
-            note = f"DynamoDB is played by moto, which is less exact: {reason}"
+            note = f"moto is used instead of DynamoDB Local, and is less exact: {reason}"
             dynamodb = DynamoDB(running.enter_context(_moto(reason)), note)
         yield dynamodb
 
 
 def create_table(client: "DynamoDBClient") -> str:
-    """Make a table as template.yaml's resource `Table` defines it; its name, which no other table has.
+    """Create a table as template.yaml's resource `Table` defines it, and return its unique name.
 
-    It deletes nothing by itself: TTL goes by the real time, and many tests have a time of their own.
+    TTL is not enabled: it uses the real time, and many tests have a clock of their own.
     """
     properties = template()["Resources"]["Table"]["Properties"]
     name = f"tollgate-{uuid.uuid4().hex}"
-    wanted = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
-    client.create_table(TableName=name, **{key: properties[key] for key in wanted})
+    copied = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+    client.create_table(TableName=name, **{key: properties[key] for key in copied})
     return name
 
 
 def template() -> Any:
-    """template.yaml; what its `!` tags would compute is left out."""
+    """template.yaml, without the values of its `!` tags."""
     return yaml.load((ROOT / "template.yaml").read_text(), _TemplateLoader)
 
 
@@ -108,35 +108,35 @@ class _TemplateLoader(yaml.SafeLoader):
     pass
 
 
-def _nothing(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> None:
-    """CloudFormation's functions, of which the table's definition has none."""
+def _ignore_tag(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> None:
+    """Ignore a CloudFormation function; the table's definition has none."""
 
 
-cast("Any", _TemplateLoader).add_multi_constructor("!", _nothing)
+cast("Any", _TemplateLoader).add_multi_constructor("!", _ignore_tag)
 
 
 def _jars() -> Path:
-    """The folder with DynamoDB Local and its libraries, of the versions that the pom names."""
+    """The folder with DynamoDB Local and its libraries in the versions of the pom."""
     folder = CACHE / hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
     if folder.is_dir():
         return folder
     CACHE.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=CACHE) as fetched:
+    with tempfile.TemporaryDirectory(dir=CACHE) as download:
         command = [_program("mvn"), "-q", "-B", "-f", str(POM), "dependency:copy-dependencies"]
         try:
             subprocess.run(
-                [*command, f"-DoutputDirectory={fetched}/jars"],
+                [*command, f"-DoutputDirectory={download}/jars"],
                 check=True,
-                timeout=FETCH_TIMEOUT,
+                timeout=DOWNLOAD_TIMEOUT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            raise UnavailableError("Maven could not fetch DynamoDB Local") from error
+            raise UnavailableError("Maven could not download DynamoDB Local") from error
         try:
-            Path(fetched, "jars").rename(folder)
+            Path(download, "jars").rename(folder)
         except OSError:
-            if not folder.is_dir():  # else another test run was faster
+            if not folder.is_dir():  # otherwise another test run has downloaded it meanwhile
                 raise
     return folder
 
@@ -144,7 +144,7 @@ def _jars() -> Path:
 def _program(name: str) -> str:
     found = shutil.which(name)
     if found is None:
-        raise UnavailableError(f"there is no program {name} here")
+        raise UnavailableError(f"the program {name} is not installed")
     return found
 
 
@@ -156,7 +156,7 @@ def _dynamodb_local(jars: Path) -> Generator[str]:
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen([*command, *options], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         try:
-            _wait_until_it_answers(port, process)
+            _wait_until_ready(port, process)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
@@ -167,12 +167,12 @@ def _dynamodb_local(jars: Path) -> Generator[str]:
                 process.wait()
 
 
-def _wait_until_it_answers(port: int, process: "subprocess.Popen[bytes]") -> None:
-    give_up = time.monotonic() + START_TIMEOUT
-    while process.poll() is None and time.monotonic() < give_up:
+def _wait_until_ready(port: int, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while process.poll() is None and time.monotonic() < deadline:
         with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
             try:
-                # A whole call: the library that keeps its data is native code, which not every machine can load.
+                # A complete call: its storage library is native code, which not every machine can load.
                 connection.request("POST", "/", b"{}", _LIST_TABLES)
                 if connection.getresponse().status == http.HTTPStatus.OK:
                     return
@@ -199,12 +199,12 @@ def _free_port() -> int:
 
 @contextmanager
 def _moto(reason: UnavailableError) -> Generator[str]:
-    """moto on one thread: it looks and writes in separate steps, so that requests must not overlap."""
+    """Run moto on one thread: its conditional writes are not atomic, so requests must not overlap."""
     try:
         from werkzeug.serving import make_server
 
-        importlib.import_module("flask_cors")  # moto only warns where it lacks this, and fails later
-        moto: Any = importlib.import_module("moto.moto_server.werkzeug_app")  # it has no types
+        importlib.import_module("flask_cors")  # without it, moto only warns and fails later
+        moto: Any = importlib.import_module("moto.moto_server.werkzeug_app")  # it has no type annotations
     except ImportError as missing:
         raise UnavailableError(f"{reason}, and moto's server lacks {missing.name}") from missing
     server = make_server("127.0.0.1", 0, moto.DomainDispatcherApplication(moto.create_backend_app), threaded=False)

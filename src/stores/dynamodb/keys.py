@@ -30,8 +30,8 @@ from tollgate.stores.key_state import combined_balance, shard_limits
 from tollgate.stores.retention import DELETED_KEPT
 
 
-class KeyMethods(TableStore):
-    """The methods of `gateway.ports.KeyStore`."""
+class DynamoDBKeyStore(TableStore):
+    """`gateway.ports.KeyStore` on the table."""
 
     @in_executor
     def create(self, record: KeyRecord, by: str) -> None:

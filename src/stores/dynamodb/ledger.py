@@ -33,8 +33,8 @@ class ShardRefusedError(Exception):
         self.item = item
 
 
-class LedgerMethods(TableStore):
-    """The methods of `gateway.ports.Ledger`.
+class DynamoDBLedger(TableStore):
+    """`gateway.ports.Ledger` on the table.
 
     The number of shards of a key and the open holds are cached to save reads. A process without them reads the item.
     """

@@ -8,16 +8,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tollgate.stores.blocking_executor import BlockingExecutor
 from tollgate.stores.dynamodb.client import MAX_CONNECTIONS, configuration_hint, connect
-from tollgate.stores.dynamodb.keys import KeyMethods
-from tollgate.stores.dynamodb.ledger import LedgerMethods
+from tollgate.stores.dynamodb.keys import DynamoDBKeyStore
+from tollgate.stores.dynamodb.ledger import DynamoDBLedger
 from tollgate.stores.dynamodb.table import ContentionError, Table
-from tollgate.stores.dynamodb.usage import UsageMethods
+from tollgate.stores.dynamodb.usage import DynamoDBUsageStore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-class DynamoDBStore(LedgerMethods, KeyMethods, UsageMethods):
+class DynamoDBStore(DynamoDBLedger, DynamoDBKeyStore, DynamoDBUsageStore):
     """`gateway.ports.Store` on one on-demand table, which is defined as the resource `Table` of template.yaml.
 
     If no `client` is given, one is created here and not at the first request, so that a Lambda function does it during

@@ -38,8 +38,8 @@ MAX_TOTALS = 90
 TOTALS_KEPT = USAGE_KEPT + 2 * DAY_SECONDS
 
 
-class UsageMethods(TableStore):
-    """The methods of `gateway.ports.UsageStore`."""
+class DynamoDBUsageStore(TableStore):
+    """`gateway.ports.UsageStore` on the table."""
 
     async def usage(self, key_id: str, start: float, end: float) -> AsyncIterator[UsageRecord]:
         """See `UsageStore.usage`, in the order of request ids. A record written a moment ago may be missing."""

@@ -29,7 +29,7 @@ async def more(send, data):
 async def last(send, data=b""):
     await send({"type": "http.response.body", "body": data})
 
-async def answer_json(send, value):
+async def respond_json(send, value):
     await start(send, 200, header("content-type", "application/json"))
     await last(send, json.dumps(value).encode())
 

@@ -134,7 +134,7 @@ async def test_environment_survives_a_failure(function: Function, url_event: Mak
 async def app(scope, receive, send):
     if scope["path"] == "/bad":
         raise LookupError
-    await answer_json(send, os.getpid())
+    await respond_json(send, os.getpid())
 """
     async with function(source) as local:
         before = await local.invoke(url_event())

@@ -22,7 +22,7 @@ async def app(scope, receive, send):
         second = "a message"
     except TimeoutError:
         second = "nothing"
-    await answer_json(send, [message["body"].decode(), message["more_body"], second])
+    await respond_json(send, [message["body"].decode(), message["more_body"], second])
 """
     async with function(source) as local:
         invocation = await local.invoke(url_event("POST", body="question"))
@@ -30,7 +30,7 @@ async def app(scope, receive, send):
 
 
 async def test_invocation_id_is_sent_back(function: Function, url_event: MakeEvent, rest_event: MakeEvent) -> None:
-    async with function("async def app(scope, receive, send):\n    await answer_json(send, 1)\n") as local:
+    async with function("async def app(scope, receive, send):\n    await respond_json(send, 1)\n") as local:
         for event in (url_event(), rest_event(), {"not": "http"}):
             invocation = await local.invoke(event)
             assert invocation.echoed_invocation_id == invocation.invocation_id
@@ -46,7 +46,7 @@ async def app(scope, receive, send):
     seen["remaining"] = context.get_remaining_time_in_millis()
     seen["event"] = scope["aws.event"]["rawPath"]
     seen["asgi"] = scope["asgi"]
-    await answer_json(send, seen)
+    await respond_json(send, seen)
 """
     async with function(source, memory_mb=256, timeout=30) as local:
         invocation = await local.invoke(url_event(path="/here"), tenant_id="acme")
@@ -69,7 +69,7 @@ async def app(scope, receive, send):
 
 TRACE = """
 async def app(scope, receive, send):
-    await answer_json(send, os.environ.get("_X_AMZN_TRACE_ID"))
+    await respond_json(send, os.environ.get("_X_AMZN_TRACE_ID"))
 """
 
 
@@ -92,7 +92,7 @@ async def test_trace_id_is_not_an_environment_variable_of_a_concurrent_process(
 ENDLESS = """
 async def app(scope, receive, send):
     if scope["path"] == "/healthy":
-        return await answer_json(send, os.getpid())
+        return await respond_json(send, os.getpid())
     await start(send)
     try:
         while True:
@@ -122,7 +122,7 @@ async def test_rejected_response_stops_the_app_but_not_the_environment(
 async def test_rejected_buffered_response_is_logged(
     function: Function, rest_event: MakeEvent, until: Until, records: Records
 ) -> None:
-    async with function("async def app(scope, receive, send):\n    await answer_json(send, 1)\n") as local:
+    async with function("async def app(scope, receive, send):\n    await respond_json(send, 1)\n") as local:
         local.faults.response_statuses.append(413)
         rejected = await local.invoke(rest_event())
         await until(rejected.released.is_set)
@@ -131,7 +131,7 @@ async def test_rejected_buffered_response_is_logged(
 
 
 async def test_temporary_failures_of_next_are_survived(function: Function, url_event: MakeEvent) -> None:
-    async with function("async def app(scope, receive, send):\n    await answer_json(send, 1)\n") as local:
+    async with function("async def app(scope, receive, send):\n    await respond_json(send, 1)\n") as local:
         local.faults.next_statuses.extend([500, 403, 500])
         assert (await local.invoke(url_event())).body == b"1"
         assert not any("ended with status" in line for line in local.log_lines)
@@ -148,7 +148,7 @@ async def test_one_event_loop_serves_every_invocation(function: Function, url_ev
 loops = set()
 async def app(scope, receive, send):
     loops.add(asyncio.get_running_loop())
-    await answer_json(send, len(loops))
+    await respond_json(send, len(loops))
 """
     async with function(source) as local:
         assert [(await local.invoke(url_event())).body for _ in range(3)] == [b"1"] * 3
@@ -164,7 +164,7 @@ async def app(scope, receive, send):
     while len(present) < 3:
         await asyncio.sleep(0.01)
     logging.getLogger("app").warning(scope["path"])
-    await answer_json(send, os.getpid())
+    await respond_json(send, os.getpid())
 """
     async with function(source, max_concurrency=3) as local:
         responses = await asyncio.gather(*(local.invoke(url_event(path=f"/{number}")) for number in range(3)))
@@ -174,7 +174,7 @@ async def app(scope, receive, send):
 
 
 async def test_event_that_is_not_http_is_an_error(function: Function, url_event: MakeEvent) -> None:
-    async with function("async def app(scope, receive, send):\n    await answer_json(send, 1)\n") as local:
+    async with function("async def app(scope, receive, send):\n    await respond_json(send, 1)\n") as local:
         events: list[object] = [{"Records": []}, {}, [1], "text", None, {"requestContext": {"http": 1}, "rawPath": "/"}]
         for event in events:
             invocation = await local.invoke(event)
@@ -190,7 +190,7 @@ async def test_log_lines_of_the_app_are_json_with_the_request_id(
 async def app(scope, receive, send):
     logging.getLogger("app.module").info("received %s", "this")
     logging.getLogger("app.module").debug("not this")
-    await answer_json(send, 1)
+    await respond_json(send, 1)
 """
     async with function(source, env={"AWS_LAMBDA_LOG_LEVEL": "INFO"}) as local:
         invocation = await local.invoke(url_event())

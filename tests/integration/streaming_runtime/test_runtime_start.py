@@ -20,7 +20,7 @@ PACKAGE = WRAPPER.parent / "python" / "streaming_runtime"
 
 PATH_APP = """
 async def app(scope, receive, send):
-    await answer_json(send, [folder for folder in sys.path])
+    await respond_json(send, [folder for folder in sys.path])
 """
 
 REGISTRY = """

@@ -64,7 +64,7 @@ async def test_environment_survives_an_app_that_ignores_cancellation(
     source = """
 async def app(scope, receive, send):
     if scope["path"] == "/healthy":
-        return await answer_json(send, "healthy")
+        return await respond_json(send, "healthy")
     while True:
         try:
             await asyncio.sleep(60)

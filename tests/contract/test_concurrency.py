@@ -1,4 +1,4 @@
-"""Many at once on one key, in both stores: limits are exact, and the books agree with the records."""
+"""Concurrent requests of one key in both stores: limits are exact, and balances agree with the records."""
 
 import asyncio
 import random
@@ -7,83 +7,86 @@ from dataclasses import replace
 
 import pytest
 
-from contract.bench import admitted, balance, records
 from contract.examples import BY, KEY_ID, MINUTE, NOW, budget, hold, key, request_id, usage
+from contract.store_state import balance, outcome_of_admission, records
 from tollgate.gateway.admission import Hold
 from tollgate.gateway.limits import Limits
 from tollgate.gateway.ports import Store
 
-pytestmark = pytest.mark.usefixtures("crowded")
+pytestmark = pytest.mark.usefixtures("concurrent_requests")
 
 
-async def crowd(store: Store, holds: list[Hold]) -> Counter[str]:
-    return Counter(await asyncio.gather(*(admitted(store, asked) for asked in holds)))
+async def outcomes_of(store: Store, holds: list[Hold]) -> Counter[str]:
+    return Counter(await asyncio.gather(*(outcome_of_admission(store, requested) for requested in holds)))
 
 
-async def test_of_200_at_once_60_get_into_a_window_of_60(store: Store) -> None:
+async def test_window_of_60_admits_60_of_200_concurrent_requests(store: Store) -> None:
     await store.create(key(limits={"rpm": 60}), BY)
-    for window in range(3):  # the first has been opened with the key, the others are opened by the crowd
+    for window in range(3):  # the first begins with the key, the others with one of the requests
         at = MINUTE + 60.0 * window
         holds = [hold(f"{window} {i}", opened_at=at + i / 10) for i in range(200)]
-        assert await crowd(store, holds) == {"admitted": 60, "requests": 140}
+        assert await outcomes_of(store, holds) == {"admitted": 60, "requests": 140}
     assert (await balance(store)).requests_left == 0
 
 
-async def test_a_budget_of_a_dollar_pays_for_ten_holds_of_ten_cents(store: Store) -> None:
+async def test_budget_of_a_dollar_admits_ten_holds_of_ten_cents(store: Store) -> None:
     await store.create(key(limits={"budget": budget("1", "day")}), BY)
     holds = [hold(request_id(i), micro_usd=100_000) for i in range(200)]
-    assert await crowd(store, holds) == {"admitted": 10, "budget": 190}
+    assert await outcomes_of(store, holds) == {"admitted": 10, "budget": 190}
     assert (await balance(store)).budget_left == 0
 
 
-async def test_tokens_are_given_to_the_last_one(store: Store) -> None:
+async def test_tokens_of_a_window_are_used_completely(store: Store) -> None:
     await store.create(key(limits={"tpm": 1000}), BY)
-    assert await crowd(store, [hold(request_id(i), tokens=40) for i in range(100)]) == {"admitted": 25, "tokens": 75}
+    assert await outcomes_of(store, [hold(request_id(i), tokens=40) for i in range(100)]) == {
+        "admitted": 25,
+        "tokens": 75,
+    }
 
 
-async def test_never_more_than_ten_at_once(store: Store) -> None:
+async def test_concurrency_limit_is_not_exceeded(store: Store) -> None:
     await store.create(key(limits={"concurrency": 10}), BY)
-    inside = most = 0
+    running = maximum = 0
     outcomes = Counter[str]()
 
     async def client(number: int) -> None:
-        nonlocal inside, most
+        nonlocal running, maximum
         for turn in range(6):
-            asked = hold(request_id(number * 100 + turn), opened_at=NOW + turn)
-            outcome = await admitted(store, asked)
+            requested = hold(request_id(number * 100 + turn), opened_at=NOW + turn)
+            outcome = await outcome_of_admission(store, requested)
             outcomes[outcome] += 1
             if outcome != "admitted":
                 continue
-            inside += 1
-            most = max(most, inside)
+            running += 1
+            maximum = max(maximum, running)
             assert len((await balance(store)).leases) <= 10
             await asyncio.sleep(random.uniform(0, 0.01))
-            inside -= 1  # before it is settled: in truth it ends no later than here
-            await store.settle(usage(asked.hold_id), asked)
+            running -= 1  # before the settlement, which releases the slot
+            await store.settle(usage(requested.hold_id), requested)
 
     await asyncio.gather(*(client(i) for i in range(50)))
-    assert most <= 10
+    assert maximum <= 10
     assert (await balance(store)).leases == {}
     assert outcomes.keys() == {"admitted", "concurrency"}
     assert len(await records(store)) == outcomes["admitted"] >= 10
 
 
-async def test_what_is_left_of_a_budget_is_what_the_records_did_not_take(store: Store) -> None:
-    """Requests, settlements, repeated settlements and changes of the key, all at once, over a window's turn."""
+async def test_rest_of_a_budget_agrees_with_the_records(store: Store) -> None:
+    """Concurrent requests, settlements, repeated settlements and changes of the key, over several windows."""
     await store.create(key(limits={"budget": budget("100", "month"), "rpm": 1000}), BY)
-    chance = random.Random(7)
+    rng = random.Random(7)
 
     async def client(number: int) -> None:
         for turn in range(5):
-            asked = hold(
+            requested = hold(
                 request_id(number * 10 + turn),
                 opened_at=MINUTE + 30.0 * turn,
                 tokens=100,
-                micro_usd=chance.randrange(1000),
+                micro_usd=rng.randrange(1000),
             )
-            await store.admit(asked)
-            record = usage(asked.hold_id, usd=f"0.{chance.randrange(3000):06d}", started_at=asked.opened_at)
-            await asyncio.gather(store.settle(record, asked), store.settle(record, asked))
+            await store.admit(requested)
+            record = usage(requested.hold_id, usd=f"0.{rng.randrange(3000):06d}", started_at=requested.opened_at)
+            await asyncio.gather(store.settle(record, requested), store.settle(record, requested))
 
     async def owner() -> None:
         for rpm in range(2000, 2005):

@@ -1,4 +1,4 @@
-"""What a contract test holds in its hands: a store, and the time it goes by."""
+"""The clock of a test, and reads of a store's state."""
 
 from dataclasses import dataclass
 
@@ -13,8 +13,8 @@ FOREVER = (0.0, 2.0**34)
 
 
 @dataclass
-class Time:
-    """Unix time, as a test sets it."""
+class FakeClock:
+    """A clock whose Unix time is set by the test."""
 
     now: float = NOW
 
@@ -22,10 +22,10 @@ class Time:
         return self.now
 
 
-async def admitted(store: Store, asked: Hold) -> str:
-    """`admitted`, or why not."""
+async def outcome_of_admission(store: Store, requested: Hold) -> str:
+    """Admit a hold: `admitted`, `unauthorized` or the kind of the refusal."""
     try:
-        await store.admit(asked)
+        await store.admit(requested)
     except RefusedError as refused:
         return refused.kind
     except AuthenticationError:
@@ -34,14 +34,14 @@ async def admitted(store: Store, asked: Hold) -> str:
 
 
 async def balance(store: Store, key_id: str = KEY_ID) -> Balance:
-    """How a key stands; the key must be there."""
+    """The balance of a key, which must exist."""
     account = await store.get(key_id)
     assert account is not None
     return account.balance
 
 
-async def held(store: Store, key_id: str = KEY_ID) -> set[str]:
-    """The open holds of a key; none where there is no such key."""
+async def open_holds(store: Store, key_id: str = KEY_ID) -> set[str]:
+    """The ids of a key's open holds; empty if the key does not exist."""
     account = await store.get(key_id)
     return set(account.balance.leases) if account else set()
 
