@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 from support.dynamodb_local import DynamoDB, UnavailableError, create_table, serve
-from tollgate.stores.dynamodb.store import connect
+from tollgate.stores.dynamodb.client import connect
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -61,6 +61,7 @@ def environment(dynamodb: DynamoDB, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("environment")
 async def test_requests_of_killed_processes_are_charged_once(location: tuple[str, Store, str]) -> None:
     kind, store, address = location

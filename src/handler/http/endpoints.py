@@ -1,14 +1,18 @@
 """The operations under /v1: one row for each endpoint, and the one handler that serves them all."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from tollgate.adapters.clients.openai import error_body
 from tollgate.adapters.clients.openai_chat import OpenAIChat
 from tollgate.adapters.clients.openai_embeddings import OpenAIEmbeddings
 from tollgate.gateway.client_format import ClientFormat, StreamEncoder
+from tollgate.gateway.errors import GatewayError
 from tollgate.gateway.serving import BufferedResponse
+from tollgate.gateway.types import Json
 from tollgate.handler.http.requests import components_of, context_of, is_small, read_body
 from tollgate.handler.http.responses import EventStreamResponse, WholeResponse, cancel_on_disconnect
 
@@ -45,6 +49,13 @@ ENDPOINTS = (
     Endpoint("POST", "/v1/chat/completions", OpenAIChat()),
     Endpoint("POST", "/v1/embeddings", OpenAIEmbeddings()),
 )
+
+
+def error_body_at(path: str) -> Callable[[GatewayError], Json]:
+    """How the clients of the endpoint at this path read errors; OpenAI's format if there is no endpoint."""
+    formats = {endpoint.path: endpoint.client_format for endpoint in ENDPOINTS}
+    return formats[path].error if path in formats else error_body
+
 
 router = APIRouter()
 for endpoint in ENDPOINTS:
