@@ -39,11 +39,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def client(dynamodb: DynamoDB) -> Generator["DynamoDBClient"]:
-    """The client as the store itself makes it; made once, because that takes time."""
+    """The client of the store, but with timeouts for a loaded machine; made once, because that takes time."""
     with pytest.MonkeyPatch.context() as environment:
         for name, value in dynamodb.environment.items():
             environment.setenv(name, value)
-        made = connect()
+        made = connect(connect_timeout=10, read_timeout=60)
     with closing(made):
         yield made
 

@@ -34,15 +34,15 @@ REJECTED_CREDENTIALS = frozenset(
 )
 
 
-def connect() -> "DynamoDBClient":
+def connect(connect_timeout: float = 0.3, read_timeout: float = 1) -> "DynamoDBClient":
     """A client for the region, credentials and endpoint of the environment, as botocore reads them.
 
-    The timeouts suit calls within a region, because a client waits for each call. Raises ConfigurationError if the
+    The default timeouts, in seconds, suit calls within a region, because a client waits for each call. Raises ConfigurationError if the
     environment names no region, or something that does not exist.
     """
     config = Config(
-        connect_timeout=0.3,
-        read_timeout=1,
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
         retries={"mode": "standard", "total_max_attempts": 2},
         max_pool_connections=MAX_CONNECTIONS,
         tcp_keepalive=True,
