@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tollgate.adapters import FAMILIES
-from tollgate.adapters.bedrock.chat_request import NO_CALLS
+from tollgate.adapters.bedrock.tool_config import NO_CALLS
 from tollgate.adapters.clients.legacy_functions import with_tools
 from tollgate.adapters.response_format import JSON_TOOL, ONLY_JSON
 from tollgate.gateway.catalog import Catalog, Model

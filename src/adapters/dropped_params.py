@@ -1,4 +1,4 @@
-"""Parameter fidelity: what of a request its provider cannot say is refused, or dropped and told; never just lost."""
+"""Parameters that a provider does not support: refused if they change the answer, else dropped and reported."""
 
 import re
 from typing import Any
@@ -8,42 +8,43 @@ from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.types import Request
 
 _NAME = re.compile(r"[\w.\[\]-]{1,64}", re.ASCII)
-_MAX_TOLD = 32
-"""Names a client made up go into a header of its answer: so many, and only such as a header can carry."""
+_MAX_NAMES = 32
+"""Names that a client made up go into a response header: the number and the characters are limited."""
 
 
 def unsupported(param: str, message: str | None = None) -> BadRequestError:
-    """The error for what would change the answer and cannot be said."""
+    """The error for a parameter that changes the answer and is not supported."""
     return BadRequestError(
         message or f"The model does not support {param[:100]!r}.", param=param, code="unsupported_parameter"
     )
 
 
 class DroppedParams:
-    """What one request loses on its way to a provider: knobs of tuning, without which the answer is still an answer.
+    """The parameters of one request that are dropped or replaced on the way to its provider.
 
-    With `provider.require_parameters: true` (OpenRouter's API reference, "Provider Routing") nothing may be lost.
+    With `provider.require_parameters: true` (OpenRouter's API reference, "Provider Routing") none may be dropped.
     """
 
     def __init__(self, request: Request) -> None:
-        self._refuses = child(request.model_extra or {}, "provider").get("require_parameters") is True
-        self._told: dict[str, None] = {}
+        self._all_required = child(request.model_extra or {}, "provider").get("require_parameters") is True
+        self._entries: dict[str, None] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What goes into UpstreamRequest.dropped."""
-        return tuple(self._told)
+        """The value of `UpstreamRequest.dropped`."""
+        return tuple(self._entries)
 
     def drop(self, param: str, message: str | None = None) -> None:
-        """This field is left out. Raises BadRequestError where the client requires it."""
-        self._tell(param, param, message)
+        """Record a parameter that is left out. Raises BadRequestError if the client requires all parameters."""
+        self._record(param, param, message)
 
     def replace(self, param: str, value: Any) -> None:
-        """This field got another value than the client gave it. Raises BadRequestError where the client requires it."""
-        self._tell(param, f"{param}={value}", f"The model does not take the value of {param!r}; it would be {value}.")
+        """Record a parameter whose value is replaced. Raises BadRequestError if the client requires all parameters."""
+        message = f"The model does not support the value of {param!r}; the nearest supported value is {value}."
+        self._record(param, f"{param}={value}", message)
 
-    def _tell(self, param: str, entry: str, message: str | None) -> None:
-        if self._refuses:
+    def _record(self, param: str, entry: str, message: str | None) -> None:
+        if self._all_required:
             raise unsupported(param, message)
-        if _NAME.fullmatch(param) and len(self._told) < _MAX_TOLD:
-            self._told[entry] = None
+        if _NAME.fullmatch(param) and len(self._entries) < _MAX_NAMES:
+            self._entries[entry] = None

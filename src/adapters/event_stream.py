@@ -1,33 +1,57 @@
-"""A stream of server-sent events as chunks: what the parsers of all families that send such events share."""
+"""Reads a stream of server-sent events as chunks, for every family that uses them."""
 
 from collections.abc import Iterator
+from typing import Protocol
 
 from tollgate.gateway.chat import Chunk
 from tollgate.gateway.errors import UpstreamError
 from tollgate.gateway.sse import EventReader
 
 GRACE = 3.0
-"""Seconds that a stream may go on without saying anything after every choice has its finish_reason."""
+"""Seconds that a stream may continue without data after every choice has its finish_reason."""
 LONG_GRACE = 60.0
-"""The same where that finish_reason is doubtful."""
+"""The same if that finish_reason may be premature."""
 
 
-def grace(is_whole: bool, is_doubtful: bool = False) -> float | None:
-    """See gateway.ports.StreamParser."""
-    return (LONG_GRACE if is_doubtful else GRACE) if is_whole else None
+class EventHandler(Protocol):
+    """Translates the events of one stream of a family; it holds the stream's state."""
+
+    done: bool
+    """Whether the terminal marker has been read."""
+
+    def read(self, data: str) -> Iterator[Chunk]:
+        """The chunks of one event. At the terminal marker it sets `done` and yields the chunks of `finish`."""
+        ...
+
+    def finish(self) -> Iterator[Chunk]:
+        """The last chunks: why each choice ended."""
+        ...
+
+    def is_complete(self) -> bool:
+        """Whether every choice has a reason to end."""
+        ...
+
+    def may_continue(self) -> bool:
+        """Whether data may follow a complete stream: some providers send a reason to end in every event."""
+        ...
 
 
 class EventStream:
-    """See gateway.ports.StreamParser. A family reads one event's data, and says when the answer is whole."""
+    """See `gateway.ports.StreamParser`."""
 
-    def __init__(self) -> None:
-        self.done = False
+    def __init__(self, handler: EventHandler) -> None:
+        self._handler = handler
         self._events = EventReader()
+
+    @property
+    def done(self) -> bool:
+        """See StreamParser."""
+        return self._handler.done
 
     @property
     def grace(self) -> float | None:
         """See StreamParser."""
-        return grace(self.is_whole(), self.is_doubtful())
+        return grace(self._handler.is_complete(), self._handler.may_continue())
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """See StreamParser."""
@@ -35,36 +59,25 @@ class EventStream:
             if self.done:
                 return
             if event.data.strip():  # an empty event keeps the connection alive
-                yield from self.read(event.data)
+                yield from self._handler.read(event.data)
 
     def close(self) -> Iterator[Chunk]:
         """See StreamParser."""
         for event in self._events.close():
             if event.data.strip() and not self.done:
-                yield from self.read(event.data)
+                yield from self._handler.read(event.data)
         if not self.done:
-            if not self.is_whole():
+            if not self._handler.is_complete():
                 raise truncated()
-            self.done = True
-            yield from self.finish()
+            self._handler.done = True
+            yield from self._handler.finish()
 
-    def read(self, data: str) -> Iterator[Chunk]:
-        """The chunks of one event. At the terminal marker `done` is set, and `finish` has its turn."""
-        raise NotImplementedError
 
-    def finish(self) -> Iterator[Chunk]:
-        """What is told at the end only: why each choice ended."""
-        raise NotImplementedError
-
-    def is_whole(self) -> bool:
-        """Whether every choice was given a reason to end."""
-        raise NotImplementedError
-
-    def is_doubtful(self) -> bool:
-        """Whether the provider gives reasons to end before the end, as some do in every event."""
-        return False
+def grace(is_complete: bool, may_continue: bool = False) -> float | None:
+    """See `gateway.ports.StreamParser`."""
+    return (LONG_GRACE if may_continue else GRACE) if is_complete else None
 
 
 def truncated() -> UpstreamError:
-    """The error of a stream that ends in the middle of its answer."""
-    return UpstreamError("The provider's stream was cut before the answer was whole.", code="stream_truncated")
+    """The error for a stream that ends before the response is complete."""
+    return UpstreamError("The provider's stream was cut off before the response was complete.", code="stream_truncated")

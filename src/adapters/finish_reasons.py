@@ -1,4 +1,4 @@
-"""Why an answer ended: a family's table of its provider's words, and the one rule by which it is read."""
+"""Maps a provider's reason for ending a response to OpenAI's `finish_reason` or to an error."""
 
 import re
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from tollgate.gateway.errors import OverloadedError, UpstreamError, UpstreamTime
 from tollgate.gateway.types import Json
 
 Meaning = Literal["stop", "length", "tool_calls", "content_filter", "error", "overloaded", "timeout"]
-Table = Mapping[str, Meaning]
-"""A provider's word, in lower case, to one of OpenAI's, or to the failure it is."""
+FinishReasons = Mapping[str, Meaning]
+"""A provider's reasons in lower case, with OpenAI's finish_reason or the failure that each one means."""
 
 _FAILURES = {"error": UpstreamError, "overloaded": OverloadedError, "timeout": UpstreamTimeoutError}
 _NAME = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
-COMMON: Table = {
+COMMON: FinishReasons = {
     **dict.fromkeys(("stop", "end_turn", "stop_sequence"), "stop"),
     **dict.fromkeys(("length", "max_tokens", "model_context_window_exceeded"), "length"),
     **dict.fromkeys(("tool_calls", "tool_use", "tool_call", "function_call"), "tool_calls"),
@@ -27,36 +27,39 @@ COMMON: Table = {
     **dict.fromkeys(("timeout", "timed_out", "deadline_exceeded"), "timeout"),
     **dict.fromkeys(("overloaded", "engine_overloaded", "insufficient_system_resource"), "overloaded"),
 }  # fmt: skip
-"""Words that servers of every family use: those of the large providers, which others take over when they speak another
-family's protocol, and of vLLM (`abort`), Zhipu (`sensitive`, `network_error`) and DeepSeek."""
+"""Reasons that servers of every family use: those of the large providers, which other servers copy when they implement
+another family's protocol, and of vLLM (`abort`), Zhipu (`sensitive`, `network_error`) and DeepSeek."""
 
 
-def finish(native: str | None, table: Table, called: bool = False, words: str | None = None) -> Json:
-    """`finish_reason`, and OpenRouter's `native_finish_reason` where the provider's own word is another.
+def finish_fields(
+    native: str | None, reasons: FinishReasons, has_tool_calls: bool = False, message: str | None = None
+) -> Json:
+    """`finish_reason`, and OpenRouter's `native_finish_reason` if the provider's own reason differs.
 
-    `called` is whether tools of the client's were called. An answer that ended without a word is a stop, or its calls.
-    A word that is not in the table is told as it is: nobody knows that the answer is whole. Raises what `failure_of`
-    gives.
+    A response without a reason ends with `tool_calls` if it calls the client's tools, else with `stop`. A reason that
+    is not in the table is returned as it is, because such a response may be incomplete. Raises what `finish_error`
+    returns.
     """
     if not native:
-        return {"finish_reason": "tool_calls" if called else "stop"}
-    if provider_error := failure_of(native, table, words):
-        raise provider_error
-    word = _word(native)
-    reason = table.get(native.lower(), word)
+        return {"finish_reason": "tool_calls" if has_tool_calls else "stop"}
+    if error := finish_error(native, reasons, message):
+        raise error
+    name = _checked_name(native)
+    reason = reasons.get(native.lower(), name)
     if reason in ("stop", "tool_calls"):
-        reason = "tool_calls" if called else "stop"
-    return {"finish_reason": reason} if reason == word else {"finish_reason": reason, "native_finish_reason": word}
+        reason = "tool_calls" if has_tool_calls else "stop"
+    return {"finish_reason": reason} if reason == name else {"finish_reason": reason, "native_finish_reason": name}
 
 
-def failure_of(native: str | None, table: Table, words: str | None = None) -> UpstreamError | None:
-    """The error of an answer that ended for a reason that is a failure, in the provider's own `words` if it has any."""
-    provider_error = _FAILURES.get(table.get((native or "").lower(), ""))
-    if native is None or provider_error is None:
+def finish_error(native: str | None, reasons: FinishReasons, message: str | None = None) -> UpstreamError | None:
+    """The error for a reason that means a failure, with the provider's `message` if there is one."""
+    error_type = _FAILURES.get(reasons.get((native or "").lower(), ""))
+    if native is None or error_type is None:
         return None
-    return provider_error(redact(words or "") or f"The provider ended its answer with the reason '{_word(native)}'.")
+    reason = f"The provider ended the response with the reason '{_checked_name(native)}'."
+    return error_type(redact(message or "") or reason)
 
 
-def _word(native: str) -> str:
-    """The provider's word, if it is one: it goes into log and record, where no text may go."""
+def _checked_name(native: str) -> str:
+    """The provider's reason if it is a name; free text must not reach logs and records."""
     return native if _NAME.fullmatch(native) else "unknown"

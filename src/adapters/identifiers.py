@@ -1,18 +1,23 @@
-"""Names and ids in a provider's alphabet: what it cannot spell is spelt anew, the same way in every request."""
+"""Rewrites names and ids that a provider does not accept, the same way in every request."""
 
 import hashlib
 import re
 
-_DIGEST = 12
+_DIGEST_LENGTH = 12
 
 
-def sanitize(name: str, foreign: re.Pattern[str], longest: int) -> str:
-    """The name as it is, where it fits; else what fits of it, and a digest that tells it from its likes.
+def hash_identifier(identifier: str) -> str:
+    """The SHA-256 of an identifier in 64 hexadecimal digits."""
+    return hashlib.sha256(identifier.encode("utf-8", "surrogatepass")).hexdigest()
 
-    `foreign` matches the characters outside the alphabet. It depends on nothing but the name, so that a conversation
-    sent again has the same beginning and a provider's cache knows it.
+
+def sanitize(name: str, invalid: re.Pattern[str], max_length: int) -> str:
+    """The name itself if a provider accepts it; else its valid characters and a digest that keeps it unique.
+
+    `invalid` matches the characters that the provider does not accept. The result depends on the name alone, so that a
+    repeated conversation has the same prefix and hits the provider's cache.
     """
-    if name and len(name) <= longest and not foreign.search(name):
+    if name and len(name) <= max_length and not invalid.search(name):
         return name
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
-    return f"{foreign.sub('_', name)[: longest - _DIGEST - 1]}_{digest}"
+    digest = hash_identifier(name)[:_DIGEST_LENGTH]
+    return f"{invalid.sub('_', name)[: max_length - _DIGEST_LENGTH - 1]}_{digest}"

@@ -1,155 +1,182 @@
-"""A conversation in a provider's turns: system texts apart, roles that alternate, every tool result behind its call.
+"""Translates a conversation for the families whose API is not OpenAI's.
 
-What a turn is made of differs from family to family; the order of things does not.
+System texts are separated, roles alternate, and tool results follow their calls in the same order. What a block is
+differs between families: a family has a MessageFormat and a BlockWriter.
 """
 
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import ClassVar, cast
+from dataclasses import dataclass
+from typing import Protocol, cast
 
 from tollgate.adapters import tool_call_state
 from tollgate.adapters.dropped_params import DroppedParams, unsupported
 from tollgate.adapters.identifiers import sanitize
 from tollgate.adapters.json_access import child, children, text
-from tollgate.adapters.tools import arguments, unanswered, uncalled
+from tollgate.adapters.tools import missing_call, missing_result, parse_arguments
 from tollgate.gateway.chat import Message
 from tollgate.gateway.quirks import Capabilities
 from tollgate.gateway.types import Json
 
-OPENING = "Begin."
-"""What the user is made to say where a conversation does not begin with a user, as all of these families want it."""
+FIRST_USER_TEXT = "Begin."
+"""The user message that is inserted if a conversation does not begin with one, as all of these families require."""
 
 
-class Turns:
-    """One conversation, translated message by message into `system` and `messages`. A family says what a block is."""
+@dataclass(frozen=True, slots=True)
+class MessageFormat:
+    """The names and limits of a family's messages.
 
-    assistant: ClassVar[str] = "assistant"
-    """The family's name for that role."""
-    content: ClassVar[str] = "content"
-    """The family's name for what a turn holds."""
-    foreign: ClassVar[re.Pattern[str]] = re.compile(r"[^a-zA-Z0-9_-]")
-    """Characters that no id of a call may have."""
-    longest_id: ClassVar[int] = 64
-    result_parts: ClassVar[tuple[str, ...]] = ("text", "image_url", "file")
-    user_parts: ClassVar[tuple[str, ...]] = ("text", "image_url", "file")
+    `invalid_in_ids` matches the characters that an id of a tool call must not have. `user_parts` and `result_parts` are
+    the types of content that messages of users and results of tools may have.
+    """
 
-    def __init__(self, capabilities: Capabilities, dropped: DroppedParams, replay: bool) -> None:
+    assistant_role: str = "assistant"
+    content_field: str = "content"
+    invalid_in_ids: re.Pattern[str] = re.compile(r"[^a-zA-Z0-9_-]")
+    max_id_length: int = 64
+    user_parts: tuple[str, ...] = ("text", "image_url", "file")
+    result_parts: tuple[str, ...] = ("text", "image_url", "file")
+
+
+class BlockWriter(Protocol):
+    """Writes the parts of a conversation as a family's content blocks. `place` is a path in the request for errors."""
+
+    def text(self, value: str, part: Json) -> list[Json]:
+        """A text that is not blank; `part` may have a cache breakpoint."""
+        ...
+
+    def file(self, part: Json, place: str) -> list[Json]:
+        """An image, a file or audio. Raises BadRequestError if the family does not support it."""
+        ...
+
+    def tool_call(self, call: Json, name: str, native_id: str, arguments: Json) -> Json:
+        """A call of the tool `name`, in the client's spelling."""
+        ...
+
+    def tool_result(self, name: str, native_id: str, content: list[Json]) -> list[Json]:
+        """The result of a call of the tool `name`."""
+        ...
+
+    def thinking(self, details: Sequence[Json]) -> list[Json]:
+        """Signed thinking from a client, in OpenRouter's `reasoning_details`."""
+        ...
+
+    def with_message_fields(self, blocks: list[Json], message: Json) -> list[Json]:
+        """The blocks of a message with what its own fields add to them, such as a cache breakpoint."""
+        ...
+
+
+class Conversation:
+    """One conversation as `system` and `messages` of a family.
+
+    With `send_thinking` the thinking before tool calls is sent back to the model.
+    """
+
+    def __init__(
+        self,
+        writer: BlockWriter,
+        message_format: MessageFormat,
+        capabilities: Capabilities,
+        dropped: DroppedParams,
+        *,
+        send_thinking: bool = False,
+    ) -> None:
         self.system: list[Json] = []
         self.messages: list[Json] = []
-        self.capabilities = capabilities
-        self.dropped = dropped
-        self._replay = replay
-        self._uses: Counter[str] = Counter()
-        self._awaited: dict[str, tuple[str, str]] = {}  # client's id of a call without a result -> the id here, name
-        self._results: dict[str, list[Json]] = {}  # id here of a call of this turn, in their order -> its result
+        self._writer = writer
+        self._format = message_format
+        self._capabilities = capabilities
+        self._dropped = dropped
+        self._send_thinking = send_thinking
+        self._id_uses: Counter[str] = Counter()
+        self._open_calls: dict[str, tuple[str, str]] = {}  # client's id of a call without a result -> native id, name
+        self._results: dict[str, list[Json]] = {}  # native id of each call of this turn, in order -> its result
 
     def read(self, messages: Sequence[Message]) -> None:
-        """Translate the whole. Raises BadRequestError for what the family's blocks cannot say."""
+        """Translate the messages. Raises BadRequestError for content that the family or the model does not support."""
         for index, (message, next_role) in enumerate(_with_next_roles(cast("Sequence[Json]", messages))):
             place = f"messages[{index}]"
             if message.get("name"):
-                self.dropped.drop("name")
-            if message["role"] != "tool" and self._awaited:
-                raise unanswered(place)
-            self._read_one(message, place, next_role)
-        if self._awaited:
-            raise unanswered("messages")
-        self._end()
+                self._dropped.drop("name")
+            if message["role"] != "tool" and self._open_calls:
+                raise missing_result(place)
+            self._read_message(message, place, next_role)
+        if self._open_calls:
+            raise missing_result("messages")
+        self._finish()
 
-    # --- what a family says -------------------------------------------------------------------------------------------
-
-    def text_blocks(self, said: str, marked: Json) -> list[Json]:
-        """The blocks of a text that is not blank; `marked` may ask for it to be cached."""
-        raise NotImplementedError
-
-    def file_blocks(self, part: Json, place: str) -> list[Json]:
-        """The blocks of an image, a file or a sound. Raises BadRequestError for those the family cannot take."""
-        raise NotImplementedError
-
-    def call_block(self, call: Json, name: str, native_id: str, given: Json) -> Json:
-        """A call of the tool `name` (the client's spelling) with the arguments `given`."""
-        raise NotImplementedError
-
-    def result_blocks(self, name: str, native_id: str, blocks: list[Json]) -> list[Json]:
-        """What the tool `name` answered."""
-        raise NotImplementedError
-
-    def thought_blocks(self, details: Sequence[Json]) -> list[Json]:
-        """Signed thinking that came back, in OpenRouter's `reasoning_details`."""
-        raise NotImplementedError
-
-    def mark(self, blocks: list[Json], message: Json) -> list[Json]:
-        """The blocks of a message that may itself ask to be cached."""
-        return blocks
-
-    # --- the order of things ------------------------------------------------------------------------------------------
-
-    def _read_one(self, message: Json, place: str, next_role: str | None) -> None:
+    def _read_message(self, message: Json, place: str, next_role: str | None) -> None:
         role = message["role"]
         if role == "function" or message.get("function_call"):
-            raise unsupported(place, "Functions are deprecated; the model supports tools.")
+            raise unsupported(place, "The model does not support the deprecated functions; use tools.")
         if _is_system(message):
-            self._add_system(self.mark(self._blocks(message, place, ("text",)), message), next_role)
+            blocks = self._blocks(message, place, ("text",))
+            self._add_system(self._writer.with_message_fields(blocks, message), next_role)
         elif role == "tool":
             self._read_result(message, place)
         elif role == "user":
-            self._add("user", self.mark(self._blocks(message, place, self.user_parts), message))
+            blocks = self._blocks(message, place, self._format.user_parts)
+            self._add("user", self._writer.with_message_fields(blocks, message))
         else:
-            self._add(self.assistant, self._assistants(message, place))
+            self._add(self._format.assistant_role, self._assistant_blocks(message, place))
 
-    def _assistants(self, message: Json, place: str) -> list[Json]:
-        """What the assistant thought, said and called; thinking stands before what it led to, as it did at first."""
+    def _assistant_blocks(self, message: Json, place: str) -> list[Json]:
+        """The assistant's thinking, text and calls; thinking precedes the text or call that it led to."""
         if message.get("audio"):
-            raise unsupported(f"{place}.audio", "The model does not remember what it has said in sound.")
-        said = self._blocks(message, place, ("text", "refusal")) or self._refusal(message)
-        calls, details = self._calls(message, place), tool_call_state.given_details(message)
-        if not self._replay:
-            return self.mark([*said, *calls], message)
-        led = [tool_call_state.details_of(call) for call in children(message, "tool_calls")]
-        first = details or (led[0] if led else [])
-        rest = [self.thought_blocks([] if details else before) for before in led[1:]]
-        between = [block for thought, call in zip(rest, calls[1:], strict=True) for block in (*thought, call)]
-        return [*self.thought_blocks(first), *self.mark([*said, *calls[:1], *between], message)]
+            raise unsupported(f"{place}.audio", "The model does not support audio in assistant messages.")
+        texts = self._blocks(message, place, ("text", "refusal")) or self._refusal(message)
+        calls, details = self._tool_calls(message, place), tool_call_state.details_of_message(message)
+        if not self._send_thinking:
+            return self._writer.with_message_fields([*texts, *calls], message)
+        by_call = [tool_call_state.details_of_call(call) for call in children(message, "tool_calls")]
+        first = details or (by_call[0] if by_call else [])
+        later = [self._writer.thinking([] if details else before) for before in by_call[1:]]
+        later_calls = [block for thought, call in zip(later, calls[1:], strict=True) for block in (*thought, call)]
+        rest = self._writer.with_message_fields([*texts, *calls[:1], *later_calls], message)
+        return [*self._writer.thinking(first), *rest]
 
     def _add(self, role: str, blocks: list[Json]) -> None:
         if not blocks:
             return
         if self.messages and self.messages[-1]["role"] == role:
-            self.messages[-1][self.content] += blocks
+            self.messages[-1][self._format.content_field] += blocks
             return
         if not self.messages and role != "user":
-            self._add("user", self.text_blocks(OPENING, {}))
-        self.messages.append({"role": role, self.content: blocks})
+            self._add("user", self._writer.text(FIRST_USER_TEXT, {}))
+        self.messages.append({"role": role, self._format.content_field: blocks})
 
     def _add_system(self, blocks: list[Json], next_role: str | None) -> None:
-        """System texts before the conversation are `system`. Later ones stay where they are, so that what is before
-        them is as it was, and can be cached: a turn of their own where the model and the place allow, else the user's.
+        """Add system texts: before the first message to `system`, later ones in place.
+
+        A later text stays in place so that the prefix before it does not change and can be cached. It is a system
+        message if the model and the place allow one, else a user message.
         """
         if not self.messages:
             self.system += blocks
             return
         after_user = self.messages[-1]["role"] in ("user", "system")
-        own = self.capabilities.system_turns and after_user and next_role in ("assistant", None)
-        self._add("system" if own else "user", blocks)
+        is_allowed = self._capabilities.system_turns and after_user and next_role in ("assistant", None)
+        self._add("system" if is_allowed else "user", blocks)
 
-    def _end(self) -> None:
+    def _finish(self) -> None:
         if not self.messages:
-            self._add("user", self.text_blocks(OPENING, {}))
+            self._add("user", self._writer.text(FIRST_USER_TEXT, {}))
         last = self.messages[-1]
-        if last["role"] != self.assistant:
+        if last["role"] != self._format.assistant_role:
             return
-        if not self.capabilities.prefill:
-            raise unsupported("messages", "The model does not continue an assistant's message; end with a user's.")
-        block = last[self.content][-1]
+        if not self._capabilities.prefill:
+            message = "The model does not continue an assistant message; the last message must be from the user."
+            raise unsupported("messages", message)
+        block = last[self._format.content_field][-1]
         if isinstance(block.get("text"), str):
             block["text"] = block["text"].rstrip()
 
     def _blocks(self, message: Json, place: str, allowed: tuple[str, ...]) -> list[Json]:
-        """The content as blocks. Blank texts are left out, because no family takes them."""
+        """The content as blocks. Blank texts are left out, because no family accepts them."""
         content = message.get("content")
         if isinstance(content, str):
-            return self.text_blocks(content, {}) if content.strip() else []
+            return self._writer.text(content, {}) if content.strip() else []
         blocks: list[Json] = []
         for index, part in enumerate(children(message, "content")):
             blocks += self._part(part, f"{place}.content[{index}]", allowed)
@@ -158,56 +185,63 @@ class Turns:
     def _part(self, part: Json, place: str, allowed: tuple[str, ...]) -> list[Json]:
         kind = part.get("type")
         if kind not in allowed:
-            raise unsupported(f"{place}.type", f"Here the model does not support content of type {str(kind)[:50]!r}.")
+            message = f"The model does not support content of type {str(kind)[:50]!r} in this message."
+            raise unsupported(f"{place}.type", message)
         if kind in ("text", "refusal"):
-            said = text(part, str(kind)) or ""
-            return self.text_blocks(said, part) if said.strip() else []
-        if kind != "input_audio" and not self.capabilities.vision:
-            raise unsupported(f"{place}.type", "The model sees no images and files.")
-        return self.file_blocks(part, place)
+            value = text(part, str(kind)) or ""
+            return self._writer.text(value, part) if value.strip() else []
+        if kind != "input_audio" and not self._capabilities.vision:
+            raise unsupported(f"{place}.type", "The model does not support images and files.")
+        return self._writer.file(part, place)
 
     def _refusal(self, message: Json) -> list[Json]:
         refusal = text(message, "refusal") or ""
-        return self.text_blocks(refusal, {}) if refusal.strip() else []
+        return self._writer.text(refusal, {}) if refusal.strip() else []
 
-    def _calls(self, message: Json, place: str) -> list[Json]:
+    def _tool_calls(self, message: Json, place: str) -> list[Json]:
         blocks: list[Json] = []
         for index, call in enumerate(children(message, "tool_calls")):
             function = child(call, "function")
             name = text(function, "name")
             if name is None:
                 raise unsupported(f"{place}.tool_calls[{index}]", "The model supports calls of functions only.")
-            given = text(call, "id") or ""
-            strip_state = tool_call_state.strip_state(given)
-            self._uses[strip_state] += 1
-            times = self._uses[strip_state]  # some clients count anew in every turn, and ids must be told apart
-            native = sanitize(strip_state if times == 1 else f"{strip_state}#{times}", self.foreign, self.longest_id)
-            self._awaited[given] = (native, name)
-            self._results[native] = []
-            blocks.append(self.call_block(call, name, native, arguments(function.get("arguments"))))
+            call_id = text(call, "id") or ""
+            native_id = self._native_id(tool_call_state.strip_state(call_id))
+            self._open_calls[call_id] = (native_id, name)
+            self._results[native_id] = []
+            arguments = parse_arguments(function.get("arguments"))
+            blocks.append(self._writer.tool_call(call, name, native_id, arguments))
         return blocks
 
+    def _native_id(self, call_id: str) -> str:
+        """The id in the family's alphabet; an id that the client uses again gets a number, because ids must differ."""
+        self._id_uses[call_id] += 1
+        uses = self._id_uses[call_id]
+        unique = call_id if uses == 1 else f"{call_id}#{uses}"
+        return sanitize(unique, self._format.invalid_in_ids, self._format.max_id_length)
+
     def _read_result(self, message: Json, place: str) -> None:
-        """Results go out together and in the order of their calls: some providers know them by their place alone."""
-        awaited = self._awaited.pop(message.get("tool_call_id") or "", None)
-        if awaited is None:
-            raise uncalled(place)
-        native, name = awaited
-        blocks = self.mark(self._blocks(message, place, self.result_parts), message)
-        self._results[native] = self.result_blocks(name, native, blocks)
-        if not self._awaited:
+        """Results are sent together in the order of their calls: some providers match them by position alone."""
+        open_call = self._open_calls.pop(message.get("tool_call_id") or "", None)
+        if open_call is None:
+            raise missing_call(place)
+        native_id, name = open_call
+        blocks = self._blocks(message, place, self._format.result_parts)
+        content = self._writer.with_message_fields(blocks, message)
+        self._results[native_id] = self._writer.tool_result(name, native_id, content)
+        if not self._open_calls:
             self._add("user", [block for result in self._results.values() for block in result])
             self._results = {}
 
 
 def _with_next_roles(messages: Sequence[Json]) -> list[tuple[Json, str | None]]:
-    """Each message, and the role of the next one that is not the system's."""
-    paired: list[tuple[Json, str | None]] = []
-    following: str | None = None
+    """Each message, and the role of the next one that is not a system message."""
+    pairs: list[tuple[Json, str | None]] = []
+    next_role: str | None = None
     for message in reversed(messages):
-        paired.append((message, following))
-        following = following if _is_system(message) else message["role"]
-    return paired[::-1]
+        pairs.append((message, next_role))
+        next_role = next_role if _is_system(message) else message["role"]
+    return pairs[::-1]
 
 
 def _is_system(message: Json) -> bool:

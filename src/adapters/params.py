@@ -1,7 +1,7 @@
-"""What a client asks for, read once, for the families whose words are not OpenAI's.
+"""Reads the parameters of a chat request for the families whose API is not OpenAI's.
 
-A family says what it can; what it cannot is refused where it changes the answer, else dropped and told. Whatever a
-model takes or refuses is in its capabilities.
+A family names the parameters that it supports. Of the others, those that change the answer are refused and the rest is
+dropped and reported. What a model supports is in its capabilities.
 """
 
 from collections.abc import Mapping
@@ -9,54 +9,43 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from tollgate.adapters.dropped_params import DroppedParams, unsupported
-from tollgate.adapters.json_access import child, count
+from tollgate.adapters.json_access import child, count, text
 from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.quirks import Capabilities, Effort
-from tollgate.gateway.routing import Route
 from tollgate.gateway.types import Json
 
 EFFORTS: tuple[str, ...] = get_args(Effort)
-BUDGETS: Mapping[str, int] = {
+THINKING_BUDGETS: Mapping[str, int] = {
     "minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 32768,
 }  # fmt: skip
-"""Tokens of thinking that an effort stands for, where a model takes a budget."""
+"""The thinking budget in tokens for each effort, for models that take a budget."""
 
 CHANGES_THE_ANSWER = frozenset({
     "n", "audio", "modalities", "logprobs", "top_logprobs", "functions", "function_call", "web_search_options",
     "moderation", "plugins", "stop", "tools", "tool_choice", "response_format",
 })  # fmt: skip
-"""Fields that change what the answer is: whoever cannot say one refuses the request. The others are dropped."""
+"""Parameters that change the answer: a request with an unsupported one is refused. The others are dropped."""
 
 _NEUTRAL: Mapping[str, Any] = {
     "n": 1, "top_logprobs": 0, "presence_penalty": 0, "frequency_penalty": 0,
     "modalities": ["text"], "verbosity": "medium", "repetition_penalty": 1, "min_p": 0, "top_a": 0,
 }  # fmt: skip
-"""Values that ask for nothing: with them a field is as good as not given."""
+"""Values that have no effect: a parameter with one is treated as absent."""
 
-_SAID_BY_ALL = frozenset({
+_READ_BY_ALL_FAMILIES = frozenset({
     "model", "messages", "stream", "stream_options", "provider", "usage", "max_tokens", "max_completion_tokens", "stop",
     "temperature", "top_p", "top_k", "tools", "tool_choice", "parallel_tool_calls", "response_format",
     "reasoning_effort", "reasoning", "include_reasoning", "thinking",
 })  # fmt: skip
-"""Fields that every family reads, and answers for by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One request while it is translated: its fields but the messages as given, without nulls, and what is lost."""
-
-    request: ChatRequest
-    given: Json
-    model: Capabilities
-    dropped: DroppedParams
+"""Parameters that every family reads and drops or refuses itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """What the client asks of thinking, and in which field; `on` is None where it asks nothing.
+    """What the client requests of reasoning, and in which `field`; `on` is None if it requests nothing.
 
-    `budget` is in tokens, 0 where none is given.
+    `budget` is in tokens, 0 if none is requested. `hidden` means that the reasoning is not returned.
     """
 
     field: str = "reasoning_effort"
@@ -66,72 +55,92 @@ class Reasoning:
     hidden: bool = False
 
 
-def read(request: ChatRequest, route: Route, said: frozenset[str]) -> Ask:
-    """The request of a family that knows a word for each field in `said`, beside those that all know.
+class ParamReader:
+    """Reads one request for one model and records what is dropped.
 
-    Raises BadRequestError for a field that it has no word for and that changes the answer.
+    `fields` has the request's parameters except `messages`, without nulls.
     """
-    extra = request.model_extra or {}
-    declared = {name: getattr(request, name) for name in type(request).model_fields if name != "messages"}
-    given = {**extra, **{name: value for name, value in declared.items() if value is not None}}
-    ask = Ask(request, given, route.model.capabilities, DroppedParams(request))
-    for name, value in [*given.items()]:
-        known = (name in _SAID_BY_ALL or name in said) and name not in ask.model.unsupported
-        if known or is_neutral(name, value):
-            continue
-        if name in CHANGES_THE_ANSWER:
-            raise unsupported(name)
-        ask.dropped.drop(name)
-        del given[name]
-    return ask
+
+    def __init__(self, request: ChatRequest, capabilities: Capabilities) -> None:
+        self.request = request
+        self.capabilities = capabilities
+        self.dropped = DroppedParams(request)
+        declared = {name: getattr(request, name) for name in type(request).model_fields if name != "messages"}
+        self.fields: Json = {
+            **(request.model_extra or {}),
+            **{name: value for name, value in declared.items() if value is not None},
+        }
+
+    def drop_unsupported(self, supported: frozenset[str]) -> None:
+        """Drop the fields that are neither in `supported` nor read by all families.
+
+        Raises BadRequestError for a field that changes the answer.
+        """
+        for name, value in [*self.fields.items()]:
+            is_supported = name in _READ_BY_ALL_FAMILIES or name in supported
+            if (is_supported and name not in self.capabilities.unsupported) or is_neutral(name, value):
+                continue
+            if name in CHANGES_THE_ANSWER:
+                raise unsupported(name)
+            self.dropped.drop(name)
+            del self.fields[name]
+
+    @property
+    def json_schema(self) -> Json:
+        """The object `response_format.json_schema`; empty if there is none."""
+        return child(self.request.response_format or {}, "json_schema")
+
+    @property
+    def user(self) -> str | None:
+        """The client's id of its end user."""
+        return text(self.fields, "safety_identifier") or text(self.fields, "user")
+
+    def output_limit(self) -> int | None:
+        """The requested maximum of output tokens, lowered to the model's maximum; None means no limit requested."""
+        maximum, requested = self.capabilities.max_output_tokens, self.request.output_limit
+        if requested is not None and maximum is not None and requested > maximum:
+            name = "max_completion_tokens" if self.request.max_completion_tokens else "max_tokens"
+            self.dropped.replace(name, maximum)
+            return maximum
+        return requested
+
+    def stop_sequences(self) -> list[str]:
+        """`stop` as a list, without sequences of white space only, which OpenAI's family alone supports."""
+        stop = self.request.stop
+        sequences = [stop] if isinstance(stop, str) else stop or []
+        supported = [sequence for sequence in sequences if sequence.strip()]
+        if len(supported) < len(sequences):
+            self.dropped.drop("stop", "The model does not support stop sequences of white space only.")
+        return supported
+
+    def reasoning(self) -> Reasoning:
+        """OpenAI's `reasoning_effort`, OpenRouter's `reasoning`, or Anthropic's `thinking`. Raises BadRequestError."""
+        router, anthropic = child(self.fields, "reasoning"), child(self.fields, "thinking")
+        field = next((name for name in ("reasoning_effort", "reasoning", "thinking") if name in self.fields), "")
+        effort = self.fields.get("reasoning_effort") or router.get("effort")
+        budget = count(router, "max_tokens") or count(anthropic, "budget_tokens")
+        hidden = router.get("exclude") is True or self.fields.get("include_reasoning") is False
+        if effort is not None and effort != "none" and effort not in EFFORTS:
+            message = f"{str(effort)[:50]!r} is not a supported reasoning effort."
+            raise BadRequestError(message, param=field, code="invalid_value")
+        is_disabled = router.get("enabled") is False or anthropic.get("type") == "disabled"
+        if effort == "none" or (effort is None and is_disabled):
+            return Reasoning(field, on=False)
+        is_enabled = router.get("enabled") is True or anthropic.get("type") in ("enabled", "adaptive")
+        return Reasoning(field, True if effort or budget or is_enabled else None, effort, budget, hidden)
+
+    def supported_effort(self, reasoning: Reasoning) -> str:
+        """The model's highest effort that does not exceed the requested one, else its lowest."""
+        requested = reasoning.effort or "medium"
+        lower = [effort for effort in self.capabilities.efforts if EFFORTS.index(effort) <= EFFORTS.index(requested)]
+        effort = lower[-1] if lower else self.capabilities.efforts[0]
+        if effort != requested:
+            self.dropped.replace(reasoning.field, effort)
+        return effort
 
 
 def is_neutral(name: str, value: Any) -> bool:
-    """Whether a field with this value is as good as not given."""
+    """Whether a parameter with this value has no effect."""
     if name == "include_reasoning":
-        return value is not False  # reasoning is told unless it is to be hidden
+        return value is not False  # reasoning is returned unless it is excluded
     return value is False or value in (None, "", [], {}) or value == _NEUTRAL.get(name)
-
-
-def output_limit(ask: Ask) -> int | None:
-    """The most tokens the client wants, at most what the model can; None where it says nothing."""
-    most, wanted = ask.model.max_output_tokens, ask.request.output_limit
-    if wanted is not None and most is not None and wanted > most:
-        ask.dropped.replace("max_completion_tokens" if ask.request.max_completion_tokens else "max_tokens", most)
-        return most
-    return wanted
-
-
-def stop_sequences(ask: Ask) -> list[str]:
-    """`stop`, as a list; without sequences of white space alone, which no family but OpenAI's takes."""
-    stop = ask.request.stop
-    sequences = [stop] if isinstance(stop, str) else stop or []
-    kept = [sequence for sequence in sequences if sequence.strip()]
-    if len(kept) < len(sequences):
-        ask.dropped.drop("stop", "The model does not support stop sequences of white space alone.")
-    return kept
-
-
-def reasoning(ask: Ask) -> Reasoning:
-    """OpenAI's `reasoning_effort`, OpenRouter's `reasoning`, or Anthropic's own `thinking`."""
-    asked, native = child(ask.given, "reasoning"), child(ask.given, "thinking")
-    field = next((name for name in ("reasoning_effort", "reasoning", "thinking") if name in ask.given), "")
-    effort = ask.given.get("reasoning_effort") or asked.get("effort")
-    budget = count(asked, "max_tokens") or count(native, "budget_tokens")
-    hidden = asked.get("exclude") is True or ask.given.get("include_reasoning") is False
-    if effort is not None and effort != "none" and effort not in EFFORTS:
-        raise BadRequestError(f"{str(effort)[:50]!r} is no effort of reasoning.", param=field, code="invalid_value")
-    if effort == "none" or (effort is None and (asked.get("enabled") is False or native.get("type") == "disabled")):
-        return Reasoning(field, on=False)
-    wanted = effort or budget or asked.get("enabled") is True or native.get("type") in ("enabled", "adaptive")
-    return Reasoning(field, True if wanted else None, effort, budget, hidden)
-
-
-def known_effort(ask: Ask, wanted: Reasoning) -> str:
-    """The highest effort the model knows that is not above the one asked for, else its lowest."""
-    asked = wanted.effort or "medium"
-    known = [effort for effort in ask.model.efforts if EFFORTS.index(effort) <= EFFORTS.index(asked)]
-    effort = known[-1] if known else ask.model.efforts[0]
-    if effort != asked:
-        ask.dropped.replace(wanted.field, effort)
-    return effort

@@ -1,35 +1,38 @@
-"""How a client gets the format it wants: natively, by a forced tool, in words, or not at all."""
+"""Decides how a model returns the requested `response_format`."""
 
+from collections.abc import Sequence
 from typing import Literal, cast
 
 from tollgate.adapters.dropped_params import unsupported
 from tollgate.adapters.json_access import child
 from tollgate.adapters.strict_schema import is_open
-from tollgate.adapters.tools import called_names
 from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.quirks import Capabilities
 from tollgate.gateway.types import Json
 
-FormatPlan = Literal["text", "native", "tool", "words"]
+FormatPlan = Literal["text", "native", "tool", "instruction"]
+"""Plain text, a schema that the provider enforces, the arguments of a forced tool call, or an instruction."""
 JSON_TOOL = "answer"
-"""The tool that an answer in JSON is called as, where a model cannot be held to a schema otherwise."""
+"""The tool whose arguments are the JSON answer, for models without native JSON schemas."""
 ONLY_JSON = "Answer with one JSON object and nothing else: no words around it, no code fence."
+"""The instruction for JSON without a schema."""
 
 
-def format_plan(request: ChatRequest, model: Capabilities) -> FormatPlan:
-    """How the client gets the format it wants. Raises BadRequestError where there is no way."""
-    wanted = request.response_format or {}
-    if wanted.get("type") in (None, "text"):
+def plan_format(request: ChatRequest, capabilities: Capabilities, called_tools: Sequence[str]) -> FormatPlan:
+    """How the model returns the requested format. Raises BadRequestError if it cannot."""
+    response_format = request.response_format or {}
+    if response_format.get("type") in (None, "text"):
         return "text"
-    schema = child(wanted, "json_schema").get("schema")
-    if wanted.get("type") == "json_object" or (wanted.get("type") == "json_schema" and schema is None):
-        return "words"
-    if wanted.get("type") != "json_schema" or not isinstance(schema, dict):
+    schema = child(response_format, "json_schema").get("schema")
+    is_schema = response_format.get("type") == "json_schema"
+    if response_format.get("type") == "json_object" or (is_schema and schema is None):
+        return "instruction"
+    if not is_schema or not isinstance(schema, dict):
         raise unsupported("response_format")
-    if model.json_schema and not is_open(schema):
+    if capabilities.json_schema and not is_open(schema):
         return "native"
-    has_tools = bool(request.tools) or bool(called_names(request.messages))
-    if model.forced_tool and not has_tools and cast(Json, schema).get("type") == "object":
+    has_tools = bool(request.tools) or bool(called_tools)
+    if capabilities.forced_tool and not has_tools and cast(Json, schema).get("type") == "object":
         return "tool"
-    why = "not beside tools" if has_tools else "close its objects"
-    raise unsupported("response_format", f"The model cannot be held to this JSON schema; {why}.")
+    reason = "together with tools" if has_tools else "unless its objects set additionalProperties to false"
+    raise unsupported("response_format", f"The model does not support this JSON schema {reason}.")

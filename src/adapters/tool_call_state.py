@@ -1,9 +1,9 @@
-"""What must come back with a call of a tool, carried in the call's id: that is what every client gives back.
+"""Provider state that must come back with a tool call, attached to the call's id, which every client sends back.
 
-OpenAI's clients echo the id of a call whatever it looks like, and drop every field that OpenAI does not know. The
-gateway keeps no conversations, so what a provider wants to see again travels with the client. An id that carries is
-`ID.MARK.DATA.CHECKSUM`; the mark tells whose it is, for a conversation may go on with another family. Nothing is
-compressed: a client could send little that becomes much.
+OpenAI's clients return the id of a tool call unchanged and drop every field that OpenAI does not define. The gateway
+stores no conversations, so a provider's state travels through the client. Such an id is `ID.KIND.DATA.CHECKSUM`; the
+kind names the family that can read it, because a conversation may continue with another family. The data is not
+compressed: a client could send little that expands to much.
 """
 
 import base64
@@ -15,57 +15,54 @@ from tollgate.adapters.json_access import children, text
 from tollgate.gateway.types import Json
 
 CLAUDE, GEMINI, PLAIN = "claude", "gemini", "plain"
-"""Marks: signed thinking as `reasoning_details`, a thought signature, and `reasoning_content` that nobody signed."""
+"""Kinds: signed thinking as `reasoning_details`, a thought signature, and `reasoning_content` without a signature."""
 
-_MARKS = (CLAUDE, GEMINI, PLAIN)
-_TO_URL = str.maketrans("+/", "-_")
-_FROM_URL = str.maketrans("-_", "+/")
-
-
-def attach_state(call_id: str, mark: str, data: str) -> str:
-    """The id with this base64 text in it.
-
-    It ends in a checksum, so that no other id is taken for one that carries, and one that was cut is not either.
-    """
-    carrying = f"{call_id}.{mark}.{data.translate(_TO_URL).rstrip('=')}"
-    return f"{carrying}.{_checksum(carrying)}"
+_KINDS = (CLAUDE, GEMINI, PLAIN)
+_TO_URL_ALPHABET = str.maketrans("+/", "-_")
+_FROM_URL_ALPHABET = str.maketrans("-_", "+/")
 
 
-def strip_state(given: str) -> str:
-    """The id without what it carries."""
-    return _read(given)[0]
+def attach_state(call_id: str, kind: str, data: str) -> str:
+    """The id with this base64 text. A checksum distinguishes it from other ids and from one that was truncated."""
+    with_data = f"{call_id}.{kind}.{data.translate(_TO_URL_ALPHABET).rstrip('=')}"
+    return f"{with_data}.{_checksum(with_data)}"
 
 
-def read_state(given: str, mark: str) -> str:
-    """The base64 text that the id carries under this mark; empty where it carries none, or another family's."""
-    _, found, data = _read(given)
-    return data if found == mark else ""
+def strip_state(call_id: str) -> str:
+    """The id without its state."""
+    return _split(call_id)[0]
 
 
-class ReasoningTrail:
-    """The `reasoning_details` of one answer, in their order, and which of them led to its next call."""
+def read_state(call_id: str, kind: str) -> str:
+    """The base64 text of this kind in the id; empty if there is none or it is of another kind."""
+    _, found, data = _split(call_id)
+    return data if found == kind else ""
+
+
+class ReasoningDetails:
+    """The `reasoning_details` of one response in their order; `entries` since the last call belong to the next one."""
 
     def __init__(self) -> None:
-        self.details: list[Json] = []
-        self._led_to_calls = 0
+        self.entries: list[Json] = []
+        self._attached = 0
 
-    def call(self, call: Json) -> Json:
-        """The call with what led to it in its id, as far as that is signed or encrypted."""
-        led_here, self._led_to_calls = self.details[self._led_to_calls :], len(self.details)
-        kept = [detail for detail in led_here if _is_kept(detail)]
-        if not kept:
+    def attach_to(self, call: Json) -> Json:
+        """The call with the signed and encrypted entries since the last call in its id."""
+        new, self._attached = self.entries[self._attached :], len(self.entries)
+        replayable = [entry for entry in new if _is_replayable(entry)]
+        if not replayable:
             return call
-        packed = base64.b64encode(json.dumps(kept, separators=(",", ":")).encode()).decode("ascii")
-        return {**call, "id": attach_state(call["id"], CLAUDE, packed)}
+        data = base64.b64encode(json.dumps(replayable, separators=(",", ":")).encode()).decode("ascii")
+        return {**call, "id": attach_state(call["id"], CLAUDE, data)}
 
 
-def given_details(message: Json) -> list[Json]:
-    """The signed or encrypted `reasoning_details` that a client gave back with an assistant's message."""
-    return [detail for detail in children(message, "reasoning_details") if _is_kept(detail)]
+def details_of_message(message: Json) -> list[Json]:
+    """The signed and encrypted `reasoning_details` of an assistant message from a client."""
+    return [detail for detail in children(message, "reasoning_details") if _is_replayable(detail)]
 
 
-def details_of(call: Json) -> list[Json]:
-    """The `reasoning_details` that led to this call, from its id."""
+def details_of_call(call: Json) -> list[Json]:
+    """The `reasoning_details` in the id of a tool call."""
     try:
         details: Any = json.loads(base64.b64decode(read_state(text(call, "id") or "", CLAUDE)))
     except (ValueError, RecursionError):
@@ -74,16 +71,16 @@ def details_of(call: Json) -> list[Json]:
     return [cast(Json, item) for item in items if isinstance(item, dict)]
 
 
-def with_reasoning(call: Json, thought: str) -> Json:
-    """The call with the plain reasoning that led to it in its id, if there was any."""
-    if not thought:
+def attach_reasoning(call: Json, reasoning: str) -> Json:
+    """The call with the unsigned reasoning before it in its id; the call itself if there is no reasoning."""
+    if not reasoning:
         return call
-    data = base64.b64encode(thought.encode("utf-8", "surrogatepass")).decode("ascii")
+    data = base64.b64encode(reasoning.encode("utf-8", "surrogatepass")).decode("ascii")
     return {**call, "id": attach_state(call["id"], PLAIN, data)}
 
 
-def reasoning_of(message: Json) -> str:
-    """The plain reasoning that led to a message's first call; empty where its id carries none."""
+def reasoning_of_message(message: Json) -> str:
+    """The unsigned reasoning in the id of a message's first tool call; empty if there is none."""
     data = "".join(read_state(text(call, "id") or "", PLAIN) for call in children(message, "tool_calls")[:1])
     try:
         return base64.b64decode(data).decode("utf-8", "surrogatepass")
@@ -91,16 +88,17 @@ def reasoning_of(message: Json) -> str:
         return ""
 
 
-def _is_kept(detail: Json) -> bool:
+def _is_replayable(detail: Json) -> bool:
     return bool(detail.get("signature") or detail.get("data"))
 
 
-def _read(given: str) -> tuple[str, str, str]:
-    call_id, *rest = given.rsplit(".", 3)
-    if len(rest) != 3 or rest[0] not in _MARKS or rest[2] != _checksum(given.rpartition(".")[0]):
-        return given, "", ""
-    return call_id, rest[0], rest[1].translate(_FROM_URL) + "=" * (-len(rest[1]) % 4)
+def _split(call_id: str) -> tuple[str, str, str]:
+    """The bare id, the kind and the data in base64; kind and data are empty if the id has no valid state."""
+    bare_id, *rest = call_id.rsplit(".", 3)
+    if len(rest) != 3 or rest[0] not in _KINDS or rest[2] != _checksum(call_id.rpartition(".")[0]):
+        return call_id, "", ""
+    return bare_id, rest[0], rest[1].translate(_FROM_URL_ALPHABET) + "=" * (-len(rest[1]) % 4)
 
 
-def _checksum(carrying: str) -> str:
-    return f"{zlib.crc32(carrying.encode('utf-8', 'surrogatepass')):08x}"
+def _checksum(with_data: str) -> str:
+    return f"{zlib.crc32(with_data.encode('utf-8', 'surrogatepass')):08x}"

@@ -1,4 +1,4 @@
-"""Tools in neutral terms: the functions a request declares, the choice among them, and the calls in a conversation."""
+"""Tools in neutral terms: the functions that a request declares, the tool choice, and the calls in a conversation."""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +7,8 @@ from typing import Any, Literal, cast
 
 from tollgate.adapters.dropped_params import unsupported
 from tollgate.adapters.json_access import child, children, text
-from tollgate.adapters.params import Ask
+from tollgate.adapters.params import ParamReader
+from tollgate.adapters.strict_schema import is_open, strict_schema, without_branches
 from tollgate.gateway.chat import ChatRequest, Message
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.types import Json
@@ -15,7 +16,7 @@ from tollgate.gateway.types import Json
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One declared function. `parameters` is its JSON schema, always of an object; `tool` is what the client sent."""
+    """One declared function. `parameters` is its JSON schema, always of an object; `tool` is the client's entry."""
 
     name: str
     description: str | None
@@ -25,99 +26,109 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """Which functions may be called: as the model likes, none, at least one, or the one that is `named`.
+class ToolChoice:
+    """Which functions may be called: any or none (`auto`), none, at least one (`any`), or the function `name`.
 
-    `mode` is None where the client said nothing. `allowed` are the client's names for the functions there are to choose
-    from, None for all.
+    `mode` is None if the client sets no choice. `allowed` has the client's names of the functions that may be called;
+    None means all.
     """
 
     mode: Literal["auto", "none", "any", "named"] | None = None
-    named: str | None = None
+    name: str | None = None
     allowed: frozenset[str] | None = None
 
+    @property
+    def is_forced(self) -> bool:
+        """Whether a tool must be called."""
+        return self.mode in ("any", "named")
 
-def functions(ask: Ask) -> list[Function]:
-    """What the request declares and may be called, in its order.
 
-    Raises BadRequestError for tools that are no functions, a function without a name, and a choice of what is not
-    there.
+def read_functions(params: ParamReader, choice: ToolChoice) -> list[Function]:
+    """The declared functions that may be called, in the request's order.
+
+    Raises BadRequestError for tools that are not functions, a function without a name, and a choice that names none of
+    them.
     """
-    declared = [_function(tool, f"tools[{index}]") for index, tool in enumerate(ask.request.tools or [])]
-    wanted = choice(ask)
+    declared = [_function(tool, f"tools[{index}]") for index, tool in enumerate(params.request.tools or [])]
     if not declared:
-        if wanted.mode in ("any", "named"):
+        if choice.is_forced:
             raise BadRequestError("tool_choice is only allowed with tools.", param="tool_choice", code="invalid_value")
         return []
-    allowed = [function for function in declared if wanted.allowed is None or function.name in wanted.allowed]
+    allowed = [function for function in declared if choice.allowed is None or function.name in choice.allowed]
     names = {function.name for function in allowed}
-    if not names or (wanted.named is not None and wanted.named not in names):
-        raise BadRequestError("tool_choice names no tool of the request.", param="tool_choice", code="invalid_value")
+    if not names or (choice.name is not None and choice.name not in names):
+        message = "tool_choice names a tool that the request does not declare."
+        raise BadRequestError(message, param="tool_choice", code="invalid_value")
     return allowed
 
 
-def choice(ask: Ask) -> Choice:
-    """`tool_choice`, also as `allowed_tools`. Raises BadRequestError for what no function can be, or be made to."""
-    given: Any = ask.request.tool_choice
+def read_tool_choice(params: ParamReader) -> ToolChoice:
+    """`tool_choice`, also as `allowed_tools`. Raises BadRequestError if it is malformed or not supported."""
+    value: Any = params.request.tool_choice
     allowed: frozenset[str] | None = None
-    listed = child(ask.given, "tool_choice")
-    if listed.get("type") == "allowed_tools":
-        listed = child(listed, "allowed_tools")
-        allowed = frozenset(text(child(tool, "function"), "name") or "" for tool in children(listed, "tools"))
-        given = listed.get("mode")
-    if given is None:
-        return Choice(allowed=allowed)
-    if given == "auto" or given == "none":
-        return Choice(given, allowed=allowed)
-    named = text(child(listed, "function"), "name") if given is listed else None
-    if named is None and given != "required":
+    fields = child(params.fields, "tool_choice")
+    if fields.get("type") == "allowed_tools":
+        fields = child(fields, "allowed_tools")
+        allowed = frozenset(text(child(tool, "function"), "name") or "" for tool in children(fields, "tools"))
+        value = fields.get("mode")
+    if value is None:
+        return ToolChoice(allowed=allowed)
+    if value == "auto" or value == "none":
+        return ToolChoice(value, allowed=allowed)
+    name = text(child(fields, "function"), "name") if value is fields else None
+    if name is None and value != "required":
         raise unsupported("tool_choice")
-    if not ask.model.forced_tool:
-        raise unsupported("tool_choice", "The model cannot be made to call a tool; it supports 'auto' and 'none'.")
-    return Choice("any", allowed=allowed) if named is None else Choice("named", named, allowed)
+    if not params.capabilities.forced_tool:
+        raise unsupported("tool_choice", "The model cannot be forced to call a tool; it supports 'auto' and 'none'.")
+    return ToolChoice("any", allowed=allowed) if name is None else ToolChoice("named", name, allowed)
+
+
+def input_schema(params: ParamReader, function: Function) -> tuple[Json, bool]:
+    """A function's schema for a model, and whether the provider enforces it; a dropped `strict` is recorded."""
+    schema = without_branches(function.parameters)
+    if not function.strict:
+        return schema, False
+    if params.capabilities.json_schema and not is_open(schema):
+        return strict_schema(schema), True
+    params.dropped.drop("tools.function.strict")
+    return schema, False
 
 
 def called_names(messages: Sequence[Message]) -> list[str]:
-    """The names of every tool called in this conversation, each once, in the order of their first call."""
+    """The names of the tools that a conversation calls, each once, in the order of their first call."""
     calls = [call for message in messages for call in children(cast(Json, message), "tool_calls")]
     return list(dict.fromkeys(text(child(call, "function"), "name") or "" for call in calls))
 
 
-def all_names(request: ChatRequest) -> list[str]:
-    """The names of every tool of this request, called or declared, the client's own spelling."""
+def all_names(request: ChatRequest, called: Sequence[str]) -> list[str]:
+    """The names of the `called` and of the declared tools, in the client's spelling, each once."""
     declared = [text(child(tool, "function"), "name") or "" for tool in request.tools or []]
-    return list(dict.fromkeys([*called_names(request.messages), *declared]))
+    return list(dict.fromkeys([*called, *declared]))
 
 
-def arguments(given: Any) -> Json:
-    """A call's arguments as an object; what is none is kept as text, for the model to see what it had written."""
-    try:
-        value = (
-            json.loads(given, parse_constant=_refuse_constant) if isinstance(given, str) and given.strip() else given
-        )
-    except (ValueError, RecursionError):
-        value = given
+def parse_arguments(arguments: Any) -> Json:
+    """A call's arguments as an object; any other value is kept under `arguments`, so that the model sees it."""
+    value = arguments
+    if isinstance(arguments, str) and arguments.strip():
+        try:
+            value = json.loads(arguments, parse_constant=_reject_constant)
+        except (ValueError, RecursionError):
+            value = arguments
     if isinstance(value, dict):
         return cast(Json, value)
     return {} if value is None or value == "" else {"arguments": value}
 
 
-def unanswered(place: str) -> BadRequestError:
-    """The error for a call that no tool message answers."""
-    return BadRequestError(
-        "An assistant's message with tool_calls must be followed by a tool message for each of them.",
-        param=place,
-        code="invalid_value",
-    )
+def missing_result(place: str) -> BadRequestError:
+    """The error for a tool call without a tool message."""
+    message = "An assistant message with tool_calls must be followed by a tool message for each call."
+    return BadRequestError(message, param=place, code="invalid_value")
 
 
-def uncalled(place: str) -> BadRequestError:
-    """The error for a tool message that answers no call."""
-    return BadRequestError(
-        "A message with role 'tool' must follow the assistant's message with its call.",
-        param=f"{place}.tool_call_id",
-        code="invalid_value",
-    )
+def missing_call(place: str) -> BadRequestError:
+    """The error for a tool message without a tool call."""
+    message = "A message with role 'tool' must follow the assistant message that has its tool call."
+    return BadRequestError(message, param=f"{place}.tool_call_id", code="invalid_value")
 
 
 def _function(tool: Json, place: str) -> Function:
@@ -136,5 +147,5 @@ def _function(tool: Json, place: str) -> Function:
     return Function(name, text(function, "description"), schema, function.get("strict") is True, tool)
 
 
-def _refuse_constant(name: str) -> float:
+def _reject_constant(name: str) -> float:
     raise ValueError(name)

@@ -91,6 +91,15 @@ class Capabilities(BaseModel):
     """Where Bedrock takes marks of the cache for it ("Prompt caching", table of supported models)."""
     cache_hour: StrictBool = False
     """Whether Bedrock keeps its caches for an hour where a mark says so."""
+    exclusive_sampling: StrictBool = False
+    """Whether Bedrock refuses temperature and top_p together for it, as for Claude; 1 is then the default of both."""
+    top_k_field: Literal["top_k", "inferenceConfig.topK"] | None = None
+    """Where `additionalModelRequestFields` on Bedrock takes top_k for it, Claude's or Nova's way; None: nowhere."""
+    native_tool_choice: StrictBool = False
+    """Whether `additionalModelRequestFields` on Bedrock takes Claude's `tool_choice`, which disables parallel calls."""
+    unsupported_schema_keywords: tuple[str, ...] = ()
+    """Keywords around the JSON schema of a tool that it does not support on Bedrock (AWS, Amazon Nova User Guide,
+    "Troubleshooting tool calls"): with them Nova ignores the tool."""
     max_output_tokens: Annotated[int, Field(gt=0, strict=True)] | None = None
     unsupported: tuple[str, ...] = ()
     """Request fields that this model refuses where others of its provider take them."""

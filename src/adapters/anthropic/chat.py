@@ -1,26 +1,40 @@
 """One attempt at a chat completion over the Messages API."""
 
-from tollgate.adapters.anthropic.chat_request import build_request
-from tollgate.adapters.anthropic.chat_response import open_stream, parse_error, parse_response
+from tollgate.adapters.anthropic.chat_request import SUPPORTED, build_request
+from tollgate.adapters.anthropic.chat_response import read_response
+from tollgate.adapters.anthropic.chat_stream import AnthropicEvents
+from tollgate.adapters.anthropic.messages import tool_name
+from tollgate.adapters.chat_plan import ChatPlan
+from tollgate.adapters.event_stream import EventStream
+from tollgate.adapters.json_access import refuses_depth
+from tollgate.adapters.params import ParamReader
+from tollgate.adapters.provider_errors import error_from_response
+from tollgate.adapters.response_format import plan_format
+from tollgate.adapters.tools import all_names, called_names
 from tollgate.gateway.chat import ChatRequest, Completion
 from tollgate.gateway.ports import StreamParser
 from tollgate.gateway.routing import Route
 
 
 class ChatCall:
-    """See `gateway.ports.ProviderCall`."""
+    """See `gateway.ports.ProviderCall`. An error is `{"type": "error", "error": {"type", "message"}}`."""
 
-    parse_error = staticmethod(parse_error)
+    parse_error = staticmethod(error_from_response)
 
+    @refuses_depth
     def __init__(self, request: ChatRequest, route: Route) -> None:
-        self.request = build_request(request, route)
-        self._request = request
-        self._route = route
+        params = ParamReader(request, route.model.capabilities)
+        params.drop_unsupported(SUPPORTED)
+        called = called_names(request.messages)
+        format_plan = plan_format(request, route.model.capabilities, called)
+        names = {tool_name(name): name for name in all_names(request, called)}
+        self._plan = ChatPlan(request.messages, names, json_by_tool=format_plan == "tool")
+        self.request = build_request(params, route, format_plan, called)
 
     def parse_response(self, body: bytes) -> Completion:
         """See ProviderCall."""
-        return parse_response(body, self._request, self._route)
+        return read_response(body, self._plan)
 
     def open_stream(self) -> StreamParser:
         """See ProviderCall."""
-        return open_stream(self._request, self._route)
+        return EventStream(AnthropicEvents(self._plan))

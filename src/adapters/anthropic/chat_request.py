@@ -1,240 +1,205 @@
-"""An OpenAI request as a body for Anthropic's Messages API: what it can say, what is dropped, and what is refused.
+"""Writes an OpenAI chat request as a body for Anthropic's Messages API.
 
 Sources: Anthropic's API reference, "Create a Message", and the pages "Thinking", "Effort", "Structured outputs",
-"Prompt caching" and "Service tiers". What a model takes is in the catalog.
+"Prompt caching" and "Service tiers". What a model supports is in the catalog.
 """
 
-import hashlib
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 
-from tollgate.adapters import params, tools
-from tollgate.adapters.anthropic.messages import THINKING_TYPES, Conversation, begins_signed, cache_mark, tool_name
-from tollgate.adapters.json_access import child, count, encode, refuses_depth, text
-from tollgate.adapters.params import Ask, Reasoning
-from tollgate.adapters.response_format import JSON_TOOL, ONLY_JSON, FormatPlan, format_plan
-from tollgate.adapters.strict_schema import is_open, strict_schema, without_branches
-from tollgate.gateway.chat import ChatRequest
+from tollgate.adapters.anthropic.messages import (
+    FORMAT,
+    THINKING_TYPES,
+    AnthropicBlocks,
+    allows_thinking_budget,
+    cache_field,
+    tool_name,
+)
+from tollgate.adapters.claude import (
+    DEFAULT_MAX_TOKENS,
+    Thinking,
+    native_tool_choice,
+    plan_thinking,
+    sends_thinking_back,
+)
+from tollgate.adapters.identifiers import hash_identifier
+from tollgate.adapters.json_access import child, count, encode, text
+from tollgate.adapters.messages import Conversation
+from tollgate.adapters.params import ParamReader
+from tollgate.adapters.response_format import JSON_TOOL, ONLY_JSON, FormatPlan
+from tollgate.adapters.strict_schema import strict_schema
+from tollgate.adapters.tools import Function, input_schema, read_functions, read_tool_choice
 from tollgate.gateway.routing import Route
 from tollgate.gateway.types import Json, UpstreamRequest
 
 VERSION = "2023-06-01"
-"""The version of the API; later ones refuse `temperature` even where it says nothing."""
+"""The version of the API; later ones refuse `temperature` even with its default value."""
 BINDING_BETA = "thinking-binding-controls-2026-08-01"
+MAX_CACHE_BREAKPOINTS = 4
+SUPPORTED = frozenset({"user", "safety_identifier", "service_tier", "cache_control"})
+"""Parameters that the API has beside those that every family reads."""
 
-USUAL_MAX_TOKENS = 8192
-"""`max_tokens`, which must be given, for a model whose most is not in the catalog."""
-MAX_MARKS = 4
-
-_SAID = frozenset({"user", "safety_identifier", "service_tier", "cache_control"})
-_LEAST_BUDGET = 1024
 _TIERS = {"auto": "auto", "priority": "auto", "default": "standard_only", "standard_only": "standard_only"}
 _PERSONAL = re.compile(r"@|^\+?[\d\s().-]{7,}$")
 """Mail addresses and telephone numbers, which the API refuses in `metadata.user_id`."""
+_MAX_USER_LENGTH = 256
 
 
 def fetches_url(url: str) -> bool:
-    """Any that is https."""
+    """Whether Anthropic fetches an image from this URL: any https URL."""
     return True
 
 
-@refuses_depth
-def build_request(request: ChatRequest, route: Route) -> UpstreamRequest:
-    """A Message to create. Raises BadRequestError for what Anthropic cannot say and what JSON cannot."""
-    body, dropped = build_body(request, route)
+def build_request(
+    params: ParamReader, route: Route, format_plan: FormatPlan, called_tools: Sequence[str]
+) -> UpstreamRequest:
+    """The request to create a message. Raises BadRequestError for what the API or JSON cannot express."""
+    body = _body(params, route.upstream_model, format_plan, called_tools)
     headers = {"content-type": "application/json", "anthropic-version": VERSION}
     if "block_binding" in child(body, "thinking"):
         headers["anthropic-beta"] = BINDING_BETA
-    return UpstreamRequest(f"{route.provider.base_url.rstrip('/')}/messages", encode(body), headers, dropped=dropped)
+    url = f"{route.provider.base_url.rstrip('/')}/messages"
+    return UpstreamRequest(url, encode(body), headers, dropped=params.dropped.names)
 
 
-def build_body(request: ChatRequest, route: Route) -> tuple[Json, tuple[str, ...]]:
-    """The body, and what of the request is not in it. Raises BadRequestError for what changes the answer."""
-    ask = params.read(request, route, _SAID)
-    wanted = params.reasoning(ask)
-    plan = format_plan(request, route.model.capabilities)
-    may_think = wanted.on is True or (wanted.on is None and ask.model.thinking != "budget")
-    conversation = Conversation(ask.model, ask.dropped, replay=may_think and ask.model.thinking != "none")
-    conversation.read(request.messages)
-    body: Json = {"model": route.upstream_model, "max_tokens": _max_tokens(ask), "messages": conversation.messages}
-    _write_tools(ask, body, plan)
-    _write_format(ask, body, plan, conversation.system)
-    if conversation.system:
-        body["system"] = conversation.system
-    _write_thinking(ask, body, wanted)
-    _write_binding(ask, body)
-    _write_sampling(ask, body)
-    _write_rest(ask, body)
-    _limit_marks(ask, body)
-    return body, ask.dropped.names
+def _body(params: ParamReader, model: str, format_plan: FormatPlan, called_tools: Sequence[str]) -> Json:
+    reasoning, capabilities = params.reasoning(), params.capabilities
+    send_thinking = sends_thinking_back(capabilities, reasoning)
+    blocks = AnthropicBlocks(params.dropped)
+    conversation = Conversation(blocks, FORMAT, capabilities, params.dropped, send_thinking=send_thinking)
+    conversation.read(params.request.messages)
+    messages = conversation.messages
+    max_tokens = params.output_limit() or capabilities.max_output_tokens or DEFAULT_MAX_TOKENS
+    tools = _json_tool(params) if format_plan == "tool" else _tools(params, called_tools)
+    thinking = plan_thinking(
+        params,
+        reasoning,
+        max_tokens=max_tokens,
+        is_tool_forced=child(tools, "tool_choice").get("type") in ("any", "tool"),
+        allows_budget=allows_thinking_budget(messages),
+    )
+    if capabilities.bound_thinking:
+        thinking = _with_binding(thinking, messages)
+    instruction: list[Json] = [{"type": "text", "text": ONLY_JSON}] if format_plan == "instruction" else []
+    body = {
+        "model": model,
+        "max_tokens": max_tokens,
+        "messages": messages,
+        **tools,
+        **_optional("system", [*conversation.system, *instruction]),
+        **_optional("output_config", _output_config(params, format_plan, thinking.effort)),
+        **_optional("thinking", thinking.config),
+        **_sampling(params, thinking.is_on),
+        **_options(params),
+        **cache_field(params.fields),
+    }
+    _limit_cache_breakpoints(params, body)
+    return body
 
 
-def tool_names(request: ChatRequest) -> dict[str, str]:
-    """Anthropic's spelling of every tool of this request, and the client's."""
-    return {tool_name(name): name for name in tools.all_names(request)}
+def _optional(name: str, value: Json | list[Json] | None) -> Json:
+    return {name: value} if value else {}
 
 
-def _max_tokens(ask: Ask) -> int:
-    return params.output_limit(ask) or ask.model.max_output_tokens or USUAL_MAX_TOKENS
+def _json_tool(params: ParamReader) -> Json:
+    schema = params.json_schema
+    description = {"description": schema["description"]} if text(schema, "description") else {}
+    return {
+        "tools": [{"name": JSON_TOOL, **description, "input_schema": schema["schema"]}],
+        "tool_choice": {"type": "tool", "name": JSON_TOOL},
+    }
 
 
-# --- tools ------------------------------------------------------------------------------------------------------------
+def _tools(params: ParamReader, called_tools: Sequence[str]) -> Json:
+    """`tools` and `tool_choice`. If the conversation has tool calls, the API requires tools in the request."""
+    choice = read_tool_choice(params)
+    if functions := read_functions(params, choice):
+        parallel = params.fields.get("parallel_tool_calls") is not False
+        native_choice = native_tool_choice(choice, tool_name, parallel=parallel)
+        tools = [_tool(params, function) for function in functions]
+        return {"tools": tools, **_optional("tool_choice", native_choice)}
+    if not called_tools:
+        return {}
+    no_parameters: Json = {"type": "object", "properties": {}}
+    tools = [{"name": tool_name(name), "input_schema": no_parameters} for name in called_tools]
+    return {"tools": tools, "tool_choice": {"type": "none"}}
 
 
-def _write_tools(ask: Ask, body: Json, plan: FormatPlan) -> None:
-    if plan == "tool":
-        wanted = child(ask.request.response_format or {}, "json_schema")
-        described = {"description": wanted["description"]} if text(wanted, "description") else {}
-        body["tools"] = [{"name": JSON_TOOL, **described, "input_schema": wanted["schema"]}]
-        body["tool_choice"] = {"type": "tool", "name": JSON_TOOL}
-        return
-    functions = tools.functions(ask)
-    if functions:
-        body["tools"] = [_tool(ask, function) for function in functions]
-        if choice := _choice(ask):
-            body["tool_choice"] = choice
-    elif names := tools.called_names(ask.request.messages):
-        # calls in the conversation need tools in the request; these are not to be called again
-        nothing: Json = {"type": "object", "properties": {}}
-        body["tools"] = [{"name": tool_name(name), "input_schema": nothing} for name in names]
-        body["tool_choice"] = {"type": "none"}
+def _tool(params: ParamReader, function: Function) -> Json:
+    schema, is_strict = input_schema(params, function)
+    return {
+        "name": tool_name(function.name),
+        "input_schema": schema,
+        **({"description": function.description} if function.description else {}),
+        **({"strict": True} if is_strict else {}),
+        **(cache_field(function.tool) or cache_field(child(function.tool, "function"))),
+    }
 
 
-def _tool(ask: Ask, function: tools.Function) -> Json:
-    schema = without_branches(function.parameters)
-    native: Json = {"name": tool_name(function.name), "input_schema": schema}
-    if function.description:
-        native["description"] = function.description
-    if function.strict:
-        if ask.model.json_schema and not is_open(schema):
-            native |= {"strict": True, "input_schema": strict_schema(schema)}
-        else:
-            ask.dropped.drop("tools.function.strict")
-    return {**native, **(cache_mark(function.tool) or cache_mark(child(function.tool, "function")))}
+def _output_config(params: ParamReader, format_plan: FormatPlan, effort: str | None) -> Json:
+    config: Json = {}
+    if format_plan == "native":
+        schema = strict_schema(params.json_schema["schema"])
+        if description := text(params.json_schema, "description"):
+            schema.setdefault("description", description)
+        config["format"] = {"type": "json_schema", "schema": schema}
+    if effort is not None:
+        config["effort"] = effort
+    return config
 
 
-def _choice(ask: Ask) -> Json | None:
-    """Anthropic's `tool_choice`, which is also where calls in parallel are forbidden."""
-    wanted = tools.choice(ask)
-    choice: Json | None = None if wanted.mode is None else {"type": wanted.mode}
-    if wanted.named is not None:
-        choice = {"type": "tool", "name": tool_name(wanted.named)}
-    if ask.given.get("parallel_tool_calls") is False and wanted.mode != "none":
-        choice = {**(choice or {"type": "auto"}), "disable_parallel_tool_use": True}
-    return choice
+def _with_binding(thinking: Thinking, messages: Sequence[Json]) -> Thinking:
+    """Thinking from a client in a changed conversation is to be dropped; without this the API refuses the request."""
+    blocks = chain.from_iterable(message["content"] for message in messages)
+    if not any(block["type"] in THINKING_TYPES for block in blocks):
+        return thinking
+    binding = {"prefix_mismatch_behavior": "drop_block"}
+    return replace(thinking, config={"type": "adaptive", **(thinking.config or {}), "block_binding": binding})
 
 
-# --- format and thinking ----------------------------------------------------------------------------------------------
-
-
-def _write_format(ask: Ask, body: Json, plan: FormatPlan, system: list[Json]) -> None:
-    if plan == "words":
-        system.append({"type": "text", "text": ONLY_JSON})
-    elif plan == "native":
-        wanted = child(ask.request.response_format or {}, "json_schema")
-        schema = strict_schema(wanted["schema"])
-        if described := text(wanted, "description"):
-            schema.setdefault("description", described)
-        body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
-
-
-def _write_thinking(ask: Ask, body: Json, wanted: Reasoning) -> None:
-    kind = ask.model.thinking
-    if wanted.on is None:
-        return
-    if wanted.on is False:
-        if kind == "always":
-            body.setdefault("output_config", {})["effort"] = ask.model.efforts[0]
-            ask.dropped.replace(wanted.field, ask.model.efforts[0])
-        elif kind == "adaptive":
-            body["thinking"] = {"type": "disabled"}
-    elif kind == "none" or (_forces(body) and not ask.model.forced_tool_while_thinking):
-        ask.dropped.drop(wanted.field)
-    elif kind == "budget":
-        _write_budget(ask, body, wanted)
-    else:
-        if wanted.budget:
-            ask.dropped.drop(f"{wanted.field}.max_tokens")
-        body["thinking"] = {"type": "adaptive", "display": "omitted" if wanted.hidden else "summarized"}
-        if wanted.effort is not None:
-            body.setdefault("output_config", {})["effort"] = params.known_effort(ask, wanted)
-
-
-def _write_binding(ask: Ask, body: Json) -> None:
-    """Thinking that a client gives back in a conversation it has changed is to be dropped rather than fail it all."""
-    blocks = chain.from_iterable(turn["content"] for turn in body["messages"])
-    if ask.model.bound_thinking and any(block["type"] in THINKING_TYPES for block in blocks):
-        binding = {"prefix_mismatch_behavior": "drop_block"}
-        body["thinking"] = {"type": "adaptive", **child(body, "thinking"), "block_binding": binding}
-
-
-def _forces(body: Json) -> bool:
-    """Whether a tool must be called."""
-    return child(body, "tool_choice").get("type") in ("any", "tool")
-
-
-def _write_budget(ask: Ask, body: Json, wanted: Reasoning) -> None:
-    """Thinking within a budget; dropped where the API refuses it, which the client is told."""
-    half = max(body["max_tokens"] // 2, _LEAST_BUDGET)  # the rest is for the answer
-    budget = min(wanted.budget or params.BUDGETS[wanted.effort or "medium"], half)
-    continues = body["messages"][-1]["role"] == "assistant"
-    if (
-        _forces(body)
-        or continues
-        or not _LEAST_BUDGET <= budget < body["max_tokens"]
-        or not begins_signed(body["messages"])
-    ):
-        ask.dropped.drop(wanted.field)
-        return
-    hidden = {"display": "omitted"} if wanted.hidden else {}
-    body["thinking"] = {"type": "enabled", "budget_tokens": budget, **hidden}
-
-
-# --- the rest ---------------------------------------------------------------------------------------------------------
-
-
-def _write_sampling(ask: Ask, body: Json) -> None:
-    """Temperature up to 1 and without top_p; a model that refuses them, or thinks, takes nothing but the default."""
-    thinks = child(body, "thinking").get("type") in ("enabled", "adaptive")
+def _sampling(params: ParamReader, thinks: bool) -> Json:
+    """Temperature up to 1, and without top_p. A model that refuses sampling, or thinks, takes the defaults only."""
+    sampling: Json = {}
     for name in ("temperature", "top_p", "top_k"):
-        value = ask.given.get(name)
+        value = params.fields.get(name)
         if value is None or (value == 1 and name != "top_k"):  # 1 is the default of the other two
             continue
-        if thinks or not ask.model.sampling or (name == "top_p" and "temperature" in body):
-            ask.dropped.drop(name)
+        if thinks or not params.capabilities.sampling or (name == "top_p" and "temperature" in sampling):
+            params.dropped.drop(name)
         elif name == "temperature" and value > 1:
-            ask.dropped.replace(name, 1)
-            body[name] = 1
-        elif name == "top_k" and not count(ask.given, name):
-            ask.dropped.drop(name)
+            params.dropped.replace(name, 1)
+            sampling[name] = 1
+        elif name == "top_k" and not count(params.fields, name):
+            params.dropped.drop(name)
         else:
-            body[name] = value
+            sampling[name] = value
+    return sampling
 
 
-def _write_rest(ask: Ask, body: Json) -> None:
-    if ask.request.stream:
-        body["stream"] = True
-    if stops := params.stop_sequences(ask):
-        body["stop_sequences"] = stops
-    user = text(ask.given, "safety_identifier") or text(ask.given, "user")
-    if user is not None:
-        hashed = hashlib.sha256(user.encode("utf-8", "surrogatepass")).hexdigest()
-        body["metadata"] = {"user_id": hashed if _PERSONAL.search(user) or len(user) > 256 else user}
-    tier = ask.given.get("service_tier")
-    if tier is not None:
-        if isinstance(tier, str) and tier in _TIERS:
-            body["service_tier"] = _TIERS[tier]
-        else:
-            ask.dropped.drop("service_tier")
-    body.update(cache_mark(ask.given))
+def _options(params: ParamReader) -> Json:
+    options: Json = {"stream": True} if params.request.stream else {}
+    if stops := params.stop_sequences():
+        options["stop_sequences"] = stops
+    if user := params.user:
+        is_accepted = not _PERSONAL.search(user) and len(user) <= _MAX_USER_LENGTH
+        options["metadata"] = {"user_id": user if is_accepted else hash_identifier(user)}
+    tier = params.fields.get("service_tier")
+    if isinstance(tier, str) and tier in _TIERS:
+        options["service_tier"] = _TIERS[tier]
+    elif tier is not None:
+        params.dropped.drop("service_tier")
+    return options
 
 
-def _limit_marks(ask: Ask, body: Json) -> None:
-    """The API takes four marks of the cache; of more, the last, which cover the most, stay."""
-    blocks = chain(body.get("tools", ()), body.get("system", ()), *(turn["content"] for turn in body["messages"]))
-    marked = [block for block in blocks if "cache_control" in block]
-    surplus = len(marked) + ("cache_control" in body) - MAX_MARKS
-    for block in marked[: max(0, surplus)]:
+def _limit_cache_breakpoints(params: ParamReader, body: Json) -> None:
+    """The API takes four cache breakpoints; of more, the last four are kept, because they cover the most."""
+    contents = (message["content"] for message in body["messages"])
+    blocks = chain(body.get("tools", ()), body.get("system", ()), *contents)
+    with_breakpoint = [block for block in blocks if "cache_control" in block]
+    surplus = len(with_breakpoint) + ("cache_control" in body) - MAX_CACHE_BREAKPOINTS
+    for block in with_breakpoint[: max(0, surplus)]:
         del block["cache_control"]
     if surplus > 0:
-        ask.dropped.drop("cache_control")
+        params.dropped.drop("cache_control")

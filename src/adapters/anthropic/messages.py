@@ -1,131 +1,122 @@
-"""A conversation in Anthropic's turns and content blocks.
+"""Writes a conversation as messages and content blocks of the Messages API.
 
-Facts of the Messages API are from Anthropic's API reference, "Create a Message", and the pages "Tool use",
-"Vision", "PDF support", "Mid-conversation system messages" and "Thinking in tool and multi-turn workflows".
+Facts are from Anthropic's API reference, "Create a Message", and the pages "Tool use", "Vision", "PDF support" and
+"Mid-conversation system messages".
 """
 
 import re
 from collections.abc import Sequence
 
 from tollgate.adapters.attachments import decode, read_attachment
-from tollgate.adapters.dropped_params import unsupported
+from tollgate.adapters.cache_control import read_cache_control
+from tollgate.adapters.claude import begins_with_thinking, restore_thinking
+from tollgate.adapters.dropped_params import DroppedParams, unsupported
 from tollgate.adapters.identifiers import sanitize
 from tollgate.adapters.json_access import child, text
-from tollgate.adapters.messages import Turns
+from tollgate.adapters.messages import MessageFormat
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.types import Json
 
-THINKING_FORMAT = "anthropic-claude-v1"
-"""OpenRouter's name for Claude's thinking blocks in `reasoning_details`."""
+FORMAT = MessageFormat(max_id_length=256)
 THINKING_TYPES = ("thinking", "redacted_thinking")
 
-_FOREIGN = re.compile(r"[^a-zA-Z0-9_-]")
-_LONGEST_NAME = 128
-_IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+_INVALID_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
+_MAX_NAME_LENGTH = 128
+_IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 
 
 def tool_name(name: str) -> str:
-    """A tool's name in Anthropic's alphabet."""
-    return sanitize(name, _FOREIGN, _LONGEST_NAME)
+    """A tool's name as Anthropic accepts it."""
+    return sanitize(name, _INVALID_IN_NAMES, _MAX_NAME_LENGTH)
 
 
-def begins_signed(messages: Sequence[Json]) -> bool:
-    """Whether the turn that is going on begins with thinking; True where none is.
+def allows_thinking_budget(messages: Sequence[Json]) -> bool:
+    """Whether these messages permit thinking within a budget.
 
-    A loop of tool calls and their results is one turn. With a budget of thinking, the API refuses one that does not
-    begin with its signed block ("Thinking in tool and multi-turn workflows").
+    They must not end with the assistant, and the current turn must begin with thinking.
     """
-    first: Json | None = None
-    for message in reversed(messages):
-        if message["role"] == "assistant":
-            first = message
-        elif message["content"][0]["type"] != "tool_result":
-            break
-    return first is None or first["content"][0]["type"] in THINKING_TYPES
+    return messages[-1]["role"] != "assistant" and begins_with_thinking(
+        messages, lambda block: block["type"] == "tool_result", lambda block: block["type"] in THINKING_TYPES
+    )
 
 
-class Conversation(Turns):
-    """See Turns; blocks are Anthropic's content blocks."""
+class AnthropicBlocks:
+    """See `adapters.messages.BlockWriter`."""
 
-    longest_id = 256
+    def __init__(self, dropped: DroppedParams) -> None:
+        self._dropped = dropped
 
-    def text_blocks(self, said: str, marked: Json) -> list[Json]:
-        """See Turns."""
-        return [{"type": "text", "text": said, **cache_mark(marked)}]
+    def text(self, value: str, part: Json) -> list[Json]:
+        """See BlockWriter."""
+        return [{"type": "text", "text": value, **cache_field(part)}]
 
-    def file_blocks(self, part: Json, place: str) -> list[Json]:
-        """See Turns."""
-        block = self._image(part, place) if part["type"] == "image_url" else _document(part, f"{place}.file")
-        return [{**block, **cache_mark(part)}]
+    def file(self, part: Json, place: str) -> list[Json]:
+        """See BlockWriter."""
+        is_image = part["type"] == "image_url"
+        block = self._image(part, f"{place}.image_url.url") if is_image else _document(part, f"{place}.file")
+        return [{**block, **cache_field(part)}]
 
-    def call_block(self, call: Json, name: str, native_id: str, given: Json) -> Json:
-        """See Turns."""
-        return {"type": "tool_use", "id": native_id, "name": tool_name(name), "input": given}
+    def tool_call(self, call: Json, name: str, native_id: str, arguments: Json) -> Json:
+        """See BlockWriter."""
+        return {"type": "tool_use", "id": native_id, "name": tool_name(name), "input": arguments}
 
-    def result_blocks(self, name: str, native_id: str, blocks: list[Json]) -> list[Json]:
-        """See Turns; a mark inside of a result is the result's."""
-        marks = [mark for block in blocks if (mark := block.pop("cache_control", None))]
+    def tool_result(self, name: str, native_id: str, content: list[Json]) -> list[Json]:
+        """See BlockWriter. A cache breakpoint inside the result becomes the result's own."""
+        breakpoints = [field for block in content if (field := block.pop("cache_control", None))]
         result: Json = {"type": "tool_result", "tool_use_id": native_id}
-        if blocks:
-            result["content"] = blocks
-        return [{**result, "cache_control": marks[-1]} if marks else result]
+        if content:
+            result["content"] = content
+        return [{**result, "cache_control": breakpoints[-1]} if breakpoints else result]
 
-    def thought_blocks(self, details: Sequence[Json]) -> list[Json]:
-        """See Turns; encrypted thinking could be anybody's, if it does not say whose."""
-        blocks: list[Json] = []
-        for detail in details:
-            signature, data = text(detail, "signature"), text(detail, "data")
-            if detail.get("format") not in (None, THINKING_FORMAT):
-                continue
-            if signature:
-                blocks.append({"type": "thinking", "thinking": text(detail, "text") or "", "signature": signature})
-            elif data and detail.get("format") == THINKING_FORMAT:
-                blocks.append({"type": "redacted_thinking", "data": data})
+    def thinking(self, details: Sequence[Json]) -> list[Json]:
+        """See BlockWriter."""
+        return [
+            {"type": "thinking", "thinking": block.text, "signature": block.signature}
+            if block.redacted is None
+            else {"type": "redacted_thinking", "data": block.redacted}
+            for block in restore_thinking(details)
+        ]
+
+    def with_message_fields(self, blocks: list[Json], message: Json) -> list[Json]:
+        """See BlockWriter. A message's cache breakpoint is on its last block."""
+        if blocks:
+            blocks[-1].update(cache_field(message))
         return blocks
 
-    def mark(self, blocks: list[Json], message: Json) -> list[Json]:
-        """See Turns; a mark on a message is on its last block."""
-        if blocks:
-            blocks[-1].update(cache_mark(message))
-        return blocks
-
-    def _image(self, part: Json, place: str) -> Json:
+    def _image(self, part: Json, param: str) -> Json:
         image = child(part, "image_url")
         if image.get("detail") not in (None, "auto"):
-            self.dropped.drop("image_url.detail")
-        param = f"{place}.image_url.url"
+            self._dropped.drop("image_url.detail")
         attachment = read_attachment(text(image, "url") or "", param)
         if attachment.url:
             return {"type": "image", "source": {"type": "url", "url": attachment.url}}
-        if attachment.media_type not in _IMAGES:
-            raise BadRequestError(f"'{param}' is no JPEG, PNG, GIF or WebP image.", param=param, code="invalid_value")
+        if attachment.media_type not in _IMAGE_TYPES:
+            message = f"'{param}' must be a JPEG, PNG, GIF or WebP image."
+            raise BadRequestError(message, param=param, code="invalid_value")
         source = {"type": "base64", "media_type": attachment.media_type, "data": attachment.data}
         return {"type": "image", "source": source}
 
 
-def cache_mark(marked: Json) -> Json:
-    """Anthropic's `cache_control`, or OpenAI's `prompt_cache_breakpoint`, as an addition to a block."""
-    mark = child(marked, "cache_control") or child(marked, "prompt_cache_breakpoint")
-    if not mark:
-        return {}
-    ttl = {"ttl": mark["ttl"]} if mark.get("ttl") in ("5m", "1h") else {}
-    return {"cache_control": {"type": "ephemeral", **ttl}}
+def cache_field(part: Json) -> Json:
+    """The `cache_control` of a block, for a part with a cache breakpoint; else empty."""
+    options = read_cache_control(part)
+    return {} if options is None else {"cache_control": {"type": "ephemeral", **options}}
 
 
 def _document(part: Json, param: str) -> Json:
     file = child(part, "file")
-    given = text(file, "file_data")
-    if given is None:
-        raise unsupported(f"{param}.file_id", "Files are not stored here; send the file itself in file_data.")
-    attachment = read_attachment(given, f"{param}.file_data")
+    data = text(file, "file_data")
+    if data is None:
+        raise unsupported(f"{param}.file_id", "The gateway stores no files; send the content in file_data.")
+    attachment = read_attachment(data, f"{param}.file_data")
     title = {"title": name[:500]} if (name := text(file, "filename")) else {}
     if attachment.url:
         source = {"type": "url", "url": attachment.url}
     elif attachment.media_type == "application/pdf":
         source = {"type": "base64", "media_type": "application/pdf", "data": attachment.data}
     elif attachment.media_type.startswith("text/"):
-        said = decode(attachment, f"{param}.file_data").decode("utf-8", "replace")
-        source = {"type": "text", "media_type": "text/plain", "data": said}
+        content = decode(attachment, f"{param}.file_data").decode("utf-8", "replace")
+        source = {"type": "text", "media_type": "text/plain", "data": content}
     else:
-        raise unsupported(f"{param}.file_data", "The model reads PDF files and texts only.")
+        raise unsupported(f"{param}.file_data", "The model supports PDF and text files only.")
     return {"type": "document", "source": source, **title}

@@ -1,7 +1,4 @@
-"""The Bedrock family: Converse and ConverseStream, one API for the models of many makers.
-
-Claude's thinking has the same form as in the Anthropic family, and signatures of one are valid at the other.
-"""
+"""The Bedrock family: Converse and ConverseStream, one API for the models of many makers."""
 
 from tollgate.adapters.bedrock.chat import ChatCall
 from tollgate.adapters.bedrock.chat_request import fetches_url

@@ -1,8 +1,15 @@
 """One attempt at a chat completion over Converse and ConverseStream."""
 
-from tollgate.adapters.bedrock.chat_request import build_request
-from tollgate.adapters.bedrock.chat_response import parse_error, parse_response
-from tollgate.adapters.bedrock.chat_stream import open_stream
+from tollgate.adapters.bedrock.chat_request import SUPPORTED, build_request
+from tollgate.adapters.bedrock.chat_response import read_response
+from tollgate.adapters.bedrock.chat_stream import BedrockStream
+from tollgate.adapters.bedrock.errors import parse_error
+from tollgate.adapters.bedrock.messages import tool_name
+from tollgate.adapters.chat_plan import ChatPlan
+from tollgate.adapters.json_access import refuses_depth
+from tollgate.adapters.params import ParamReader
+from tollgate.adapters.response_format import plan_format
+from tollgate.adapters.tools import all_names, called_names
 from tollgate.gateway.chat import ChatRequest, Completion
 from tollgate.gateway.ports import StreamParser
 from tollgate.gateway.routing import Route
@@ -13,15 +20,20 @@ class ChatCall:
 
     parse_error = staticmethod(parse_error)
 
+    @refuses_depth
     def __init__(self, request: ChatRequest, route: Route) -> None:
-        self.request = build_request(request, route)
-        self._request = request
-        self._route = route
+        params = ParamReader(request, route.model.capabilities)
+        params.drop_unsupported(SUPPORTED)
+        called = called_names(request.messages)
+        format_plan = plan_format(request, route.model.capabilities, called)
+        names = {tool_name(name): name for name in all_names(request, called)}
+        self._plan = ChatPlan(request.messages, names, json_by_tool=format_plan == "tool")
+        self.request = build_request(params, route, format_plan, called)
 
     def parse_response(self, body: bytes) -> Completion:
         """See ProviderCall."""
-        return parse_response(body, self._request, self._route)
+        return read_response(body, self._plan)
 
     def open_stream(self) -> StreamParser:
         """See ProviderCall."""
-        return open_stream(self._request, self._route)
+        return BedrockStream(self._plan)

@@ -1,71 +1,65 @@
-"""ConverseStream's events as chunks (AWS, Amazon Bedrock API Reference, "ConverseStream")."""
+"""Reads ConverseStream's events as chunks (AWS, Amazon Bedrock API Reference, "ConverseStream")."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tollgate.adapters import tool_call_state
 from tollgate.adapters.bedrock.chat_response import (
     FINISH_REASONS,
-    Caller,
-    by_tool,
-    in_band,
-    is_call,
-    object_or_empty,
-    read_extra,
-    read_usage,
+    converse_usage,
+    extra_fields,
+    is_client_call,
     reasoning_details,
 )
+from tollgate.adapters.bedrock.errors import in_band_error, object_or_empty
 from tollgate.adapters.bedrock.frames import Frame, FrameReader
+from tollgate.adapters.chat_plan import ChatPlan
+from tollgate.adapters.claude import ThinkingBlock
 from tollgate.adapters.event_stream import grace, truncated
-from tollgate.adapters.finish_reasons import failure_of, finish
+from tollgate.adapters.finish_reasons import finish_error, finish_fields
 from tollgate.adapters.json_access import child, count, parse_object, text
-from tollgate.gateway.chat import ChatRequest, Chunk
+from tollgate.adapters.tool_call_ids import ToolCallBuilder
+from tollgate.adapters.tool_call_state import ReasoningDetails
+from tollgate.gateway.chat import Chunk
 from tollgate.gateway.errors import UpstreamError
-from tollgate.gateway.routing import Route
 from tollgate.gateway.types import Json
-
-
-def open_stream(request: ChatRequest, route: Route) -> "BedrockStream":
-    """A parser for one stream of ConverseStream's events."""
-    return BedrockStream(Caller(request), by_tool(request, route))
 
 
 @dataclass(slots=True)
 class _Block:
-    """A content block that has begun. `call` is what it calls, and `place` that call's among the client's calls."""
+    """A content block that has begun. `call_index` is its index among the client's tool calls, None if it is none."""
 
-    call: Json | None = None
-    place: int | None = None
-    spoken: bool = False  # whether any of the arguments has come
+    is_call: bool = False
+    call_index: int | None = None
+    has_arguments: bool = False
     thinking: list[str] = field(default_factory=list[str])
     signature: str | None = None
     redacted: str | None = None
 
 
 class BedrockStream:
-    """See gateway.ports.StreamParser. One stream: the blocks that are open, and the end, held until usage has come."""
+    """See `gateway.ports.StreamParser`. The end is held back until the usage has come."""
 
-    def __init__(self, caller: Caller, by_tool: bool) -> None:
+    def __init__(self, plan: ChatPlan) -> None:
         self.done = False
         self._frames = FrameReader()
-        self._caller = caller
-        self._by_tool = by_tool
-        self._begun = False
-        self._blocks: dict[int, _Block] = {}
-        self._trail = tool_call_state.ReasoningTrail()
-        self._end: Json | None = None
+        self._calls = ToolCallBuilder(plan)
+        self._json_by_tool = plan.json_by_tool
+        self._has_begun = False
+        self._blocks: dict[int, _Block] = {}  # the open blocks by their index
+        self._details = ReasoningDetails()
+        self._message_stop: Json | None = None
         self._readers: Mapping[str, Callable[[Json], Json | None]] = {
-            "messageStart": self._start,
-            "contentBlockStart": self._open,
-            "contentBlockDelta": self._delta,
-            "contentBlockStop": self._close,
-            "messageStop": self._stop,
+            "messageStart": self._message_start,
+            "contentBlockStart": self._block_start,
+            "contentBlockDelta": self._block_delta,
+            "contentBlockStop": self._block_stop,
+            "messageStop": self._read_message_stop,
         }
 
     @property
     def grace(self) -> float | None:
         """See StreamParser."""
-        return grace(self._end is not None)
+        return grace(self._message_stop is not None)
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """See StreamParser."""
@@ -75,97 +69,99 @@ class BedrockStream:
             yield from self._read(frame)
 
     def close(self) -> Iterator[Chunk]:
-        """See StreamParser; an answer whose usage was cut off is whole."""
-        if self._end is None:
+        """See StreamParser. A response without its usage is complete."""
+        if self._message_stop is None:
             raise truncated()
         if not self.done:
             yield from self._finish({})
 
     def _read(self, frame: Frame) -> Iterator[Chunk]:
-        """One event; kinds that are not known yet are passed over."""
+        """One event; unknown types are skipped."""
         kind = frame.headers.get(":message-type")
         if kind == "error":
-            words = frame.headers.get(":error-message")
-            raise in_band(frame.headers.get(":error-code", ""), {"message": words})
+            message = frame.headers.get(":error-message")
+            raise in_band_error(frame.headers.get(":error-code", ""), {"message": message})
         if kind == "exception":
-            raise in_band(frame.headers.get(":exception-type", ""), object_or_empty(frame.payload))
+            raise in_band_error(frame.headers.get(":exception-type", ""), object_or_empty(frame.payload))
         event = frame.headers.get(":event-type", "")
-        if event == "metadata" and self._end is not None:
+        if event == "metadata" and self._message_stop is not None:
             yield from self._finish(parse_object(frame.payload))
             return
         reader = self._readers.get(event)
-        if reader is None or self._end is not None:
+        if reader is None or self._message_stop is not None:
             return
         delta = reader(parse_object(frame.payload))
         if delta is not None:
             yield Chunk([self._step(delta)])
 
     def _step(self, delta: Json) -> Json:
-        if not self._begun:
+        if not self._has_begun:
             delta = {"role": "assistant", "content": "", **delta}
-            self._begun = True
+            self._has_begun = True
         return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
 
-    def _start(self, event: Json) -> Json | None:
-        return None if self._begun else {}
+    def _message_start(self, event: Json) -> Json | None:
+        return None if self._has_begun else {}
 
-    def _open(self, event: Json) -> Json | None:
-        call = child(child(event, "start"), "toolUse")
-        if not is_call(call):
+    def _block_start(self, event: Json) -> Json | None:
+        native_call = child(child(event, "start"), "toolUse")
+        if not is_client_call(native_call):
             return None
-        block = self._blocks[count(event, "contentBlockIndex")] = _Block(call)
-        if self._by_tool:
+        block = self._blocks[count(event, "contentBlockIndex")] = _Block(is_call=True)
+        if self._json_by_tool:
             return None
-        block.place = self._caller.called
-        native = self._trail.call(self._caller.call(call, ""))
-        return {"tool_calls": [{"index": block.place, **native}]}
+        block.call_index = self._calls.count
+        call = self._calls.build(text(native_call, "name"), text(native_call, "toolUseId"), "")
+        return {"tool_calls": [{"index": block.call_index, **self._details.attach_to(call)}]}
 
-    def _delta(self, event: Json) -> Json | None:
+    def _block_delta(self, event: Json) -> Json | None:
         delta = child(event, "delta")
-        if said := text(delta, "text"):
-            return {"content": said}
+        if content := text(delta, "text"):
+            return {"content": content}
         index = count(event, "contentBlockIndex")
         if piece := text(child(delta, "toolUse"), "input"):
             block = self._blocks.get(index)
-            return None if block is None or block.call is None else self._arguments(block, piece)
+            return None if block is None or not block.is_call else self._arguments(block, piece)
         reasoning = child(delta, "reasoningContent")
-        return self._think(self._blocks.setdefault(index, _Block()), reasoning) if reasoning else None
+        return self._thinking(self._blocks.setdefault(index, _Block()), reasoning) if reasoning else None
 
     def _arguments(self, block: _Block, piece: str) -> Json:
-        block.spoken = True
-        if block.place is None:
+        block.has_arguments = True
+        if block.call_index is None:
             return {"content": piece}
-        return {"tool_calls": [{"index": block.place, "function": {"arguments": piece}}]}
+        return {"tool_calls": [{"index": block.call_index, "function": {"arguments": piece}}]}
 
-    def _think(self, block: _Block, reasoning: Json) -> Json | None:
-        thought = text(reasoning, "text")
-        block.thinking.append(thought or "")
+    def _thinking(self, block: _Block, reasoning: Json) -> Json | None:
+        thinking = text(reasoning, "text")
+        block.thinking.append(thinking or "")
         block.signature = text(reasoning, "signature") or block.signature
         block.redacted = text(reasoning, "redactedContent") or block.redacted
-        return {"reasoning_content": thought} if thought else None
+        return {"reasoning_content": thinking} if thinking else None
 
-    def _close(self, event: Json) -> Json | None:
+    def _block_stop(self, event: Json) -> Json | None:
         block = self._blocks.pop(count(event, "contentBlockIndex"), None)
         if block is None:
             return None
-        if block.call is not None:
-            return None if block.spoken else self._arguments(block, "{}")
-        details = reasoning_details("".join(block.thinking), block.signature, block.redacted, len(self._trail.details))
-        self._trail.details += details
+        if block.is_call:
+            return None if block.has_arguments else self._arguments(block, "{}")
+        thinking = ThinkingBlock("".join(block.thinking), block.signature, block.redacted)
+        details = reasoning_details(thinking, len(self._details.entries))
+        self._details.entries += details
         return {"reasoning_details": details} if details else None
 
-    def _stop(self, event: Json) -> None:
-        if not self._begun:
-            raise UpstreamError("The provider's stream held no answer.")
-        self._end = event
+    def _read_message_stop(self, event: Json) -> None:
+        if not self._has_begun:
+            raise UpstreamError("The provider's stream contained no response.")
+        self._message_stop = event
 
     def _finish(self, metadata: Json) -> Iterator[Chunk]:
-        native, usage = text(self._end or {}, "stopReason"), read_usage(child(metadata, "usage"))
-        if provider_error := failure_of(native, FINISH_REASONS):
+        native, usage = text(self._message_stop or {}, "stopReason"), converse_usage(child(metadata, "usage"))
+        if error := finish_error(native, FINISH_REASONS):
             yield Chunk(usage=usage)
-            raise provider_error
-        why = finish(native, FINISH_REASONS, self._caller.called > 0)
-        if why["finish_reason"] == "tool_calls" and any(block.place is not None for block in self._blocks.values()):
+            raise error
+        finish = finish_fields(native, FINISH_REASONS, self._calls.count > 0)
+        has_open_calls = any(block.call_index is not None for block in self._blocks.values())
+        if finish["finish_reason"] == "tool_calls" and has_open_calls:
             raise truncated()
         self.done = True
-        yield Chunk([{**self._step({}), **why}], usage, read_extra(metadata))
+        yield Chunk([{**self._step({}), **finish}], usage, extra_fields(metadata))

@@ -1,4 +1,4 @@
-"""The echo family: a provider without a network. It answers with the last user message."""
+"""The echo family: a provider without a network, which repeats the last user message."""
 
 from tollgate.adapters.echo.chat import ChatCall, fetches_url
 from tollgate.gateway.ports import Family

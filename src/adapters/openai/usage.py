@@ -1,6 +1,6 @@
-"""What a compatible server says that an answer used and cost, wherever it says it.
+"""Reads the usage and the cost that compatible servers report, from all the fields that they use.
 
-The shape aimed at is `CompletionUsage` of OpenAI's API reference; what else is read is named where it is read.
+The target is `CompletionUsage` of OpenAI's API reference; other sources are named where they are read.
 """
 
 from dataclasses import replace
@@ -15,84 +15,88 @@ _INPUT = ("prompt_tokens", "input_tokens")
 _OUTPUT = ("completion_tokens", "output_tokens")
 _CACHED = ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")
 """Moonshot's and OpenAI's, DeepSeek's, Anthropic's names."""
-_WRITTEN = ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens")
+_CACHE_WRITE = ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens")
 
 
-def read_usage(answer: Json) -> Usage | None:
-    """The usage of an answer or of an event; None where nothing is counted in it: a count of zero is none."""
-    usage = _usage_of(answer)
-    if not usage:
+def read_usage(response: Json) -> Usage | None:
+    """The usage of a response or an event; None if all counts are zero."""
+    fields = _usage_fields(response)
+    if not fields:
         return None  # as in most events
-    read = _counted(usage)
-    cost = _cost(usage)
-    if cost is None or (cost == 0 and not (read.input_tokens or read.output_tokens)):
-        return read if read.input_tokens or read.output_tokens else None
-    return replace(read, cost_usd=cost)
+    usage = _counted(fields)
+    cost = _cost(fields)
+    if cost is None or (cost == 0 and not (usage.input_tokens or usage.output_tokens)):
+        return usage if usage.input_tokens or usage.output_tokens else None
+    return replace(usage, cost_usd=cost)
 
 
-def _usage_of(answer: Json) -> Json:
+def _usage_fields(response: Json) -> Json:
     """`usage`, Groq's `x_groq.usage`, or Moonshot's in the last choice that has one."""
-    usage = child(answer, "usage") or child(child(answer, "x_groq"), "usage")
-    if usage:
-        return usage
-    in_choices = (child(choice, "usage") for choice in reversed(children(answer, "choices")))
-    return next((usage for usage in in_choices if usage), usage)
+    fields = child(response, "usage") or child(child(response, "x_groq"), "usage")
+    if fields:
+        return fields
+    in_choices = (child(choice, "usage") for choice in reversed(children(response, "choices")))
+    return next((fields for fields in in_choices if fields), fields)
 
 
-def _counted(usage: Json) -> Usage:
-    prompt = child(usage, "prompt_tokens_details") or child(usage, "input_tokens_details")
-    completion = child(usage, "completion_tokens_details") or child(usage, "output_tokens_details")
-    given, written = _largest(usage, _INPUT), max(_largest(prompt, _WRITTEN), _largest(usage, _WRITTEN))
-    cached = max(_largest(prompt, _CACHED), _largest(usage, _CACHED))
-    reasoning = max(count(completion, "reasoning_tokens"), count(usage, "reasoning_tokens"))
-    given, said = _whole(usage, given, _largest(usage, _OUTPUT), reasoning, cached + written)
-    cached = min(cached, given)  # they are part of it, whatever a server says
+def _counted(fields: Json) -> Usage:
+    prompt = child(fields, "prompt_tokens_details") or child(fields, "input_tokens_details")
+    completion = child(fields, "completion_tokens_details") or child(fields, "output_tokens_details")
+    written = max(_largest(prompt, _CACHE_WRITE), _largest(fields, _CACHE_WRITE))
+    cached = max(_largest(prompt, _CACHED), _largest(fields, _CACHED))
+    reasoning = max(count(completion, "reasoning_tokens"), count(fields, "reasoning_tokens"))
+    input_tokens, output_tokens = _with_missing(fields, reasoning, cached + written)
+    cached = min(cached, input_tokens)  # cached tokens are part of the input
     return Usage(
-        input_tokens=given,
-        output_tokens=said,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
         cached_tokens=cached,
-        cache_write_tokens=min(written, given - cached),
+        cache_write_tokens=min(written, input_tokens - cached),
         input_audio_tokens=count(prompt, "audio_tokens"),
-        reasoning_tokens=min(reasoning, said),
+        reasoning_tokens=min(reasoning, output_tokens),
         output_audio_tokens=count(completion, "audio_tokens"),
         accepted_prediction_tokens=count(completion, "accepted_prediction_tokens"),
         rejected_prediction_tokens=count(completion, "rejected_prediction_tokens"),
     )
 
 
-def _whole(usage: Json, given: int, said: int, reasoning: int, apart: int) -> tuple[int, int]:
-    """Input and output, with what is counted beside them, which the total tells.
+def _with_missing(fields: Json, reasoning: int, cached_and_written: int) -> tuple[int, int]:
+    """Input and output tokens, with those that only the total includes.
 
     xAI counts reasoning beside `completion_tokens` (its documentation, "Reasoning"), and Google's compatible endpoint
-    counts thoughts in the total alone. Where just as much is missing as was cached, and no reasoning, it is that.
+    counts thoughts in the total alone. If exactly the cached tokens are missing, and not the reasoning, they are input.
     """
-    total = count(usage, "total_tokens")
-    missing = total - given - said if total else reasoning if reasoning > said else 0
-    if not given or missing <= 0:
-        return given, said
-    return (given + missing, said) if missing == apart and missing != reasoning else (given, said + missing)
+    input_tokens, output_tokens = _largest(fields, _INPUT), _largest(fields, _OUTPUT)
+    uncounted_reasoning = reasoning if reasoning > output_tokens else 0
+    total = count(fields, "total_tokens")
+    missing = total - input_tokens - output_tokens if total else uncounted_reasoning
+    if not input_tokens or missing <= 0:
+        return input_tokens, output_tokens
+    if missing == cached_and_written and missing != reasoning:
+        return input_tokens + missing, output_tokens
+    return input_tokens, output_tokens + missing
 
 
-def _largest(counts: Json, names: tuple[str, ...]) -> int:
-    return max(count(counts, name) for name in names)
+def _largest(fields: Json, names: tuple[str, ...]) -> int:
+    return max(count(fields, name) for name in names)
 
 
-def _cost(usage: Json) -> Decimal | None:
-    """OpenRouter's `usage.cost`, or the total of Perplexity's, in USD.
+def _cost(fields: Json) -> Decimal | None:
+    """OpenRouter's `usage.cost`, or Perplexity's total, in USD.
 
-    Where the key is the owner's own with the model's provider, OpenRouter's cost is its fee alone, and what that
-    provider bills stands beside it (OpenRouter's documentation, "BYOK" and "Usage Accounting"); None where it does not.
+    If the owner's own key for the model's provider is used, OpenRouter's cost is its fee alone, and the provider's cost
+    is a separate field (OpenRouter's documentation, "BYOK" and "Usage Accounting"); None if that is missing.
     """
-    cost = _dollars(usage.get("cost"))
+    cost = _usd(fields.get("cost"))
     if cost is None:
-        cost = _dollars(child(usage, "cost").get("total_cost"))
-    if usage.get("is_byok") is not True:
+        cost = _usd(child(fields, "cost").get("total_cost"))
+    if fields.get("is_byok") is not True:
         return cost
-    billed = _dollars(child(usage, "cost_details").get("upstream_inference_cost"))
-    return None if billed is None else (cost or Decimal(0)) + billed
+    provider_cost = _usd(child(fields, "cost_details").get("upstream_inference_cost"))
+    return None if provider_cost is None else (cost or Decimal(0)) + provider_cost
 
 
-def _dollars(cost: Any) -> Decimal | None:
-    """USD; what no answer can cost is no cost."""
-    known = isinstance(cost, int | float) and not isinstance(cost, bool) and 0 <= cost < MAX_COST_USD
-    return Decimal(str(cost)) if known else None
+def _usd(value: Any) -> Decimal | None:
+    """USD; None for a value that cannot be a response's cost."""
+    is_cost = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MAX_COST_USD
+    return Decimal(str(value)) if is_cost else None

@@ -109,7 +109,7 @@ def test_lone_surrogates_and_line_ends_survive() -> None:
 
 
 def test_error_of_the_way_out_is_a_bad_gateway() -> None:
-    assert chat.ChatCall.parse_error(500, {}, b"").status == 502
+    assert chat.ChatCall(ask(), ROUTE).parse_error(500, {}, b"").status == 502
 
 
 @pytest.mark.parametrize(

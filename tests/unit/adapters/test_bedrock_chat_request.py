@@ -28,12 +28,23 @@ JPEG = base64.b64encode(b"\xff\xd8\xff\xe0" + bytes(24)).decode()
 PDF = base64.b64encode(b"%PDF-1.7\n" + bytes(24)).decode()
 TEXT = base64.b64encode(b"seven").decode()
 
-CLAUDE: Json = {"owned_by": "anthropic", "cache_points": ("system", "messages", "tools"), "cache_hour": True}
+CLAUDE: Json = {
+    "cache_points": ("system", "messages", "tools"),
+    "cache_hour": True,
+    "exclusive_sampling": True,
+    "top_k_field": "top_k",
+    "native_tool_choice": True,
+}
 BUDGET: Json = {**CLAUDE, "thinking": "budget", "max_output_tokens": 64000}
 ADAPTIVE: Json = {**CLAUDE, "thinking": "adaptive", "efforts": ("low", "medium", "high", "max")}
 ALWAYS: Json = {**CLAUDE, "thinking": "always", "sampling": False, "prefill": False, "forced_tool": False}
-NOVA: Json = {"owned_by": "amazon", "json_schema": False, "cache_points": ("system", "messages")}
-LLAMA: Json = {"owned_by": "meta", "json_schema": False, "forced_tool": False, "prefill": False, "vision": False}
+NOVA: Json = {
+    "json_schema": False,
+    "cache_points": ("system", "messages"),
+    "top_k_field": "inferenceConfig.topK",
+    "unsupported_schema_keywords": ("$schema", "title", "description", "additionalProperties"),
+}
+LLAMA: Json = {"json_schema": False, "forced_tool": False, "prefill": False, "vision": False}
 
 
 def route(owned_by: str = "meta", model: str = "vendor.model-v1:0", **capabilities: Any) -> Route:
@@ -420,6 +431,30 @@ def test_sampling_is_dropped_and_told_where_the_model_refuses_it() -> None:
     fields = {"temperature": 0.2, "top_p": 0.5, "top_k": 5}
     assert sent(fields, ALWAYS) == sent({})
     assert dropped(fields, ALWAYS) == ("temperature", "top_p", "top_k")
+
+
+@pytest.mark.parametrize("owned_by", ["anthropic", "amazon", "meta", "me"])
+@pytest.mark.parametrize("columns", [CLAUDE, NOVA, LLAMA], ids=["claude", "nova", "llama"])
+def test_request_depends_on_capabilities_and_not_on_owned_by(owned_by: str, columns: Json) -> None:
+    schema: Json = {"type": "object", "properties": {}, "additionalProperties": False}
+    fields: Json = {
+        "messages": [user([text("u", cache_control=MARK)])],
+        "tools": [tool(parameters=schema)],
+        "parallel_tool_calls": False,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "top_k": 5,
+    }
+    assert build(fields, {**columns, "owned_by": owned_by}) == build(fields, {**columns, "owned_by": "other"})
+
+
+@pytest.mark.parametrize("owned_by", ["anthropic", "me"])
+def test_profile_of_claude_keeps_cache_points_and_one_sampling_parameter(owned_by: str) -> None:
+    fields: Json = {"messages": [user([text("u", cache_control=MARK)])], "temperature": 0.5, "top_p": 0.9}
+    body = sent(fields, {**CLAUDE, "owned_by": owned_by})
+    assert body["messages"][0]["content"] == [{"text": "u"}, POINT]
+    assert body["inferenceConfig"] == {"temperature": 0.5}
+    assert dropped(fields, {**CLAUDE, "owned_by": owned_by}) == ("top_p",)
 
 
 # --- format -----------------------------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ def test_names_come_back_as_the_client_gave_them() -> None:
 
 def test_call_in_pieces_was_not_asked_for() -> None:
     piece: Json = {"functionCall": {"name": "f", "partialArgs": [{"jsonPath": "$.a"}], "willContinue": True}}
-    with pytest.raises(UpstreamError, match="pieces"):
+    with pytest.raises(UpstreamError, match="in parts"):
         streamed(answered(piece))
 
 
@@ -284,14 +284,14 @@ def test_text_and_counts_behind_a_finish_reason_are_not_lost() -> None:
 
 
 def test_end_without_a_finish_reason_is_an_error() -> None:
-    with pytest.raises(UpstreamError, match="cut") as caught:
+    with pytest.raises(UpstreamError, match="cut off") as caught:
         stream("truncated")
     assert caught.value.code == "stream_truncated"
 
 
 def test_one_candidate_that_never_ended_is_an_error() -> None:
     other = answered({"text": "a"}, finish=None, index=1)
-    with pytest.raises(UpstreamError, match="cut"):
+    with pytest.raises(UpstreamError, match="cut off"):
         streamed(other, answered({"text": "b"}))
 
 

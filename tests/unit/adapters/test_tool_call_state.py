@@ -50,7 +50,7 @@ def test_thinking_comes_back_with_the_call_it_led_to(family: str) -> None:
 def test_what_carries_nothing_of_ours_is_nothing(text: str) -> None:
     for mark in (tool_call_state.CLAUDE, tool_call_state.GEMINI):
         assert (
-            tool_call_state.details_of(
+            tool_call_state.details_of_call(
                 {"id": tool_call_state.attach_state("call_1", mark, text) if text.isascii() else text}
             )
             == []
@@ -58,9 +58,9 @@ def test_what_carries_nothing_of_ours_is_nothing(text: str) -> None:
 
 
 def test_unsigned_thinking_is_not_carried() -> None:
-    trail = tool_call_state.ReasoningTrail()
-    trail.details.append({"type": "reasoning.text", "text": "x", "signature": None})
-    assert trail.call({"id": "call_1"}) == {"id": "call_1"}
+    details = tool_call_state.ReasoningDetails()
+    details.entries.append({"type": "reasoning.text", "text": "x", "signature": None})
+    assert details.attach_to({"id": "call_1"}) == {"id": "call_1"}
 
 
 def test_other_providers_get_the_bare_id() -> None:
@@ -107,12 +107,12 @@ def test_thinking_between_calls_comes_back_between_them() -> None:
     first, second = (
         {"type": "reasoning.text", "text": t, "signature": f"s{t}", "format": "anthropic-claude-v1"} for t in "12"
     )
-    trail = tool_call_state.ReasoningTrail()
+    details = tool_call_state.ReasoningDetails()
     calls: list[Json] = []
     for name, detail in (("f", first), ("g", second)):
-        trail.details.append(detail)
+        details.entries.append(detail)
         call = {"id": f"call_{name}", "type": "function", "function": {"name": name, "arguments": "{}"}}
-        calls.append(trail.call(call))
+        calls.append(details.attach_to(call))
     body = next_turn("anthropic", {"content": "Well.", "tool_calls": calls})
     assert [block["type"] for block in body["messages"][1]["content"]] == [
         "thinking", "text", "tool_use", "thinking", "tool_use",

@@ -234,7 +234,7 @@ def test_input_that_came_whole_is_the_arguments() -> None:
 
 
 def test_end_without_message_stop_is_an_error() -> None:
-    with pytest.raises(UpstreamError, match="cut") as caught:
+    with pytest.raises(UpstreamError, match="cut off") as caught:
         stream("truncated")
     assert caught.value.code == "stream_truncated"
 

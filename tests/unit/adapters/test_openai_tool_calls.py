@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from support.families import request
-from tollgate.adapters.openai.tool_calls import MAX_CALLS, Calls, whole_calls
-from tollgate.adapters.tool_call_ids import CallIds
+from tollgate.adapters.openai.tool_calls import MAX_CALLS, StreamedCalls, whole_calls
+from tollgate.adapters.tool_call_ids import ToolCallIds
 from tollgate.adapters.tool_call_state import CLAUDE, attach_state
 from tollgate.gateway.errors import UpstreamError
 from tollgate.gateway.types import Json
@@ -21,7 +21,7 @@ def piece(arguments: Any = "", name: str | None = None, **call: Any) -> Json:
 
 def told(*pieces: Json, tools: tuple[str, ...] = TOOLS) -> list[tuple[str, str]]:
     """The names and arguments that a client joins, checking that ids and names are whole and first."""
-    calls = Calls(CallIds(request()), 0, tools)
+    calls = StreamedCalls(ToolCallIds(request().messages), 0, tools)
     steps = [step for one in pieces for step in calls.read({"tool_calls": [one]})] + calls.flush()
     joined: list[Json] = []
     for step in steps:
@@ -114,20 +114,20 @@ def test_calls_keep_their_order_while_one_is_held_back() -> None:
 
 
 def test_former_function_call_is_a_call() -> None:
-    calls = Calls(CallIds(request()), 0)
+    calls = StreamedCalls(ToolCallIds(request().messages), 0)
     pieces = [{"function_call": {"name": "read", "arguments": ""}}, {"function_call": {"arguments": {"p": "a"}}}]
     (step,) = [*calls.read(pieces[0]), *calls.read(pieces[1])]
     assert step["function"] == {"name": "read", "arguments": A}
-    (whole,) = whole_calls({"function_call": {"name": "read", "arguments": A}}, CallIds(request()), 0)
+    (whole,) = whole_calls({"function_call": {"name": "read", "arguments": A}}, ToolCallIds(request().messages), 0)
     assert (whole["function"], whole["id"]) == (step["function"], step["id"])
 
 
 def test_absurd_number_of_calls_is_refused() -> None:
     many: list[Json] = [piece("{}", "read", index=n) for n in range(MAX_CALLS + 1)]
     with pytest.raises(UpstreamError):
-        whole_calls({"tool_calls": many}, CallIds(request()), 0)
+        whole_calls({"tool_calls": many}, ToolCallIds(request().messages), 0)
     with pytest.raises(UpstreamError):
-        Calls(CallIds(request()), 0).read({"tool_calls": many})
+        StreamedCalls(ToolCallIds(request().messages), 0).read({"tool_calls": many})
 
 
 # --- ids --------------------------------------------------------------------------------------------------------------
@@ -141,23 +141,23 @@ def turn(*ids: str) -> list[Json]:
 
 
 def test_id_of_the_provider_stays() -> None:
-    assert CallIds(request()).give("call_7", 0, 0) == "call_7"
+    assert ToolCallIds(request().messages).assign("call_7", 0, 0) == "call_7"
 
 
 @pytest.mark.parametrize("provided", [None, "", "call_0"])
 def test_ids_are_unique_over_a_conversation(provided: str | None) -> None:
     seen: list[str] = []
     for _ in range(5):
-        ids = CallIds(request(messages=turn(*seen)))
-        seen += [ids.give(provided, choice, place) for choice in (0, 1) for place in (0, 1)]
+        ids = ToolCallIds(request(messages=turn(*seen)).messages)
+        seen += [ids.assign(provided, choice, place) for choice in (0, 1) for place in (0, 1)]
     assert len(set(seen)) == len(seen)
 
 
 def test_id_that_carries_is_known_by_its_bare_part() -> None:
-    ids = CallIds(request(messages=turn(attach_state("call_0", CLAUDE, "e30"))))
-    assert ids.give("call_0", 0, 0) != "call_0"
+    ids = ToolCallIds(request(messages=turn(attach_state("call_0", CLAUDE, "e30"))).messages)
+    assert ids.assign("call_0", 0, 0) != "call_0"
 
 
 def test_ids_of_ours_are_the_same_for_the_same_answer() -> None:
-    first, second = (CallIds(request(messages=turn("a"))).give(None, 0, 1) for _ in range(2))
+    first, second = (ToolCallIds(request(messages=turn("a")).messages).assign(None, 0, 1) for _ in range(2))
     assert first == second

@@ -212,7 +212,7 @@ def test_answer_whose_usage_was_cut_off_is_whole_without_it(rest: bytes) -> None
 
 @pytest.mark.parametrize("events", [[], [START], [START, HELLO], [START, HELLO, USAGE]])
 def test_end_without_message_stop_is_an_error(events: list[Json]) -> None:
-    with pytest.raises(UpstreamError, match="cut") as caught:
+    with pytest.raises(UpstreamError, match="cut off") as caught:
         stream(*events)
     assert caught.value.code == "stream_truncated"
 
