@@ -12,4 +12,4 @@ FAMILIES: Mapping[str, Family] = {
     "gemini": gemini.FAMILY,
     "openai": openai.FAMILY,
 }
-"""Every family by the name that a provider's row in the catalog gives it."""
+"""Every family by its name in the rows of providers in the catalog."""

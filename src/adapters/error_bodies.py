@@ -1,4 +1,4 @@
-"""What a provider's error says, taken out of all that routers, gateways and frameworks have wrapped it in."""
+"""Reads a provider's error from a body in which routers, gateways and frameworks may have nested it."""
 
 import json
 import re
@@ -13,30 +13,30 @@ from tollgate.gateway.types import Json
 
 @dataclass(frozen=True, slots=True)
 class ErrorDetails:
-    """One error. `status` is the HTTP status that it names itself, if any; `wait` is in seconds."""
+    """One error. `status` is the HTTP status in the body, if any; `retry_after` is in seconds."""
 
     message: str = ""
     code: str | None = None
     param: str | None = None
     status: int | None = None
-    wait: float | None = None
+    retry_after: float | None = None
 
 
-_NOTHING = ErrorDetails()
+_EMPTY = ErrorDetails()
 _MAX_DEPTH = 8
 _MAX_ITEMS = 20
 _MAX_TEXT = 20_000
-_MESSAGES = (
+_MESSAGE_FIELDS = (
     "message", "Message", "error_msg", "error_message", "errorMessage", "status_msg", "msg", "detail",
     "error_description",
 )  # fmt: skip
-"""Names of an error's words: OpenAI's, AWS's, Baidu's, MiniMax's, FastAPI's, OAuth's."""
-_WRAPPED = ("error", "errors")
-"""What holds the error proper beside a wrapper's own words: `error` and, at Cloudflare and in GraphQL, `errors`."""
-_WRAPPED_LAST = ("base_resp", "response", "body", "cause")
-_TOLD_IN_TYPE = frozenset({"insufficient_quota", "context_length_exceeded", "content_filter"})
+"""Fields with an error's message: OpenAI's, AWS's, Baidu's, MiniMax's, FastAPI's, OAuth's."""
+_INNER_FIELDS = ("error", "errors")
+"""Fields with the inner error beside a wrapper's own message: `error` and, at Cloudflare and in GraphQL, `errors`."""
+_OUTER_FIELDS = ("base_resp", "response", "body", "cause")
+_CODES_IN_TYPE = frozenset({"insufficient_quota", "context_length_exceeded", "content_filter"})
 _REPR = re.compile(r"""['"](?:message|error_msg|detail)['"]: {0,2}(?:'([^'\n]{1,2000})'|"([^"\n]{1,2000})")""")
-"""The words in an error that Python has written out, as its clients' exceptions do."""
+"""The message in the `repr` of a Python dict, as exceptions of Python clients have it."""
 _STATUSES = {
     400: r"invalid_(request|value|type|prompt|parameter|argument)\w*|context_length_exceeded|failed_precondition"
     r"|content_(filter|policy_violation)|unsupported_(value|parameter)|missing_required_parameter"
@@ -50,107 +50,108 @@ _STATUSES = {
     503: r"\w*overloaded\w*|service_unavailable\w*|slow_down|unavailable",
     504: r"\w*timeout\w*|deadline_exceeded",
 }
-"""The words for which providers have a status: OpenAI's guide "Error codes", Anthropic's API reference "Errors", and
+"""The codes and types of errors by status: OpenAI's guide "Error codes", Anthropic's API reference "Errors", and
 Google's `google.rpc.Code`."""
 
 
 def read_error_body(body: bytes) -> ErrorDetails:
-    """The error in a body under an error status: JSON of any shape, or a few plain words; HTML says nothing."""
+    """The error in a body with an error status: JSON of any shape, or plain text; HTML is empty."""
     try:
         return read_error(parse(body))
     except UpstreamError:
         pass
-    words = body[:_MAX_TEXT].decode("utf-8", "replace").strip()
-    is_plain = words.replace("\n", " ").isprintable() and "\ufffd" not in words and words[:1] not in "<{["
-    return ErrorDetails(words) if is_plain else _NOTHING
+    message = body[:_MAX_TEXT].decode("utf-8", "replace").strip()
+    is_plain = message.replace("\n", " ").isprintable() and "\ufffd" not in message and message[:1] not in "<{["
+    return ErrorDetails(message) if is_plain else _EMPTY
 
 
 def read_error(value: Any, depth: int = 0) -> ErrorDetails:
-    """The innermost error of a JSON value that is one, or holds one."""
+    """The innermost error in a JSON value."""
     if depth > _MAX_DEPTH:
-        return _NOTHING
+        return _EMPTY
     if isinstance(value, str):
         return _in_text(value, depth)
     if isinstance(value, dict):
         return _in_object(cast(Json, value), depth)
-    return _in_list(cast("list[Any]", value), depth) if isinstance(value, list) else _NOTHING
+    return _in_list(cast("list[Any]", value), depth) if isinstance(value, list) else _EMPTY
 
 
 def named_status(code: Any, kind: Any) -> int | None:
-    """The status of an error that came in-band: what its code says, as a number or in words, else what its type says.
+    """The HTTP status of an error in a body: of its code, which is a number or a name, else of its type.
 
-    None where neither is known.
+    None if neither is known.
     """
-    for word in (code, kind):
-        name = str(word)
+    for value in (code, kind):
+        name = str(value)
         if re.fullmatch(r"[45]\d\d", name, re.ASCII):
             return int(name)
-        for status, words in _STATUSES.items():
-            if re.fullmatch(words, name, re.IGNORECASE):
+        for status, pattern in _STATUSES.items():
+            if re.fullmatch(pattern, name, re.IGNORECASE):
                 return status
     return None
 
 
-def _in_text(words: str, depth: int) -> ErrorDetails:
-    """Words, which may be JSON themselves, or end in some: "SomeClientError: 400 - {...}"."""
-    words = words[:_MAX_TEXT].strip()
-    if words[:1] == "<":
-        return _NOTHING
-    opened = re.search(r"\[?\{", words)
-    if opened is None:
-        return ErrorDetails(words)
+def _in_text(message: str, depth: int) -> ErrorDetails:
+    """A text, which may be JSON, or end in JSON: "SomeClientError: 400 - {...}"."""
+    message = message[:_MAX_TEXT].strip()
+    if message[:1] == "<":
+        return _EMPTY
+    start = re.search(r"\[?\{", message)
+    if start is None:
+        return ErrorDetails(message)
     try:
-        value, _ = json.JSONDecoder().raw_decode(words, opened.start())
+        value, _ = json.JSONDecoder().raw_decode(message, start.start())
     except (ValueError, RecursionError):
-        written = _REPR.search(words, opened.start())
-        return ErrorDetails(written[1] or written[2]) if written else ErrorDetails(words)
+        match = _REPR.search(message, start.start())
+        return ErrorDetails(match[1] or match[2]) if match else ErrorDetails(message)
     inner = read_error(value, depth + 1)
-    return inner if inner.message else ErrorDetails(words)
+    return inner if inner.message else ErrorDetails(message)
 
 
 def _in_list(values: list[Any], depth: int) -> ErrorDetails:
-    """Several errors as one: all their words, each once, and the code of the first."""
-    found = [said for value in values[:_MAX_ITEMS] if (said := read_error(value, depth + 1)).message]
-    if not found:
-        return _NOTHING
-    return replace(found[0], message="; ".join(dict.fromkeys(said.message for said in found)))
+    """Several errors as one: all different messages, and the code of the first."""
+    errors = [error for value in values[:_MAX_ITEMS] if (error := read_error(value, depth + 1)).message]
+    if not errors:
+        return _EMPTY
+    return replace(errors[0], message="; ".join(dict.fromkeys(error.message for error in errors)))
 
 
 def _in_object(error: Json, depth: int) -> ErrorDetails:
-    """The words of the first that has some, and what else is told there or, failing that, around it."""
-    inner = next((said for one in _candidates(error) if (said := read_error(one, depth + 1)).message), _NOTHING)
+    """The first inner error with a message; what it lacks is taken from this object."""
+    nested = (read_error(value, depth + 1) for value in _nested_values(error))
+    inner = next((details for details in nested if details.message), _EMPTY)
     kind = text(error, "type") or text(child(error, "metadata"), "error_type") or text(error, "status")
     return ErrorDetails(
         inner.message,
         inner.code or _code(error, kind),
         inner.param or text(error, "param"),
         named_status(error.get("code"), kind) or inner.status,
-        inner.wait or _wait(error),
+        inner.retry_after or _retry_after(error),
     )
 
 
-def _candidates(error: Json) -> Iterator[Any]:
-    """What may hold the words, the innermost first.
+def _nested_values(error: Json) -> Iterator[Any]:
+    """The values that may contain the message, the innermost first.
 
-    OpenRouter keeps what a provider said in `metadata.raw`. Where `error` is a word and `message` a sentence, as
-    frameworks for servers have it, the sentence tells more.
+    OpenRouter has the provider's error in `metadata.raw`. If `error` is a word and `message` a sentence, as in several
+    server frameworks, the sentence comes first.
     """
     yield child(error, "metadata").get("raw")
-    yield from (error.get(name) for name in _WRAPPED if not isinstance(error.get(name), str))
-    yield from (error.get(name) for name in (*_MESSAGES, *_WRAPPED, *_WRAPPED_LAST))
+    yield from (error.get(name) for name in _INNER_FIELDS if not isinstance(error.get(name), str))
+    yield from (error.get(name) for name in (*_MESSAGE_FIELDS, *_INNER_FIELDS, *_OUTER_FIELDS))
 
 
 def _code(error: Json, kind: str | None) -> str | None:
-    """What OpenAI says in `code`, others say in `type` alone; a number in text is a status, and no code."""
-    if kind in _TOLD_IN_TYPE:
+    """The error's code, which some providers have in `type` alone; a number is a status and not a code."""
+    if kind in _CODES_IN_TYPE:
         return kind
     code = text(error, "code")
     return None if code is None or code.isdecimal() else code
 
 
-def _wait(error: Json) -> float | None:
-    """Seconds to wait, as a number under one of its names, or as Google's RetryInfo: "17s", "3.5s"."""
-    told = [error.get("retry_after"), error.get("retry_after_seconds"), child(error, "metadata").get("retry_after")]
+def _retry_after(error: Json) -> float | None:
+    """Seconds to wait, as a number in one of several fields, or as Google's RetryInfo: "17s", "3.5s"."""
+    waits = [error.get("retry_after"), error.get("retry_after_seconds"), child(error, "metadata").get("retry_after")]
     delays = [text(entry, "retryDelay") or "" for entry in children(error, "details")[:_MAX_ITEMS]]
-    told += [float(delay[:-1]) for delay in delays if re.fullmatch(r"\d{1,9}(\.\d{1,9})?s", delay, re.ASCII)]
-    return next((float(one) for one in told if isinstance(one, int | float) and 0 < one < float("inf")), None)
+    waits += [float(delay[:-1]) for delay in delays if re.fullmatch(r"\d{1,9}(\.\d{1,9})?s", delay, re.ASCII)]
+    return next((float(wait) for wait in waits if isinstance(wait, int | float) and 0 < wait < float("inf")), None)

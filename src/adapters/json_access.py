@@ -1,4 +1,4 @@
-"""JSON to providers and from them. Of what comes nothing is certain: a reader gives the shape it promises, or empty."""
+"""Writes JSON for providers and reads theirs: a reader returns the type that it promises, or an empty value."""
 
 import json
 import math
@@ -13,16 +13,16 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MAX_COUNT = 100_000_000
-"""More tokens, or anything else that is counted, no answer has: the largest context there is takes ten million."""
+"""The maximum of a count, of tokens for instance: the largest context takes ten million."""
 MAX_CHOICES = 128
-"""As many as OpenAI lets a client ask for ("Create chat completion", `n`)."""
+"""The maximum that OpenAI lets a client request ("Create chat completion", `n`)."""
 MAX_CONTAINERS = 500_000
-"""Objects and arrays in one body or event. As Python's they take up to a hundred times the memory of their JSON; of
-what answers are made of, the log probabilities of tokens, fewer fit into the largest body that is read."""
+"""The maximum of objects and arrays in one body or event: in Python they take up to 100 times the memory of their JSON.
+The largest body that is read has fewer, even if it has log probabilities."""
 
 
 def encode(body: Json) -> bytes:
-    """A request's body. Raises BadRequestError for what JSON cannot say."""
+    """The body of a request. Raises BadRequestError for infinity and NaN."""
     try:
         return json.dumps(body, separators=(",", ":"), allow_nan=False).encode("ascii")
     except ValueError:
@@ -30,7 +30,7 @@ def encode(body: Json) -> bytes:
 
 
 def refuses_depth(build: Callable[P, T]) -> Callable[P, T]:
-    """`build`, which raises BadRequestError where what it translates lies in one another deeper than it can follow."""
+    """`build`, which then raises BadRequestError for a request that is nested deeper than it can follow."""
 
     @wraps(build)
     def bounded(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -43,23 +43,23 @@ def refuses_depth(build: Callable[P, T]) -> Callable[P, T]:
 
 
 def parse(text: str | bytes) -> Any:
-    """The JSON value in `text`, null for NaN and infinities, which no client could read.
+    """The JSON value in `text`, with null for NaN and infinity, which clients cannot read.
 
-    Raises UpstreamError where it is something else, HTML for instance, and where it holds more than MAX_CONTAINERS.
+    Raises UpstreamError for any other text, HTML for instance, and for more than MAX_CONTAINERS objects and arrays.
     """
     if _containers(text) > MAX_CONTAINERS:
-        raise UpstreamError("The provider's answer has too many parts to read.")
+        raise UpstreamError("The provider's response has too many objects and arrays.")
     try:
         return json.loads(text, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError):
-        raise UpstreamError("The provider's answer is not JSON.") from None
+        raise UpstreamError("The provider's response is not JSON.") from None
 
 
 def parse_object(text: str | bytes) -> Json:
-    """The JSON object in `text`; see `parse`. Raises UpstreamError where it is none."""
+    """The JSON object in `text`; see `parse`. Raises UpstreamError for any other value."""
     value = parse(text)
     if not isinstance(value, dict):
-        raise UpstreamError("The provider's answer is not a JSON object.")
+        raise UpstreamError("The provider's response is not a JSON object.")
     return cast(Json, value)
 
 
@@ -70,7 +70,7 @@ def child(parent: Json, name: str) -> Json:
 
 
 def children(parent: Json, name: str) -> list[Json]:
-    """The objects in the array under this name; what is no object in it is left out."""
+    """The objects in the array under this name, without its other values."""
     value = parent.get(name)
     if not isinstance(value, list):
         return []
@@ -78,40 +78,40 @@ def children(parent: Json, name: str) -> list[Json]:
 
 
 def check_choices(number: int) -> None:
-    """Raises UpstreamError for more choices than anybody can ask for."""
+    """Raises UpstreamError for more than MAX_CHOICES."""
     if number > MAX_CHOICES:
-        raise UpstreamError("The provider's answer has more choices than can be asked for.")
+        raise UpstreamError(f"The provider's response has more than {MAX_CHOICES} choices.")
 
 
 def count(parent: Json, name: str) -> int:
-    """The whole number, not negative and not beyond MAX_COUNT, under this name, or 0; 7.0 is one."""
+    """The whole number between 0 and MAX_COUNT under this name, else 0; 7.0 is a whole number."""
     value = parent.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_COUNT:
         return 0
     return int(value) if value == int(value) else 0
 
 
-def larger(before: Json, now: Json) -> Json:
-    """Cumulative counts, told more than once: the largest of each, also one object deep; of other values the latest."""
-    merged = {**before}
-    for name, value in now.items():
+def merge_counts(earlier: Json, later: Json) -> Json:
+    """Cumulative counts that are reported again: the larger of each, also in nested objects; the later other values."""
+    merged = {**earlier}
+    for name, value in later.items():
         if isinstance(value, dict):
-            inner, given = child(merged, name), cast(Json, value)
-            kept = {key: inner[key] for key in inner if count(inner, key) > count(given, key)}
-            merged[name] = {**inner, **given, **kept}
-        elif count(merged, name) <= count(now, name) and value is not None:
+            before, after = child(merged, name), cast(Json, value)
+            larger = {key: before[key] for key in before if count(before, key) > count(after, key)}
+            merged[name] = {**before, **after, **larger}
+        elif count(merged, name) <= count(later, name) and value is not None:
             merged[name] = value
     return merged
 
 
 def text(parent: Json, name: str) -> str | None:
-    """The string under this name; None where there is none or it is empty."""
+    """The string under this name; None if it is missing or empty."""
     value = parent.get(name)
     return value if isinstance(value, str) and value else None
 
 
 def _containers(text: str | bytes) -> int:
-    """How many objects and arrays JSON holds at most: those in its strings are counted too."""
+    """The maximum of objects and arrays in JSON text: brackets in strings are counted too."""
     return text.count(b"{") + text.count(b"[") if isinstance(text, bytes) else text.count("{") + text.count("[")
 
 

@@ -1,7 +1,7 @@
-"""What a provider's failure means for the client: one table for every family.
+"""Maps a provider's error to the client's error, for every family.
 
-A provider's trouble with the gateway's own credential or account is not the client's fault and never its 401. The
-provider's message is relayed as far as `adapters.redaction` lets it.
+A provider's refusal of the gateway's credential or account is not the client's fault and never its 401. The provider's
+message is relayed after redaction (see `adapters.redaction`).
 """
 
 import re
@@ -23,7 +23,8 @@ from tollgate.gateway.errors import (
     UpstreamTimeoutError,
 )
 
-MAX_WAIT = 86_400.0  # a day; who asks for more is not worth waiting for
+MAX_RETRY_AFTER = 86_400.0
+"""The maximum of `retry-after` in seconds: a day."""
 _NAME = re.compile(r"[\w.:\[\]-]{1,64}", re.ASCII)
 _CONTEXT = re.compile(
     r"context.{0,10}(length|window|size|limit)|maximum context|too many (input )?tokens|(prompt|input) is too long"
@@ -39,17 +40,17 @@ _CONTEXT_CODES = frozenset({
     "context_length_exceeded", "context_window_exceeded", "model_max_prompt_tokens_exceeded", "prompt_too_long",
 })  # fmt: skip
 _CONTEXT_STATUSES = (400, 413, 422, 500, 502)
-"""Under these a prompt that is too long is refused; llama.cpp and proxies take it for a fault of their own."""
+"""Statuses of an error for a prompt that is too long; llama.cpp and proxies report a server error."""
 _CONTENT_FILTER = frozenset({"content_filter", "content_policy_violation", "content_filtered", "moderation_blocked"})
 _FLAGGED = re.compile(r"\bflagged\b|\bmoderation\b|content (policy|filter|management policy)", re.I)
-"""How OpenRouter says under status 403 that a prompt was filtered (its documentation, "Errors")."""
+"""Messages of OpenRouter with status 403 for a filtered prompt (its documentation, "Errors")."""
 _BAD_CREDENTIAL = re.compile(
     r"\bAPI key (not valid|not found|expired)|\bAPI_KEY_INVALID\b"
     r"|\bcredit balance is too low|\breached your specified API usage limits"
     r"|\binsufficient (account )?(balance|credit)",
     re.I,
 )
-"""How Google says under status 400 what others say under 401, and Anthropic, Zhipu and MiniMax what they say under 402.
+"""Messages for a refused credential with status 400, of Google, and for an empty account, of Anthropic, Zhipu, MiniMax.
 """
 _CREDENTIAL_STATUSES = (400, 429, 502)
 _OUT_OF_QUOTA = frozenset({"insufficient_quota", "credit_balance_exhausted", "billing_not_active"})
@@ -57,7 +58,7 @@ _MODEL = re.compile(r"\bmodels?\b|\bdeployment|\binference profile|\bno (allowed
 _PATH = re.compile(
     r"\bcannot (get|post)\b|\b(invalid|unknown) (url|path|route|endpoint)|\b(page|route) not found", re.I
 )
-_NO_SUCH_ADDRESS = "The provider knows no such address (HTTP 404). Check its base URL: base_url, in its catalog row."
+_UNKNOWN_URL = "The provider does not have this URL (HTTP 404). Check base_url in the provider's catalog row."
 _TIME = r"\d{1,9}(?:\.\d{1,9})?\s{0,2}(?:milliseconds?|ms|hours?|hrs?|h|minutes?|mins?|m|seconds?|secs?|s)(?![a-z])"
 _DURATION = re.compile(
     rf"\b(?:try(?:ing)? (?:\w+ ){{0,2}}?again|retry(?:ing)?|wait|available|resets?)\b[^.\d]{{0,40}}"
@@ -67,8 +68,7 @@ _DURATION = re.compile(
 _PART = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(ms|milli|h|m|s)", re.I)
 _SECONDS = {"ms": 0.001, "milli": 0.001, "h": 3600.0, "m": 60.0, "s": 1.0}
 
-
-_KINDS: Mapping[int, type[GatewayError]] = {
+_ERROR_TYPES: Mapping[int, type[GatewayError]] = {
     408: UpstreamTimeoutError,
     413: RequestTooLargeError,
     504: UpstreamTimeoutError,
@@ -76,20 +76,23 @@ _KINDS: Mapping[int, type[GatewayError]] = {
 
 
 def error_from_response(status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
-    """The client's error for an answer with an error status; header names are lower-case."""
+    """The client's error for a response with an error status. Header names are lower-case."""
     return provider_error(read_error_body(body), status, retry_after(headers))
 
 
-def provider_error(said: ErrorDetails, status: int | None = None, wait: float | None = None) -> GatewayError:
-    """The client's error for an error that was read; without a status, by the one it names itself.
+def provider_error(
+    details: ErrorDetails, status: int | None = None, header_retry_after: float | None = None
+) -> GatewayError:
+    """The client's error for these details; without a status, for the status in the body.
 
-    `wait` is how many seconds the headers say to wait; what the error says goes before.
+    `header_retry_after` is in seconds; a wait in the body takes precedence.
     """
-    wait = wait if said.wait is None else said.wait
-    return failure_error(status or said.status or 502, said.message, param=said.param, code=said.code, retry_after=wait)
+    wait = header_retry_after if details.retry_after is None else details.retry_after
+    status = status or details.status or 502
+    return error_for_status(status, details.message, param=details.param, code=details.code, retry_after=wait)
 
 
-def failure_error(
+def error_for_status(
     status: int,
     message: str,
     *,
@@ -97,12 +100,12 @@ def failure_error(
     code: str | None = None,
     retry_after: float | None = None,
 ) -> GatewayError:
-    """The client's error for a provider's HTTP status, or for the status it names in-band.
+    """The client's error for a provider's HTTP status, or for the status in its body.
 
-    `retry_after` is in seconds; without it, it is taken from the provider's words. A provider's redirect or made-up
-    status is a bad gateway.
+    `retry_after` is in seconds; without it, the wait is read from the message. A redirect or an unknown status is a bad
+    gateway.
     """
-    text = redact(message) or f"The provider answered with HTTP status {status}."
+    text = redact(message) or f"The provider returned HTTP status {status}."
     param, code = _name(param), _name(code)
     if code in _CONTENT_FILTER or (status == 403 and _FLAGGED.search(text)):
         status, code = 400, "content_filter"
@@ -115,39 +118,43 @@ def failure_error(
     if status == 404:
         return _not_found(text, code)
     if status in (429, 503, 529):
-        kind = RateLimitError if status == 429 else OverloadedError
-        return kind(text, retry_after=_wait_in(text) if retry_after is None else min(retry_after, MAX_WAIT))
-    return _KINDS.get(status, UpstreamError)(text)
+        error_type = RateLimitError if status == 429 else OverloadedError
+        return error_type(
+            text, retry_after=_wait_in_message(text) if retry_after is None else min(retry_after, MAX_RETRY_AFTER)
+        )
+    return _ERROR_TYPES.get(status, UpstreamError)(text)
 
 
-def in_band(error: Any) -> GatewayError:
-    """The client's error for one that came under status 200."""
-    return provider_error(read_error(error))
+def in_band_error(body: Any) -> GatewayError:
+    """The client's error for an error under status 200."""
+    return provider_error(read_error(body))
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from `retry-after-ms` or `retry-after` (seconds, or an HTTP date held against `date`)."""
+    """Seconds to wait, from `retry-after-ms` or `retry-after` (seconds, or an HTTP date compared with `date`)."""
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
-        return min(milliseconds / 1000, MAX_WAIT)
-    given = headers.get("retry-after")
-    seconds = _number(given)
+        return min(milliseconds / 1000, MAX_RETRY_AFTER)
+    value = headers.get("retry-after")
+    seconds = _number(value)
     if seconds is not None:
-        return min(seconds, MAX_WAIT)
-    if not given:
+        return min(seconds, MAX_RETRY_AFTER)
+    if not value:
         return None
     try:
-        wait = parsedate_to_datetime(given) - parsedate_to_datetime(headers.get("date", ""))
+        wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
     except (TypeError, ValueError, OverflowError):
         return None
-    return min(max(0.0, wait.total_seconds()), MAX_WAIT)
+    return min(max(0.0, wait.total_seconds()), MAX_RETRY_AFTER)
 
 
-def _wait_in(words: str) -> float | None:
-    """Seconds to wait, as a sentence says it: "try again in 5.289s", "retry after 1 minute and 30 seconds"."""
-    found = _DURATION.search(words)
-    parts = _PART.findall(found[1]) if found else []
-    return min(sum(float(number) * _SECONDS[unit.lower()] for number, unit in parts), MAX_WAIT) if parts else None
+def _wait_in_message(message: str) -> float | None:
+    """Seconds to wait in a message: "try again in 5.289s", "retry after 1 minute and 30 seconds"."""
+    match = _DURATION.search(message)
+    parts = _PART.findall(match[1]) if match else []
+    return (
+        min(sum(float(number) * _SECONDS[unit.lower()] for number, unit in parts), MAX_RETRY_AFTER) if parts else None
+    )
 
 
 def _is_bad_credential(status: int, text: str) -> bool:
@@ -155,15 +162,15 @@ def _is_bad_credential(status: int, text: str) -> bool:
 
 
 def _not_found(text: str, code: str | None) -> GatewayError:
-    """A model that is not there is the client's mistake, any other address the owner's."""
+    """An unknown model is the client's mistake, any other URL the owner's."""
     if code == "model_not_found" or (_MODEL.search(f"{text} {code}") and not _PATH.search(text)):
         return NotFoundError(text, param="model", code="model_not_found")
-    return UpstreamError(_NO_SUCH_ADDRESS)
+    return UpstreamError(_UNKNOWN_URL)
 
 
-def _name(given: str | None) -> str | None:
-    """A provider's name for a field or a code, if it is one: it goes into log and record, where no text may go."""
-    return given if given is not None and _NAME.fullmatch(given) else None
+def _name(value: str | None) -> str | None:
+    """A provider's name of a field or a code; None for free text, which must not reach logs and records."""
+    return value if value is not None and _NAME.fullmatch(value) else None
 
 
 def _number(text: str | None) -> float | None:

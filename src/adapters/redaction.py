@@ -1,9 +1,9 @@
-"""What of a provider's words nobody else may read: addresses, keys, accounts, and the insides of its program."""
+"""Removes private data from a provider's error messages: URLs, keys, accounts, and details of its program."""
 
 import re
 
 MAX_MESSAGE = 2000
-"""Characters of a provider's message that a client is told."""
+"""The maximum length of a message to a client, in characters."""
 
 _PRIVATE = re.compile(
     r"https?://\S+"
@@ -11,11 +11,11 @@ _PRIVATE = re.compile(
     r"|\b(?:sk|pk|rk|gsk|xai)[-_][\w*.-]{6,}"
     r"|\b(?:s3|gs)://\S+"
     r"|(?<![\w.-])(?:[\w-]{1,63}\.){1,8}(?:com|net|org|io|ai|dev|app|cloud|local|internal|corp|lan|cn|eu)"
-    r"(?::\d{2,5}\b\S*|/\S+)"  # an address without a scheme, if a port or a path follows: else it is a name
+    r"(?::\d{2,5}\b\S*|/\S+)"  # a URL without a scheme, if a port or a path follows: else it may be a name
     r"|(?<![\w.-])localhost[:/]\S+"
     r"|(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\w)(?:[:/]\S*)?"
-    r"|\b(?:key|org|proj)[-_](?=[\w*.-]{0,64}[\d*])[\w*.-]{6,}"  # without a digit it is a word: key-value, org-wide
-    r"|\b(?:org-|proj_|fw_)[a-z0-9]{10,}"  # and a long one is none
+    r"|\b(?:key|org|proj)[-_](?=[\w*.-]{0,64}[\d*])[\w*.-]{6,}"  # without a digit it may be a word: key-value, org-wide
+    r"|\b(?:org-|proj_|fw_)[a-z0-9]{10,}"  # a long one is not a word
     r"|\bprojects/(?:\d{6,}|[\w-]{1,63}(?=/locations))"
     r"|\beyJ[\w-]{5,}\.eyJ[\w-]*(?:\.[\w-]*)?"
     r"|\bAIza[\w-]{20,}"
@@ -26,8 +26,8 @@ _PRIVATE = re.compile(
     re.IGNORECASE,
 )
 _SOURCE = r"(?:py|pyc|js|mjs|ts|go|rs|java|cc|cpp|cu|so|rb|php|safetensors|gguf|bin|ckpt|ya?ml|toml|conf|env|log|sock)"
-_INSIDE = re.compile(
-    # a place in a program, as Python, Node, Go and others name it
+_PROGRAM_DETAILS = re.compile(
+    # a position in a program, as Python, Node, Go and others write it
     rf"""\bfile "[^"\n]{{1,300}}", line \d+(?:, in \S{{1,100}})?"""
     rf"|(?<![\w/.:-])(?:~|\.{{1,2}}|[a-z]:)?(?:[/\\][\w.@+-]{{1,100}}){{1,20}}\.{_SOURCE}\b(?::\d+)*"
     rf"|(?<![\w/.:-])(?:[\w.@+-]{{1,100}}/){{1,20}}[\w.@+-]{{1,100}}\.{_SOURCE}(?::\d+)+"
@@ -49,22 +49,23 @@ _TRACE = re.compile(
     r"|\.\.\. \d+ more)"
 )
 """A line of a stack trace."""
-_CALL = re.compile(r"[\w./*$-]{1,200}\([^\n]*\)")
-"""A line of Go's, which comes between such."""
+_GO_CALL = re.compile(r"[\w./*$-]{1,200}\([^\n]*\)")
+"""A line of a Go stack trace, which names the function between other lines."""
 
 
 def redact(message: str) -> str:
-    """A provider's message without addresses, keys, account numbers, paths of files, stack traces and dumped objects,
-    cut at MAX_MESSAGE characters.
+    """A provider's message without URLs, keys, account numbers, file paths, stack traces and dumped objects.
+
+    It is truncated to MAX_MESSAGE characters.
     """
-    text = _without_traces(message[: 2 * MAX_MESSAGE])  # cut first, a key may hide
-    return _INSIDE.sub("[redacted]", _PRIVATE.sub("[redacted]", text))[:MAX_MESSAGE].strip()
+    text = _without_traces(message[: 2 * MAX_MESSAGE])  # twice the maximum: a key may be split at the end
+    return _PROGRAM_DETAILS.sub("[redacted]", _PRIVATE.sub("[redacted]", text))[:MAX_MESSAGE].strip()
 
 
 def _without_traces(message: str) -> str:
-    """The message without the lines of a stack trace; what the trace was of, its last line in Python, stays."""
+    """The message without the lines of a stack trace; the error itself, Python's last line, is kept."""
     if "\\n" in message and ("Traceback" in message or "\\n    at " in message or 'File \\"' in message):
-        message = message.replace("\\n", "\n").replace('\\"', '"')  # the trace stands in a text that was dumped
+        message = message.replace("\\n", "\n").replace('\\"', '"')  # the trace is in a dumped string
     kept: list[str] = []
     is_in_trace = False
     for line in message.split("\n"):
@@ -72,7 +73,7 @@ def _without_traces(message: str) -> str:
         if found or _TRACE.fullmatch(line):
             is_in_trace = True
             kept += [before.rstrip()] if found and before.strip() else []
-        elif not (is_in_trace and (line[:1].isspace() or _CALL.fullmatch(line))):  # the code at that place
+        elif not (is_in_trace and (line[:1].isspace() or _GO_CALL.fullmatch(line))):  # the code at that position
             is_in_trace = False
             kept.append(line)
     return "\n".join(kept)

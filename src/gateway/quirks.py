@@ -60,46 +60,48 @@ Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 class Capabilities(BaseModel):
-    """What a model itself takes and refuses, whoever serves it. The defaults refuse nothing."""
+    """What a model supports, at every provider. The defaults refuse nothing."""
 
     model_config = _ROW
 
     sampling: StrictBool = True
     """Whether temperature, top_p and top_k may be set."""
     prefill: StrictBool = True
-    """Whether a conversation may end with words put into the assistant's mouth."""
+    """Whether a conversation may end with an assistant message, which the model continues."""
     forced_tool: StrictBool = True
-    """Whether a tool can be forced on it."""
+    """Whether the model can be forced to call a tool."""
     json_schema: StrictBool = True
-    """Whether it can be held to a JSON schema by the provider."""
+    """Whether the provider can enforce a JSON schema."""
     vision: StrictBool = True
+    """Whether the model supports images and files."""
     system_turns: StrictBool = False
-    """Whether it takes system messages in the middle of a conversation."""
+    """Whether a conversation may have system messages after its first message."""
     thinking: Literal["none", "budget", "adaptive", "always"] = "none"
-    """Whether it thinks: within a number of tokens, as it sees fit, or so and never not."""
+    """How it thinks: within a budget of tokens, adaptively, or adaptively and always."""
     bound_thinking: StrictBool = False
-    """Whether it takes back its thinking only in the very conversation it came from."""
+    """Whether its thinking is valid only in an unchanged conversation."""
     least_thinking: Annotated[int, Field(ge=0, strict=True)] = 0
-    """Tokens of thinking below which it cannot go, for one that thinks within a budget; 0: it can do without."""
+    """The minimum thinking budget in tokens, for `thinking = "budget"`; 0 means that thinking can be disabled."""
     efforts: tuple[Effort, ...] = ("low", "medium", "high")
-    """The efforts it knows, lowest first."""
+    """The reasoning efforts that it supports, lowest first."""
     default_effort: Effort | Literal["none"] = "none"
-    """How hard it thinks where nobody says, for one of OpenAI's that need not think."""
+    """The reasoning effort without `reasoning_effort`, for a model of OpenAI's that can do without reasoning."""
     forced_tool_while_thinking: StrictBool = True
-    """Whether a tool can be forced on it while it thinks."""
+    """Whether it can be forced to call a tool while it thinks."""
     cache_points: tuple[Literal["system", "messages", "tools"], ...] = ()
-    """Where Bedrock takes marks of the cache for it ("Prompt caching", table of supported models)."""
+    """Where Bedrock supports cache points for it ("Prompt caching", table of supported models)."""
     cache_hour: StrictBool = False
-    """Whether Bedrock keeps its caches for an hour where a mark says so."""
+    """Whether Bedrock supports cache points with a time to live of one hour for it."""
     exclusive_sampling: StrictBool = False
     """Whether Bedrock refuses temperature and top_p together for it, as for Claude; 1 is then the default of both."""
     top_k_field: Literal["top_k", "inferenceConfig.topK"] | None = None
-    """Where `additionalModelRequestFields` on Bedrock takes top_k for it, Claude's or Nova's way; None: nowhere."""
+    """The field of `additionalModelRequestFields` on Bedrock for top_k, Claude's or Nova's; None means unsupported."""
     native_tool_choice: StrictBool = False
-    """Whether `additionalModelRequestFields` on Bedrock takes Claude's `tool_choice`, which disables parallel calls."""
+    """Whether `additionalModelRequestFields` on Bedrock may have Claude's `tool_choice`, which disables parallel calls."""
     unsupported_schema_keywords: tuple[str, ...] = ()
-    """Keywords around the JSON schema of a tool that it does not support on Bedrock (AWS, Amazon Nova User Guide,
-    "Troubleshooting tool calls"): with them Nova ignores the tool."""
+    """Keywords that are removed from the root of a tool's JSON schema on Bedrock: Nova ignores a tool with them (AWS,
+    Amazon Nova User Guide, "Troubleshooting tool calls")."""
     max_output_tokens: Annotated[int, Field(gt=0, strict=True)] | None = None
+    """The model's maximum of output tokens."""
     unsupported: tuple[str, ...] = ()
-    """Request fields that this model refuses where others of its provider take them."""
+    """Parameters that this model refuses although its provider supports them."""

@@ -14,7 +14,7 @@ from tollgate.adapters.chat_plan import ChatPlan
 from tollgate.adapters.claude import ThinkingBlock
 from tollgate.adapters.finish_reasons import COMMON, FinishReasons, finish_fields
 from tollgate.adapters.json_access import child, children, count, parse_object, text
-from tollgate.adapters.provider_errors import in_band
+from tollgate.adapters.provider_errors import in_band_error
 from tollgate.adapters.tool_call_ids import ToolCallBuilder
 from tollgate.adapters.tool_call_state import ReasoningDetails
 from tollgate.gateway.chat import Completion
@@ -31,7 +31,11 @@ def read_response(body: bytes, plan: ChatPlan) -> Completion:
     """A `message` object. Raises GatewayError for HTML, an error under status 200, or no content."""
     response = parse_object(body)
     if not isinstance(response.get("content"), list):
-        raise in_band(response) if response.get("error") else UpstreamError("The provider's response has no content.")
+        raise (
+            in_band_error(response)
+            if response.get("error")
+            else UpstreamError("The provider's response has no content.")
+        )
     message = _message(response, plan)
     finish = finish_fields(text(response, "stop_reason"), FINISH_REASONS, "tool_calls" in message)
     choice = {"index": 0, "message": message, **finish, "logprobs": None}

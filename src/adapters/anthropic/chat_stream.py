@@ -15,8 +15,8 @@ from tollgate.adapters.anthropic.messages import THINKING_TYPES
 from tollgate.adapters.chat_plan import ChatPlan
 from tollgate.adapters.event_stream import truncated
 from tollgate.adapters.finish_reasons import finish_error, finish_fields
-from tollgate.adapters.json_access import child, count, larger, parse_object, text
-from tollgate.adapters.provider_errors import in_band
+from tollgate.adapters.json_access import child, count, merge_counts, parse_object, text
+from tollgate.adapters.provider_errors import in_band_error
 from tollgate.adapters.tool_call_ids import ToolCallBuilder
 from tollgate.adapters.tool_call_state import ReasoningDetails
 from tollgate.gateway.chat import Chunk
@@ -60,7 +60,7 @@ class AnthropicEvents:
         event = parse_object(data)
         kind = event.get("type")
         if kind == "error" or event.get("error"):
-            raise in_band(event)
+            raise in_band_error(event)
         if kind == "message_stop":
             self.done = True
             yield from self.finish()
@@ -100,7 +100,7 @@ class AnthropicEvents:
         return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
 
     def _message_start(self, event: Json) -> Json | None:
-        self._usage = larger(self._usage, child(child(event, "message"), "usage"))
+        self._usage = merge_counts(self._usage, child(child(event, "message"), "usage"))
         return None if self._has_begun else {}
 
     def _input_usage(self) -> Usage | None:
@@ -164,7 +164,7 @@ class AnthropicEvents:
     def _read_message_delta(self, event: Json) -> None:
         """Remember the stop reason and the usage; counts are cumulative."""
         self._message_delta.update({name: value for name, value in child(event, "delta").items() if value is not None})
-        self._usage = larger(self._usage, child(event, "usage"))
+        self._usage = merge_counts(self._usage, child(event, "usage"))
 
 
 def _content(value: str | None) -> Json | None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tollgate.adapters.bedrock.errors import in_band_error
+from tollgate.adapters.bedrock.errors import exception_error
 from tollgate.adapters.chat_plan import ChatPlan
 from tollgate.adapters.claude import ThinkingBlock
 from tollgate.adapters.finish_reasons import COMMON, FinishReasons, finish_fields
@@ -33,7 +33,7 @@ def read_response(body: bytes, plan: ChatPlan) -> Completion:
     response = parse_object(body)
     native_message = child(child(response, "output"), "message")
     if not isinstance(native_message.get("content"), list):
-        raise in_band_error(text(child(response, "Output"), "__type") or "", response)
+        raise exception_error(text(child(response, "Output"), "__type") or "", response)
     message = _message(children(native_message, "content"), plan)
     finish = finish_fields(text(response, "stopReason"), FINISH_REASONS, "tool_calls" in message)
     choice = {"index": 0, "message": message, **finish, "logprobs": None}

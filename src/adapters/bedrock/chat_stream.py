@@ -10,7 +10,7 @@ from tollgate.adapters.bedrock.chat_response import (
     is_client_call,
     reasoning_details,
 )
-from tollgate.adapters.bedrock.errors import in_band_error, object_or_empty
+from tollgate.adapters.bedrock.errors import exception_error, object_or_empty
 from tollgate.adapters.bedrock.frames import Frame, FrameReader
 from tollgate.adapters.chat_plan import ChatPlan
 from tollgate.adapters.claude import ThinkingBlock
@@ -80,9 +80,9 @@ class BedrockStream:
         kind = frame.headers.get(":message-type")
         if kind == "error":
             message = frame.headers.get(":error-message")
-            raise in_band_error(frame.headers.get(":error-code", ""), {"message": message})
+            raise exception_error(frame.headers.get(":error-code", ""), {"message": message})
         if kind == "exception":
-            raise in_band_error(frame.headers.get(":exception-type", ""), object_or_empty(frame.payload))
+            raise exception_error(frame.headers.get(":exception-type", ""), object_or_empty(frame.payload))
         event = frame.headers.get(":event-type", "")
         if event == "metadata" and self._message_stop is not None:
             yield from self._finish(parse_object(frame.payload))

@@ -31,7 +31,7 @@ def parse_error(status: int, headers: Mapping[str, str], body: bytes) -> Gateway
     return provider_error(read_error_body(body), status, retry_after(headers))
 
 
-def in_band_error(exception: str, body: Json) -> GatewayError:
+def exception_error(exception: str, body: Json) -> GatewayError:
     """The error for an exception under status 200."""
     return provider_error(read_error(body), _STATUSES.get(_exception_name(exception)))
 

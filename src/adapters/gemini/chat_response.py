@@ -3,7 +3,7 @@
 from tollgate.adapters.chat_plan import ChatPlan
 from tollgate.adapters.gemini.candidates import Choice
 from tollgate.adapters.json_access import check_choices, child, children, count, parse_object, text
-from tollgate.adapters.provider_errors import in_band
+from tollgate.adapters.provider_errors import in_band_error
 from tollgate.adapters.tool_call_ids import ToolCallBuilder, ToolCallIds
 from tollgate.gateway.chat import Completion
 from tollgate.gateway.errors import UpstreamError
@@ -68,7 +68,7 @@ def extra_fields(response: Json) -> Json:
 def raise_if_error(response: Json) -> None:
     """Raises GatewayError for an error under status 200."""
     if response.get("error"):
-        raise in_band(response)
+        raise in_band_error(response)
 
 
 def _audio_tokens(usage: Json, name: str) -> int:

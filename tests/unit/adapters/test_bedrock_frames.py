@@ -62,13 +62,13 @@ def test_frame_may_be_empty() -> None:
 def test_flipped_bit_anywhere_is_damage(place: int) -> None:
     data = bytearray(frame({"a": "b"}, b"{}"))
     data[place] ^= 1
-    with pytest.raises(UpstreamError, match="damaged"):
+    with pytest.raises(UpstreamError, match="corrupt"):
         read(bytes(data))
 
 
 @pytest.mark.parametrize("headers", [b"\x05a", b"\x01a", b"\x01a\x0a", b"\x01a\x07\x00\x05x", b"\x01\xff\x07\x00\x00"])
 def test_headers_that_are_none_are_damage(headers: bytes) -> None:
-    with pytest.raises(UpstreamError, match="damaged"):
+    with pytest.raises(UpstreamError, match="corrupt"):
         read(raw_frame(headers, b"{}"))
 
 
@@ -78,7 +78,7 @@ def test_headers_that_are_none_are_damage(headers: bytes) -> None:
 )
 def test_length_that_cannot_be_is_not_waited_for(total: int, headers: int) -> None:
     head = total.to_bytes(4, "big") + headers.to_bytes(4, "big")
-    with pytest.raises(UpstreamError, match="damaged"):
+    with pytest.raises(UpstreamError, match="corrupt"):
         read(head + checksum(head))
 
 

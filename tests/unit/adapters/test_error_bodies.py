@@ -7,7 +7,7 @@ import pytest
 
 from support.families import ALL
 from tollgate.adapters.error_bodies import read_error, read_error_body
-from tollgate.adapters.provider_errors import error_from_response, in_band
+from tollgate.adapters.provider_errors import error_from_response, in_band_error
 from tollgate.gateway.errors import BadRequestError, RateLimitError
 from tollgate.gateway.types import Json
 
@@ -69,7 +69,7 @@ def test_code_of_the_real_reason_goes_before_that_of_its_wrapper() -> None:
 
 
 def test_first_event_of_a_stream_is_read_like_a_body() -> None:
-    error = in_band({"error": {**PROVIDER, "code": 429, "metadata": {"raw": "Wait."}}})
+    error = in_band_error({"error": {**PROVIDER, "code": 429, "metadata": {"raw": "Wait."}}})
     assert (type(error), error.message) == (RateLimitError, "Wait.")
 
 

@@ -385,4 +385,4 @@ def test_rate_limit_without_googles_word_waits_as_its_header_says() -> None:
 @pytest.mark.parametrize("body", [b"<html>502</html>", b"", b"[]", b"[1]", b'{"error": 1}', b"\xff"])
 def test_error_that_is_none_of_googles_has_its_status(body: bytes) -> None:
     error = gemini.ChatCall.parse_error(503, {}, body)
-    assert (error.status, error.message) == (503, "The provider answered with HTTP status 503.")
+    assert (error.status, error.message) == (503, "The provider returned HTTP status 503.")

@@ -374,9 +374,9 @@ def test_error_is_read_in_every_shape(body: Any) -> None:
         ({"detail": "Bad."}, "Bad."),
         ({"detail": [{"msg": "One."}, {"msg": "Two."}, 3, {"no": 1}]}, "One.; Two."),
         ({"object": "error", "message": {"detail": [{"msg": "One."}, {"msg": "Two."}]}}, "One.; Two."),
-        (b"<html>", "The provider answered with HTTP status 400."),
-        (b"", "The provider answered with HTTP status 400."),
-        ({"error": {"message": {"a": 1}}}, "The provider answered with HTTP status 400."),
+        (b"<html>", "The provider returned HTTP status 400."),
+        (b"", "The provider returned HTTP status 400."),
+        ({"error": {"message": {"a": 1}}}, "The provider returned HTTP status 400."),
     ],
 )
 def test_error_is_told_in_the_providers_words_if_it_has_any(body: Any, words: str) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tollgate.adapters.error_bodies import named_status
-from tollgate.adapters.provider_errors import MAX_WAIT, failure_error, retry_after
+from tollgate.adapters.provider_errors import MAX_RETRY_AFTER, error_for_status, retry_after
 from tollgate.gateway.errors import (
     BadRequestError,
     GatewayError,
@@ -44,14 +44,14 @@ TABLE: dict[int, type[GatewayError]] = {
 
 @pytest.mark.parametrize(("status", "kind"), TABLE.items())
 def test_status_means(status: int, kind: type[GatewayError]) -> None:
-    error = failure_error(status, "Words.")
+    error = error_for_status(status, "Words.")
     assert type(error) is kind
     assert error.status != 401
 
 
 @pytest.mark.parametrize("status", [401, 402, 403])
 def test_trouble_with_our_credential_is_told_without_the_providers_words(status: int) -> None:
-    assert "Words" not in failure_error(status, "Words.").message
+    assert "Words" not in error_for_status(status, "Words.").message
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,13 @@ def test_trouble_with_our_credential_is_told_without_the_providers_words(status:
     ],
 )
 def test_empty_account_that_comes_as_a_bad_request_is_the_owners_trouble(words: str) -> None:
-    assert isinstance(failure_error(400, words), UpstreamAuthError)
+    assert isinstance(error_for_status(400, words), UpstreamAuthError)
 
 
 @pytest.mark.parametrize("code", ["insufficient_quota", "credit_balance_exhausted", "billing_not_active"])
 @pytest.mark.parametrize("status", [400, 429, 502])
 def test_empty_account_is_the_owners_trouble(status: int, code: str) -> None:
-    assert isinstance(failure_error(status, "x", code=code), UpstreamAuthError)
+    assert isinstance(error_for_status(status, "x", code=code), UpstreamAuthError)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_empty_account_is_the_owners_trouble(status: int, code: str) -> None:
     ],
 )
 def test_bad_credential_under_400_is_the_owners_trouble(words: str) -> None:
-    assert isinstance(failure_error(400, words), UpstreamAuthError)
+    assert isinstance(error_for_status(400, words), UpstreamAuthError)
 
 
 @pytest.mark.parametrize(
@@ -100,12 +100,12 @@ def test_bad_credential_under_400_is_the_owners_trouble(words: str) -> None:
     ],
 )
 def test_prompt_that_is_too_long_has_one_code_whatever_the_wording(words: str) -> None:
-    error = failure_error(400, words)
+    error = error_for_status(400, words)
     assert (error.status, error.param, error.code) == (400, "messages", "context_length_exceeded")
 
 
 def test_long_text_that_is_no_prompt_is_not_taken_for_one() -> None:
-    assert failure_error(400, "Invalid 'user': the string exceeds the maximum length.").code is None
+    assert error_for_status(400, "Invalid 'user': the string exceeds the maximum length.").code is None
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_long_text_that_is_no_prompt_is_not_taken_for_one() -> None:
 )
 @pytest.mark.parametrize("status", [400, 413, 422, 500, 502])
 def test_prompt_that_is_too_long_is_the_clients_mistake_under_any_status(words: str, status: int) -> None:
-    error = failure_error(status, words)
+    error = error_for_status(status, words)
     assert (error.status, error.code) == (400, "context_length_exceeded")
 
 
@@ -135,7 +135,7 @@ def test_prompt_that_is_too_long_is_the_clients_mistake_under_any_status(words: 
     ],
 )
 def test_404_that_speaks_of_a_model_is_the_clients_mistake(words: str) -> None:
-    error = failure_error(404, words)
+    error = error_for_status(404, words)
     assert (type(error), error.code, error.param) == (NotFoundError, "model_not_found", "model")
 
 
@@ -143,7 +143,7 @@ def test_404_that_speaks_of_a_model_is_the_clients_mistake(words: str) -> None:
     "words", ["", "Not Found", "404 page not found", "Invalid URL (POST /v1/models)", "Cannot POST /v1beta/models/x"]
 )
 def test_any_other_404_is_a_wrong_base_url(words: str) -> None:
-    error = failure_error(404, words)
+    error = error_for_status(404, words)
     assert (error.status, error.code) == (502, "upstream_error")
     assert "base_url" in error.message
 
@@ -153,7 +153,7 @@ def test_any_other_404_is_a_wrong_base_url(words: str) -> None:
     [("content_policy_violation", "x"), (None, "Input was flagged."), (None, "This requires moderation.")],
 )
 def test_filtered_prompt_under_403_is_no_bad_credential(code: str | None, words: str) -> None:
-    error = failure_error(403, words, code=code)
+    error = error_for_status(403, words, code=code)
     assert (error.status, error.code) == (400, "content_filter")
 
 
@@ -183,22 +183,22 @@ def test_error_in_band_has_the_status_of_its_words(code: object, kind: object, s
 
 @pytest.mark.parametrize("code", ["content_filter", "content_policy_violation"])
 def test_filtered_prompt_has_one_code(code: str) -> None:
-    assert failure_error(400, "x", code=code).code == "content_filter"
+    assert error_for_status(400, "x", code=code).code == "content_filter"
 
 
 def test_other_bad_requests_keep_field_and_code() -> None:
-    error = failure_error(422, "Bad seed.", param="seed", code="unsupported_value")
+    error = error_for_status(422, "Bad seed.", param="seed", code="unsupported_value")
     assert (error.message, error.param, error.code) == ("Bad seed.", "seed", "unsupported_value")
 
 
 @pytest.mark.parametrize("status", [429, 503, 529])
 def test_wait_is_passed_on(status: int) -> None:
-    assert failure_error(status, "x", retry_after=3).retry_after == 3
+    assert error_for_status(status, "x", retry_after=3).retry_after == 3
 
 
 def test_silent_provider_is_spoken_for() -> None:
-    assert failure_error(500, "").message == "The provider answered with HTTP status 500."
-    assert failure_error(500, " \n").message
+    assert error_for_status(500, "").message == "The provider returned HTTP status 500."
+    assert error_for_status(500, " \n").message
 
 
 def test_hostile_message_takes_no_time() -> None:
@@ -214,7 +214,7 @@ def test_hostile_message_takes_no_time() -> None:
         "AIza" * 100_000,
         " " * 1_000_000,
     ):
-        failure_error(400, words)
+        error_for_status(400, words)
 
 
 GMT = "Sat, 21 Nov 2026 10:00:{:02d} GMT"
@@ -242,9 +242,9 @@ GMT = "Sat, 21 Nov 2026 10:00:{:02d} GMT"
         ({"retry-after": GMT.format(30), "date": "Sat, 21 Nov 2026 10:00:10 -0000"}, None),
         ({"retry-after": "Sat, 21 Nov 2026 10:00:00 +99999999999999", "date": GMT.format(1)}, None),
         ({"retry-after": "99999999999999999999 Jan 99999999999 00:00:00", "date": GMT.format(1)}, None),
-        ({"retry-after": "1e308"}, MAX_WAIT),
-        ({"retry-after-ms": "1e308"}, MAX_WAIT),
-        ({"retry-after": "Sat, 21 Nov 2099 10:00:00 GMT", "date": GMT.format(1)}, MAX_WAIT),
+        ({"retry-after": "1e308"}, MAX_RETRY_AFTER),
+        ({"retry-after-ms": "1e308"}, MAX_RETRY_AFTER),
+        ({"retry-after": "Sat, 21 Nov 2099 10:00:00 GMT", "date": GMT.format(1)}, MAX_RETRY_AFTER),
     ],
 )
 def test_wait_is_read_in_every_form(headers: dict[str, str], seconds: float | None) -> None:
