@@ -156,7 +156,7 @@ class Conversation:
             self.system += blocks
             return
         after_user = self.messages[-1]["role"] in ("user", "system")
-        is_allowed = self._capabilities.system_turns and after_user and next_role in ("assistant", None)
+        is_allowed = self._capabilities.mid_conversation_system and after_user and next_role in ("assistant", None)
         self._add("system" if is_allowed else "user", blocks)
 
     def _finish(self) -> None:

@@ -74,13 +74,13 @@ class Capabilities(BaseModel):
     """Whether the provider can enforce a JSON schema."""
     vision: StrictBool = True
     """Whether the model supports images and files."""
-    system_turns: StrictBool = False
+    mid_conversation_system: StrictBool = False
     """Whether a conversation may have system messages after its first message."""
     thinking: Literal["none", "budget", "adaptive", "always"] = "none"
     """How it thinks: within a budget of tokens, adaptively, or adaptively and always."""
     bound_thinking: StrictBool = False
     """Whether its thinking is valid only in an unchanged conversation."""
-    least_thinking: Annotated[int, Field(ge=0, strict=True)] = 0
+    min_thinking_budget: Annotated[int, Field(ge=0, strict=True)] = 0
     """The minimum thinking budget in tokens, for `thinking = "budget"`; 0 means that thinking can be disabled."""
     efforts: tuple[Effort, ...] = ("low", "medium", "high")
     """The reasoning efforts that it supports, lowest first."""
@@ -90,14 +90,14 @@ class Capabilities(BaseModel):
     """Whether it can be forced to call a tool while it thinks."""
     cache_points: tuple[Literal["system", "messages", "tools"], ...] = ()
     """Where Bedrock supports cache points for it ("Prompt caching", table of supported models)."""
-    cache_hour: StrictBool = False
+    cache_ttl_1h: StrictBool = False
     """Whether Bedrock supports cache points with a time to live of one hour for it."""
     exclusive_sampling: StrictBool = False
     """Whether Bedrock refuses temperature and top_p together for it, as for Claude; 1 is then the default of both."""
     top_k_field: Literal["top_k", "inferenceConfig.topK"] | None = None
     """The field of `additionalModelRequestFields` on Bedrock for top_k, Claude's or Nova's; None means unsupported."""
     native_tool_choice: StrictBool = False
-    """Whether `additionalModelRequestFields` on Bedrock may have Claude's `tool_choice`, which disables parallel calls."""
+    """Whether Bedrock passes Claude's own `tool_choice` to it, which can disable parallel calls."""
     unsupported_schema_keywords: tuple[str, ...] = ()
     """Keywords that are removed from the root of a tool's JSON schema on Bedrock: Nova ignores a tool with them (AWS,
     Amazon Nova User Guide, "Troubleshooting tool calls")."""

@@ -62,7 +62,7 @@ def _may_be_cached(block: Json) -> bool:
 def _with_supported_ttl(params: ParamReader, block: Json) -> Json:
     """The cache point with its time to live, if the model's caches have more than one."""
     ttl = block["cachePoint"].get("ttl")
-    if ttl is None or params.capabilities.cache_hour:
+    if ttl is None or params.capabilities.cache_ttl_1h:
         return block
     if ttl == "1h":
         params.dropped.replace("cache_control.ttl", "5m")

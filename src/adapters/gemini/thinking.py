@@ -35,7 +35,7 @@ def _lowest_level(params: ParamReader, reasoning: Reasoning) -> Json:
 
 
 def _lowest_budget(params: ParamReader, reasoning: Reasoning) -> Json:
-    lowest = params.capabilities.least_thinking
+    lowest = params.capabilities.min_thinking_budget
     if lowest:
         params.dropped.replace(reasoning.field, lowest)
     return {"thinkingBudget": lowest}

@@ -34,7 +34,7 @@ def read(*pieces: bytes) -> list[Frame]:
     return [one for piece in pieces for one in reader.feed(piece)]
 
 
-def test_frames_are_what_botocore_reads() -> None:
+def test_frames_equal_those_of_botocore() -> None:
     theirs = EventStreamBuffer()
     theirs.add_data(encode(LINES))
     got = [(dict(one.headers), one.payload) for one in read(encode(LINES))]
@@ -48,7 +48,7 @@ def test_frame_comes_with_its_last_byte() -> None:
 
 
 @pytest.mark.parametrize(("kind", "value"), OTHER_HEADERS.items())
-def test_headers_of_every_type_are_passed_over_for_the_strings(kind: int, value: bytes) -> None:
+def test_headers_of_other_types_are_skipped(kind: int, value: bytes) -> None:
     headers = string_header("a", "1") + b"\x01x" + bytes([kind]) + value + string_header("b", "2")
     (one,) = read(raw_frame(headers, b"{}"))
     assert one == Frame({"a": "1", "b": "2"}, b"{}")
@@ -59,7 +59,7 @@ def test_frame_may_be_empty() -> None:
 
 
 @pytest.mark.parametrize("place", range(len(frame({"a": "b"}, b"{}"))))
-def test_flipped_bit_anywhere_is_damage(place: int) -> None:
+def test_flipped_bit_anywhere_is_an_error(place: int) -> None:
     data = bytearray(frame({"a": "b"}, b"{}"))
     data[place] ^= 1
     with pytest.raises(UpstreamError, match="corrupt"):
@@ -67,7 +67,7 @@ def test_flipped_bit_anywhere_is_damage(place: int) -> None:
 
 
 @pytest.mark.parametrize("headers", [b"\x05a", b"\x01a", b"\x01a\x0a", b"\x01a\x07\x00\x05x", b"\x01\xff\x07\x00\x00"])
-def test_headers_that_are_none_are_damage(headers: bytes) -> None:
+def test_malformed_headers_are_an_error(headers: bytes) -> None:
     with pytest.raises(UpstreamError, match="corrupt"):
         read(raw_frame(headers, b"{}"))
 
@@ -76,18 +76,18 @@ def test_headers_that_are_none_are_damage(headers: bytes) -> None:
     ("total", "headers"),
     [(0, 0), (15, 0), (20, 5), (2**31, 0), (frames.MAX_FRAME + 1, 0), (2**32 - 1, 2**32 - 1)],
 )
-def test_length_that_cannot_be_is_not_waited_for(total: int, headers: int) -> None:
+def test_invalid_length_is_an_error(total: int, headers: int) -> None:
     head = total.to_bytes(4, "big") + headers.to_bytes(4, "big")
     with pytest.raises(UpstreamError, match="corrupt"):
         read(head + checksum(head))
 
 
-def test_what_is_no_stream_of_frames_is_an_error() -> None:
+def test_bytes_other_than_frames_are_an_error() -> None:
     with pytest.raises(UpstreamError):
         read(b"<html><body>502</body></html>")
 
 
-def test_frames_before_the_damage_come_first() -> None:
+def test_frames_before_an_error_are_returned_first() -> None:
     got: list[Frame] = []
     with pytest.raises(UpstreamError):
         got.extend(FrameReader().feed(encode(LINES[:1]) + b"\x00" * 12))

@@ -36,7 +36,7 @@ def whole(request: ChatRequest) -> tuple[str, str, Usage | None]:
     return choice["message"]["content"], choice["finish_reason"], completion.usage
 
 
-def test_last_user_message_is_said_back() -> None:
+def test_last_user_message_is_repeated() -> None:
     messages = [
         {"role": "system", "content": "Be short."},
         {"role": "user", "content": "One two"},
@@ -57,7 +57,7 @@ def test_text_parts_are_joined() -> None:
 
 
 @pytest.mark.parametrize("content", ["", "   ", None, []])
-def test_nothing_said_is_nothing_said_back(content: Any) -> None:
+def test_empty_message_is_repeated_as_empty(content: Any) -> None:
     assert whole(ask(content)) == ("", "stop", Usage(0, 0))
 
 
@@ -66,7 +66,7 @@ def test_conversation_without_a_user_is_answered_with_nothing() -> None:
 
 
 @pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
-def test_answer_is_cut_at_the_output_limit(field: str) -> None:
+def test_response_is_truncated_at_the_output_limit(field: str) -> None:
     assert whole(ask("a b c", **{field: 2})) == ("a b", "length", Usage(3, 2))
     assert whole(ask("a b c", **{field: 3}))[1] == "stop"
 
@@ -77,7 +77,7 @@ def test_more_than_one_choice_is_refused() -> None:
     assert caught.value.param == "n"
 
 
-def test_stream_that_is_cut_is_an_error() -> None:
+def test_truncated_stream_is_an_error() -> None:
     request = ask("a b")
     body = chat.ChatCall(request, ROUTE).request.body
     parser = chat.ChatCall(request, ROUTE).open_stream()
@@ -88,7 +88,7 @@ def test_stream_that_is_cut_is_an_error() -> None:
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=60), st.lists(st.integers(0, 500), max_size=4))
-def test_stream_split_anywhere_is_the_whole_answer(said: str, places: list[int]) -> None:
+def test_stream_split_anywhere_equals_the_whole_response(said: str, places: list[int]) -> None:
     request = ask(said)
     body = chat.ChatCall(request, ROUTE).request.body
     parser = chat.ChatCall(request, ROUTE).open_stream()
@@ -103,12 +103,12 @@ def test_stream_split_anywhere_is_the_whole_answer(said: str, places: list[int])
     assert text == said.rstrip()
 
 
-def test_lone_surrogates_and_line_ends_survive() -> None:
+def test_lone_surrogates_and_line_ends_are_kept() -> None:
     assert whole(ask("a\ud800 b\u2028c\rd\ne"))[0] == "a\ud800 b\u2028c\rd\ne"
     assert b"\r" not in chat.ChatCall(ask("a\rb"), ROUTE).request.body
 
 
-def test_error_of_the_way_out_is_a_bad_gateway() -> None:
+def test_error_of_the_network_layer_is_a_bad_gateway() -> None:
     assert chat.ChatCall(ask(), ROUTE).parse_error(500, {}, b"").status == 502
 
 
@@ -125,14 +125,14 @@ def test_error_of_the_way_out_is_a_bad_gateway() -> None:
         ("web_search_options", {"a": 1}),
     ],
 )
-def test_what_would_change_the_answer_is_refused(param: str, value: Any) -> None:
+def test_parameter_that_would_change_the_answer_is_refused(param: str, value: Any) -> None:
     tools = [{"type": "function", "function": {"name": "f"}}] if param == "tool_choice" else None
     with pytest.raises(BadRequestError) as refused:
         chat.ChatCall(ask(tools=tools, **{param: value}), ROUTE)
     assert (refused.value.param, refused.value.code) == (param, "unsupported_parameter")
 
 
-def test_tools_that_may_be_left_alone_are() -> None:
+def test_tools_without_a_choice_are_accepted() -> None:
     tools = [{"type": "function", "function": {"name": "f"}}]
     for more in ({}, {"tool_choice": "auto"}, {"tool_choice": "none"}):
         assert chat.ChatCall(ask(tools=tools, **more), ROUTE).request.dropped == ()
@@ -141,18 +141,18 @@ def test_tools_that_may_be_left_alone_are() -> None:
 @pytest.mark.parametrize(
     "given", [{"seed": 1}, {"temperature": 0.5}, {"reasoning_effort": "high"}, {"metadata": {"a": "b"}}]
 )
-def test_what_tunes_is_dropped_and_told_or_refused_where_it_is_required(given: dict[str, Any]) -> None:
+def test_tuning_parameters_are_dropped_and_reported_or_refused_if_required(given: dict[str, Any]) -> None:
     assert chat.ChatCall(ask(**given), ROUTE).request.dropped == tuple(given)
     with pytest.raises(BadRequestError):
         chat.ChatCall(ask(**given, provider={"require_parameters": True}), ROUTE)
 
 
 @pytest.mark.parametrize(("stop", "said"), [("Four", "How many?"), (["x", "many"], "How"), ("no", "How many? Four.")])
-def test_it_ends_before_a_stop_sequence(stop: Any, said: str) -> None:
+def test_response_ends_before_a_stop_sequence(stop: Any, said: str) -> None:
     assert whole(ask(stop=stop))[0] == said
 
 
 @pytest.mark.parametrize("said", [" " * 200_000, "\n" * 200_000 + "x", "x " * 100_000, "x" * 200_000])
-def test_a_long_text_is_split_in_time_that_grows_with_its_length(said: str) -> None:
+def test_reading_time_of_a_long_text_is_linear(said: str) -> None:
     """The slow way took a minute for a tenth of it."""
     assert whole(ask(said))[0] == said.rstrip()

@@ -40,29 +40,29 @@ WRAPPED: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", WRAPPED)
 @pytest.mark.parametrize("family", ["anthropic", "bedrock", "gemini", "openai"])
-def test_real_reason_is_told_with_its_code(family: str, name: str) -> None:
+def test_inner_message_is_relayed_with_its_code(family: str, name: str) -> None:
     body = WRAPPED[name] if isinstance(WRAPPED[name], str) else json.dumps(WRAPPED[name])
     error = ALL[family].parse_error(400, {}, body.encode())
     assert (type(error), error.message, error.code) == (BadRequestError, WORDS, "context_length_exceeded")
 
 
-def test_wrapper_speaks_where_nothing_in_it_does() -> None:
+def test_wrappers_message_is_used_without_an_inner_one() -> None:
     error: Json = {**PROVIDER, "code": 400, "metadata": {"raw": "<html>"}, "errors": [{}]}
     assert read_error({"error": error}).message == PROVIDER["message"]
 
 
-def test_several_errors_are_told_each_once() -> None:
+def test_several_errors_are_joined_without_repetition() -> None:
     assert read_error([{"msg": "One."}, {"msg": "Two."}, {"msg": "One."}, 3, {}]).message == "One.; Two."
 
 
-def test_wrapper_names_the_status_and_else_what_is_in_it() -> None:
+def test_wrappers_status_takes_precedence_over_the_inner_one() -> None:
     inner = {"message": "x", "type": "rate_limit_error"}
     assert read_error({"error": {"code": 503, "metadata": {"raw": inner}}}).status == 503
     assert read_error({"error": {"metadata": {"raw": inner}}}).status == 429
     assert read_error({"error": {"message": "x", "metadata": {"error_type": "provider_overloaded"}}}).status == 503
 
 
-def test_code_of_the_real_reason_goes_before_that_of_its_wrapper() -> None:
+def test_inner_code_takes_precedence_over_the_wrappers() -> None:
     raw = {"error": {"message": "x", "code": "content_filter", "param": "messages"}}
     said = read_error({"error": {"message": "y", "code": "bad_gateway", "metadata": {"raw": raw}}})
     assert (said.code, said.param) == ("content_filter", "messages")
@@ -86,11 +86,11 @@ NOTHING = [
 
 
 @pytest.mark.parametrize("body", NOTHING)
-def test_what_says_nothing_says_nothing(body: bytes) -> None:
+def test_empty_details_are_empty(body: bytes) -> None:
     assert read_error_body(body).message == ""
 
 
-def test_few_plain_words_are_told() -> None:
+def test_short_plain_text_is_relayed() -> None:
     assert error_from_response(503, {}, b"upstream connect error\n").message == "upstream connect error"
 
 
@@ -105,7 +105,7 @@ def nested(depth: int) -> Any:
     "value",
     [nested(100), "{" * 100_000, '{"message":' * 5_000, [[nested(20)]], {"errors": [{"message": "m" * 100}] * 100_000}],
 )
-def test_deep_and_long_errors_end(value: Any) -> None:
+def test_depth_and_length_of_errors_are_limited(value: Any) -> None:
     assert len(read_error(value).message) < 110_000
 
 
@@ -130,11 +130,11 @@ WAITS: list[tuple[Json, float | None]] = [
 
 @pytest.mark.parametrize(("error", "seconds"), WAITS)
 @pytest.mark.parametrize("status", [429, 503])
-def test_time_to_wait_is_read_from_the_body(error: Json, seconds: float | None, status: int) -> None:
+def test_wait_is_read_from_the_body(error: Json, seconds: float | None, status: int) -> None:
     told = error_from_response(status, {}, json.dumps({"error": error}).encode())
     assert told.retry_after == (None if seconds is None else pytest.approx(seconds))
 
 
-def test_time_to_wait_of_the_header_goes_before_words() -> None:
+def test_wait_in_the_header_takes_precedence_over_the_message() -> None:
     body = json.dumps({"error": {"message": "Please try again in 5s."}}).encode()
     assert error_from_response(429, {"retry-after": "7"}, body).retry_after == 7

@@ -37,7 +37,7 @@ def outcome(family: Family, name: str, *edges: int) -> Any:
 
 
 @EACH_PAIR
-def test_folded_stream_is_the_whole_answer(family: Family, name: str) -> None:
+def test_assembled_stream_equals_the_whole_response(family: Family, name: str) -> None:
     whole, chunks = family.parse(name), read(family.open(name), family.stream(name))
     assert plain(fold(chunks)) == plain(whole.choices)
     assert [chunk.usage for chunk in chunks if chunk.usage is not None][-1:] == [whole.usage][: whole.usage is not None]
@@ -45,25 +45,25 @@ def test_folded_stream_is_the_whole_answer(family: Family, name: str) -> None:
 
 
 @EACH_PAIR
-def test_what_a_whole_answer_says_keeps_the_rules(family: Family, name: str) -> None:
+def test_whole_response_follows_the_rules_of_results(family: Family, name: str) -> None:
     check_completion(family.parse(name))
     check_chunks(read(family.open(name), family.stream(name)))
 
 
 @EACH_STREAM
-def test_stream_cut_at_every_byte_gives_the_same_chunks(family: Family, name: str) -> None:
+def test_stream_split_at_every_byte_yields_the_same_chunks(family: Family, name: str) -> None:
     assert outcome(family, name, *range(len(family.stream(name)))) == outcome(family, name)
 
 
 @EACH_STREAM
 @given(places=st.lists(st.integers(0, 5000), max_size=8))
 @settings(max_examples=20, deadline=None)
-def test_stream_split_anywhere_gives_the_same_chunks(family: Family, name: str, places: list[int]) -> None:
+def test_stream_split_anywhere_yields_the_same_chunks(family: Family, name: str, places: list[int]) -> None:
     assert outcome(family, name, *places) == outcome(family, name)
 
 
 @EACH_PAIR
-def test_no_beginning_of_a_stream_is_a_whole_one(family: Family, name: str) -> None:
+def test_truncated_stream_is_never_complete(family: Family, name: str) -> None:
     """Up to the event that completes it, nothing is a whole answer; from there on it is the same one."""
     events = family.events(name)
     whole = [
@@ -78,7 +78,7 @@ def test_no_beginning_of_a_stream_is_a_whole_one(family: Family, name: str) -> N
 
 @EACH_FAMILY
 @pytest.mark.parametrize("end", [b"\r\n", b"\r", b"\n"])
-def test_line_ends_of_proxies_change_nothing(family: Family, end: bytes) -> None:
+def test_line_ends_of_proxies_are_accepted(family: Family, end: bytes) -> None:
     if family.suffix != ".sse":
         return
     for name in family.streams:
@@ -93,19 +93,19 @@ def test_line_ends_of_proxies_change_nothing(family: Family, end: bytes) -> None
 @EACH_FAMILY
 @given(data=st.data())
 @settings(max_examples=200, deadline=None)
-def test_changed_answer_is_one_or_our_error(family: Family, data: st.DataObject) -> None:
+def test_mutated_response_is_parsed_or_raises_a_gateway_error(family: Family, data: st.DataObject) -> None:
     fuzz_answer(family, data)
 
 
 @EACH_FAMILY
 @given(data=st.data())
 @settings(max_examples=200, deadline=None)
-def test_changed_stream_is_one_or_our_error(family: Family, data: st.DataObject) -> None:
+def test_mutated_stream_is_parsed_or_raises_a_gateway_error(family: Family, data: st.DataObject) -> None:
     fuzz_stream(family, data)
 
 
 @EACH_FAMILY
 @given(data=st.data())
 @settings(max_examples=100, deadline=None)
-def test_changed_error_is_an_error_of_ours(family: Family, data: st.DataObject) -> None:
+def test_mutated_error_is_a_gateway_error(family: Family, data: st.DataObject) -> None:
     fuzz_error(family, data)

@@ -103,7 +103,7 @@ TOLD = {**{(family, native): told for family in MAKE for native, told in COMMON.
 
 
 @pytest.mark.parametrize(("family", "native", "told"), [(*key, told) for key, told in TOLD.items()])
-def test_reason_is_told_the_same_whole_and_streamed(family: str, native: str, told: str | type[GatewayError]) -> None:
+def test_finish_reason_is_the_same_whole_and_streamed(family: str, native: str, told: str | type[GatewayError]) -> None:
     if isinstance(told, str):
         for choice in (whole(family, native), streamed(family, native)):
             assert choice["finish_reason"] == told
@@ -119,7 +119,7 @@ def test_reason_is_told_the_same_whole_and_streamed(family: str, native: str, to
 
 
 @EACH
-def test_finished_stream_may_end_without_its_terminal_marker_after_a_while(family: str) -> None:
+def test_finished_stream_may_end_without_its_terminal_marker_after_the_grace(family: str) -> None:
     events = MAKE[family]("stop", whole=False)
     parser = ALL[family].call(request(), route(family)).open_stream()
     assert parser.grace is None
@@ -130,7 +130,7 @@ def test_finished_stream_may_end_without_its_terminal_marker_after_a_while(famil
 
 
 @EACH
-def test_no_stream_is_whole_without_a_reason(family: str) -> None:
+def test_stream_without_a_finish_reason_is_not_complete(family: str) -> None:
     events = MAKE[family](None, whole=False)
     said = events[:-1] if family == "bedrock" else events  # there the event itself is what ends it
     with pytest.raises(UpstreamError, match="cut off"):

@@ -21,17 +21,17 @@ ANYTHING = st.recursive(
     "text",
     ["", " ", "<html>", "[]", "3", "null", '"x"', "{", "{oops}", '{"a":1}{"b":2}', "[" * 200_000, "9" * 5000, b"\xff"],
 )
-def test_what_is_no_json_object_is_the_providers_fault(text: str | bytes) -> None:
+def test_other_text_than_a_json_object_is_an_upstream_error(text: str | bytes) -> None:
     with pytest.raises(UpstreamError):
         json_access.parse_object(text)
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
-def test_number_that_no_client_could_read_is_null(number: str) -> None:
+def test_nan_and_infinity_are_read_as_null(number: str) -> None:
     assert json_access.parse_object(f'{{"a": {number}, "b": 1.5}}') == {"a": None, "b": 1.5}
 
 
-def test_object_is_read_from_text_and_bytes_with_or_without_a_mark() -> None:
+def test_object_is_read_from_text_and_bytes_with_or_without_a_byte_order_mark() -> None:
     for text in ('{"a": 1}', b'{"a": 1}', b'\xef\xbb\xbf{"a": 1}', '{"a": 1}'.encode("utf-16")):
         assert json_access.parse_object(text) == {"a": 1}
 
@@ -54,11 +54,11 @@ def test_object_is_read_from_text_and_bytes_with_or_without_a_mark() -> None:
         ([], 0),
     ],
 )
-def test_count_is_a_whole_number_that_can_be_one(value: Any, number: int) -> None:
+def test_count_is_a_whole_number_in_range(value: Any, number: int) -> None:
     assert json_access.count({"n": value}, "n") == number
 
 
-def test_what_is_not_there_is_empty() -> None:
+def test_missing_value_is_empty() -> None:
     assert json_access.count({}, "n") == 0
     assert json_access.child({}, "n") == {}
     assert json_access.children({}, "n") == []
@@ -66,7 +66,7 @@ def test_what_is_not_there_is_empty() -> None:
 
 
 @given(ANYTHING)
-def test_every_reader_gives_the_shape_it_promises(value: Any) -> None:
+def test_every_reader_returns_its_type(value: Any) -> None:
     parent: dict[str, Any] = {"n": value}
     assert isinstance(json_access.child(parent, "n"), dict)
     assert all(isinstance(item, dict) for item in json_access.children(parent, "n"))

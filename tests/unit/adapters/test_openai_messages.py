@@ -30,20 +30,20 @@ def built(quirks: Quirks, *messages: Any, **more: Any) -> tuple[dict[str, Any], 
     return json.loads(request.body), request.dropped
 
 
-def test_what_the_gateway_has_put_into_an_answer_goes_to_no_server() -> None:
+def test_gateways_own_response_fields_are_not_sent() -> None:
     knows = Quirks(reasoning_fields=(), message_fields={"assistant": ("tool_calls",)})
     body, dropped = built(knows, ECHOED, RESULT)
     assert body["messages"][1] == {"role": "assistant", "content": None, "tool_calls": [CALL]}
     assert dropped == ()
 
 
-def test_what_a_server_has_sent_itself_it_gets_back() -> None:
+def test_fields_of_a_servers_own_messages_are_sent_back() -> None:
     body, _ = built(Quirks(call_fields=("id", "type", "function", "extra_content")), ECHOED, RESULT)
     assert body["messages"][1]["images"] == ECHOED["images"]
     assert body["messages"][1]["tool_calls"] == ECHOED["tool_calls"]
 
 
-def test_a_refusal_is_said_again_where_it_has_no_field() -> None:
+def test_refusal_becomes_content_without_a_refusal_field() -> None:
     refused = {"role": "assistant", "content": None, "refusal": "No."}
     body, _ = built(Quirks(message_fields={"assistant": ()}), refused)
     assert body["messages"][1] == {"role": "assistant", "content": "No."}
@@ -51,7 +51,7 @@ def test_a_refusal_is_said_again_where_it_has_no_field() -> None:
     assert body["messages"][1]["refusal"] == "No."
 
 
-def test_a_strict_server_gets_what_it_knows_and_the_rest_is_told() -> None:
+def test_strict_server_gets_supported_fields_and_the_others_are_reported() -> None:
     strict = Quirks(message_fields={"user": (), "assistant": ("tool_calls",), "tool": ("tool_call_id", "name")})
     body, dropped = built(strict, {**USER, "name": "ann", "x": 1}, ECHOED, {**RESULT, "name": "f", "y": 2})
     assert [sorted(message) for message in body["messages"]] == [
@@ -64,7 +64,7 @@ def test_a_strict_server_gets_what_it_knows_and_the_rest_is_told() -> None:
 
 
 @pytest.mark.parametrize("role", ["system", "user", "assistant", "tool", "developer"])
-def test_text_parts_become_a_text_where_only_a_text_is_taken(role: str) -> None:
+def test_text_parts_become_a_string_if_only_strings_are_supported(role: str) -> None:
     message: dict[str, Any] = {"role": role, "content": PARTS}
     around = [{"role": "assistant", "tool_calls": [CALL]}] if role == "tool" else []
     message |= {"tool_call_id": "call_1"} if role == "tool" else {}
@@ -74,13 +74,13 @@ def test_text_parts_become_a_text_where_only_a_text_is_taken(role: str) -> None:
     assert body["messages"][-1]["content"] == PARTS
 
 
-def test_parts_that_are_no_text_stay_parts() -> None:
+def test_other_parts_than_text_are_kept() -> None:
     parts = [*PARTS, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]
     body, _ = built(Quirks(string_content=("user",)), {"role": "user", "content": parts})
     assert body["messages"][-1]["content"] == parts
 
 
-def test_a_turn_is_put_between_a_result_and_a_user_where_a_server_wants_one() -> None:
+def test_assistant_message_is_inserted_between_a_result_and_a_user_message() -> None:
     conversation = [{"role": "assistant", "tool_calls": [CALL]}, RESULT, RESULT, USER]
     body, _ = built(Quirks(strict_order=True), *conversation)
     assert [message["role"] for message in body["messages"]] == [
@@ -102,7 +102,7 @@ def test_empty_lists_and_objects_are_left_out(name: str) -> None:
     assert dropped == ()
 
 
-def test_a_choice_among_no_tools_is_left_out() -> None:
+def test_tool_choice_without_tools_is_left_out() -> None:
     body, _ = built(Quirks(), tools=[], tool_choice="auto", parallel_tool_calls=True)
     assert body.keys() & {"tools", "tool_choice", "parallel_tool_calls"} == set()
 
@@ -116,7 +116,7 @@ def test_a_choice_among_no_tools_is_left_out() -> None:
         ({"transforms": ["middle-out"]}, ("transforms",)),
     ],
 )
-def test_what_only_a_router_reads_is_dropped_and_told(given: dict[str, Any], told: tuple[str, ...]) -> None:
+def test_router_fields_are_dropped_and_reported(given: dict[str, Any], told: tuple[str, ...]) -> None:
     body, dropped = built(Quirks(), **given)
     assert (body.keys() & given.keys(), dropped) == (set(), told)
 
@@ -158,7 +158,7 @@ def documents(*kinds: str) -> list[dict[str, Any]]:
         (("pdf", "md*", "text"), ["document", "cachePoint", "document", "text"], ("cache_control",)),
     ],
 )
-def test_bedrock_gets_no_cache_point_behind_a_document_that_is_no_pdf(
+def test_bedrock_gets_no_cache_point_after_a_document_other_than_pdf(
     parts: tuple[str, ...], blocks: list[str], told: tuple[str, ...]
 ) -> None:
     message = {"role": "user", "content": documents(*parts)}

@@ -78,16 +78,16 @@ TWO_CALLS: dict[str, list[Json]] = {
 
 
 @pytest.mark.parametrize("name", ONE_CALL)
-def test_one_call_is_put_together(name: str) -> None:
+def test_one_call_is_assembled(name: str) -> None:
     assert told(*ONE_CALL[name]) == ONE
 
 
 @pytest.mark.parametrize("name", TWO_CALLS)
-def test_two_calls_are_kept_apart(name: str) -> None:
+def test_two_calls_are_assembled_separately(name: str) -> None:
     assert told(*TWO_CALLS[name]) == TWO
 
 
-def test_braces_and_quotes_in_a_text_end_nothing() -> None:
+def test_braces_and_quotes_in_a_string_do_not_end_arguments() -> None:
     arguments = json.dumps({"p": 'a\\"}{"', "q": "\\"})
     pieces = [piece(part, "read", index=0) for part in arguments]
     assert told(*pieces, piece(B, "read", index=0)) == [("read", arguments), ("read", B)]
@@ -102,18 +102,18 @@ def test_other_tool_under_the_same_index_is_another_call() -> None:
     assert told(piece(A[:4], "read", index=0), piece("{}", "list", index=0))[1] == ("list", "{}")
 
 
-def test_call_without_arguments_is_told_at_the_end() -> None:
+def test_call_without_arguments_is_relayed_at_the_end() -> None:
     assert told(piece("", "list", index=0, id="c")) == [("list", "")]
     assert told(piece("{}", "list", index=0, id="c")) == [("list", "{}")]
     assert told(piece(index=0, id="c")) == []
 
 
-def test_calls_keep_their_order_while_one_is_held_back() -> None:
+def test_calls_keep_their_order_if_one_is_held_back() -> None:
     pieces = [piece("", "list", index=0, id="c"), piece(A, "read", index=1, id="d"), piece("{}", index=0)]
     assert told(*pieces) == [("list", "{}"), ("read", A)]
 
 
-def test_former_function_call_is_a_call() -> None:
+def test_deprecated_function_call_is_a_tool_call() -> None:
     calls = StreamedCalls(ToolCallIds(request().messages), 0)
     pieces = [{"function_call": {"name": "read", "arguments": ""}}, {"function_call": {"arguments": {"p": "a"}}}]
     (step,) = [*calls.read(pieces[0]), *calls.read(pieces[1])]
@@ -122,7 +122,7 @@ def test_former_function_call_is_a_call() -> None:
     assert (whole["function"], whole["id"]) == (step["function"], step["id"])
 
 
-def test_absurd_number_of_calls_is_refused() -> None:
+def test_more_than_the_maximum_of_calls_is_refused() -> None:
     many: list[Json] = [piece("{}", "read", index=n) for n in range(MAX_CALLS + 1)]
     with pytest.raises(UpstreamError):
         whole_calls({"tool_calls": many}, ToolCallIds(request().messages), 0)
@@ -140,7 +140,7 @@ def turn(*ids: str) -> list[Json]:
     return [{"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": calls}, *results]
 
 
-def test_id_of_the_provider_stays() -> None:
+def test_id_of_the_provider_is_kept() -> None:
     assert ToolCallIds(request().messages).assign("call_7", 0, 0) == "call_7"
 
 
@@ -153,11 +153,11 @@ def test_ids_are_unique_over_a_conversation(provided: str | None) -> None:
     assert len(set(seen)) == len(seen)
 
 
-def test_id_that_carries_is_known_by_its_bare_part() -> None:
+def test_id_with_state_is_compared_without_it() -> None:
     ids = ToolCallIds(request(messages=turn(attach_state("call_0", CLAUDE, "e30"))).messages)
     assert ids.assign("call_0", 0, 0) != "call_0"
 
 
-def test_ids_of_ours_are_the_same_for_the_same_answer() -> None:
+def test_generated_ids_are_deterministic() -> None:
     first, second = (ToolCallIds(request(messages=turn("a")).messages).assign(None, 0, 1) for _ in range(2))
     assert first == second

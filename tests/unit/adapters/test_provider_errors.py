@@ -50,7 +50,7 @@ def test_status_means(status: int, kind: type[GatewayError]) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 402, 403])
-def test_trouble_with_our_credential_is_told_without_the_providers_words(status: int) -> None:
+def test_credential_error_has_no_message_of_the_provider(status: int) -> None:
     assert "Words" not in error_for_status(status, "Words.").message
 
 
@@ -61,13 +61,13 @@ def test_trouble_with_our_credential_is_told_without_the_providers_words(status:
         "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.",
     ],
 )
-def test_empty_account_that_comes_as_a_bad_request_is_the_owners_trouble(words: str) -> None:
+def test_empty_account_with_status_400_is_an_upstream_auth_error(words: str) -> None:
     assert isinstance(error_for_status(400, words), UpstreamAuthError)
 
 
 @pytest.mark.parametrize("code", ["insufficient_quota", "credit_balance_exhausted", "billing_not_active"])
 @pytest.mark.parametrize("status", [400, 429, 502])
-def test_empty_account_is_the_owners_trouble(status: int, code: str) -> None:
+def test_empty_account_is_an_upstream_auth_error(status: int, code: str) -> None:
     assert isinstance(error_for_status(status, "x", code=code), UpstreamAuthError)
 
 
@@ -80,7 +80,7 @@ def test_empty_account_is_the_owners_trouble(status: int, code: str) -> None:
         "reason: API_KEY_INVALID",
     ],
 )
-def test_bad_credential_under_400_is_the_owners_trouble(words: str) -> None:
+def test_bad_credential_with_status_400_is_an_upstream_auth_error(words: str) -> None:
     assert isinstance(error_for_status(400, words), UpstreamAuthError)
 
 
@@ -99,12 +99,12 @@ def test_bad_credential_under_400_is_the_owners_trouble(words: str) -> None:
         "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens",
     ],
 )
-def test_prompt_that_is_too_long_has_one_code_whatever_the_wording(words: str) -> None:
+def test_prompt_that_is_too_long_has_one_code_for_all_messages(words: str) -> None:
     error = error_for_status(400, words)
     assert (error.status, error.param, error.code) == (400, "messages", "context_length_exceeded")
 
 
-def test_long_text_that_is_no_prompt_is_not_taken_for_one() -> None:
+def test_long_other_text_is_not_a_context_length_error() -> None:
     assert error_for_status(400, "Invalid 'user': the string exceeds the maximum length.").code is None
 
 
@@ -120,7 +120,7 @@ def test_long_text_that_is_no_prompt_is_not_taken_for_one() -> None:
     ],
 )
 @pytest.mark.parametrize("status", [400, 413, 422, 500, 502])
-def test_prompt_that_is_too_long_is_the_clients_mistake_under_any_status(words: str, status: int) -> None:
+def test_prompt_that_is_too_long_is_a_bad_request_with_any_status(words: str, status: int) -> None:
     error = error_for_status(status, words)
     assert (error.status, error.code) == (400, "context_length_exceeded")
 
@@ -134,7 +134,7 @@ def test_prompt_that_is_too_long_is_the_clients_mistake_under_any_status(words: 
         "No endpoints found for x.",
     ],
 )
-def test_404_that_speaks_of_a_model_is_the_clients_mistake(words: str) -> None:
+def test_404_about_a_model_is_a_not_found_error(words: str) -> None:
     error = error_for_status(404, words)
     assert (type(error), error.code, error.param) == (NotFoundError, "model_not_found", "model")
 
@@ -152,7 +152,7 @@ def test_any_other_404_is_a_wrong_base_url(words: str) -> None:
     ("code", "words"),
     [("content_policy_violation", "x"), (None, "Input was flagged."), (None, "This requires moderation.")],
 )
-def test_filtered_prompt_under_403_is_no_bad_credential(code: str | None, words: str) -> None:
+def test_filtered_prompt_with_status_403_is_not_a_credential_error(code: str | None, words: str) -> None:
     error = error_for_status(403, words, code=code)
     assert (error.status, error.code) == (400, "content_filter")
 
@@ -177,7 +177,7 @@ IN_BAND: list[tuple[object, object, int | None]] = [
 
 
 @pytest.mark.parametrize(("code", "kind", "status"), IN_BAND)
-def test_error_in_band_has_the_status_of_its_words(code: object, kind: object, status: int | None) -> None:
+def test_error_in_band_has_the_status_of_its_code_or_type(code: object, kind: object, status: int | None) -> None:
     assert named_status(code, kind) == status
 
 
@@ -192,16 +192,16 @@ def test_other_bad_requests_keep_field_and_code() -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503, 529])
-def test_wait_is_passed_on(status: int) -> None:
+def test_wait_is_relayed(status: int) -> None:
     assert error_for_status(status, "x", retry_after=3).retry_after == 3
 
 
-def test_silent_provider_is_spoken_for() -> None:
+def test_error_without_a_message_gets_one() -> None:
     assert error_for_status(500, "").message == "The provider returned HTTP status 500."
     assert error_for_status(500, " \n").message
 
 
-def test_hostile_message_takes_no_time() -> None:
+def test_redaction_of_a_hostile_message_is_fast() -> None:
     for words in (
         "a." * 100_000,
         "a-" * 100_000,
@@ -252,6 +252,6 @@ def test_wait_is_read_in_every_form(headers: dict[str, str], seconds: float | No
 
 
 @given(st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms", "date"]), st.text(max_size=40)))
-def test_any_wait_ends_in_headers(headers: dict[str, str]) -> None:
+def test_any_wait_is_a_valid_retry_after_header(headers: dict[str, str]) -> None:
     told = RateLimitError("x", retry_after=retry_after(headers)).headers()
     assert all(value.isdecimal() for value in told.values())

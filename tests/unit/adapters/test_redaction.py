@@ -47,7 +47,7 @@ SECRETS = [
 
 @pytest.mark.parametrize("secret", SECRETS)
 @pytest.mark.parametrize("words", ["{}", "No ({}) here", 'No "{}", none.', "a\n{}\nb"])
-def test_secret_is_left_out(secret: str, words: str) -> None:
+def test_secret_is_redacted(secret: str, words: str) -> None:
     redacted = redact(words.format(secret))
     assert "[redacted]" in redacted
     for part in secret.replace("Bearer", "").replace("bearer", "").split():
@@ -74,12 +74,12 @@ def test_secret_is_left_out(secret: str, words: str) -> None:
         "eyJust a word, asia_pacific_southeast and AKIA, org-level and proj_name",
     ],
 )
-def test_ordinary_words_stay(words: str) -> None:
+def test_ordinary_words_are_kept(words: str) -> None:
     assert redact(words) == words
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_secret_is_not_halved_by_the_cut(secret: str) -> None:
+def test_secret_at_the_truncation_is_redacted(secret: str) -> None:
     for room in range(1, len(secret)):
         redacted = redact("x" * (MAX_MESSAGE - room - 1) + " " + secret)
         assert secret[:4] not in redacted or secret.lower().startswith(("bear", "http")), redacted[-50:]
@@ -111,7 +111,7 @@ INSIDES = {
 
 
 @pytest.mark.parametrize("name", INSIDES)
-def test_insides_of_a_program_are_left_out_and_the_reason_stays(name: str) -> None:
+def test_program_details_are_redacted_and_the_reason_is_kept(name: str) -> None:
     redacted = redact(INSIDES[name])
     assert "secret" not in redacted.lower()
     assert "bad seed" in redacted
@@ -128,5 +128,5 @@ def test_insides_of_a_program_are_left_out_and_the_reason_stays(name: str) -> No
         "at most 4 images; look at the docs (Vision)",
     ],
 )
-def test_words_about_requests_stay(words: str) -> None:
+def test_words_about_requests_are_kept(words: str) -> None:
     assert redact(words) == words

@@ -130,12 +130,12 @@ def translation(name: str, fields: Json) -> Callable[[], object]:
 
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("model", MODELS)
-def test_translation_grows_as_the_request_does(model: str, part: str) -> None:
+def test_request_is_translated_in_linear_time(model: str, part: str) -> None:
     n, fields = PARTS[part]
     assert growth(lambda size: translation(model, fields(size)), n) < MOST_GROWTH
 
 
-def test_functions_are_put_into_terms_of_tools_as_fast() -> None:
+def test_functions_are_translated_to_tools_in_linear_time() -> None:
     def make(n: int) -> Callable[[], object]:
         request = legacy(n)
         return lambda: with_tools(request)
@@ -143,7 +143,7 @@ def test_functions_are_put_into_terms_of_tools_as_fast() -> None:
     assert growth(make, 500) < MOST_GROWTH
 
 
-def test_schemas_with_many_branches_are_cut_down_as_fast() -> None:
+def test_schemas_with_many_branches_are_reduced_in_linear_time() -> None:
     def make(n: int) -> Callable[[], object]:
         branches = [{"properties": {f"p{number}": {"type": "string"}}, "required": ["a"]} for number in range(n)]
         return lambda: without_branches({"type": "object", "oneOf": branches})
@@ -151,7 +151,7 @@ def test_schemas_with_many_branches_are_cut_down_as_fast() -> None:
     assert growth(make, 2000) < MOST_GROWTH
 
 
-def test_types_in_lists_do_not_double_the_schema_with_every_level() -> None:
+def test_lists_of_types_do_not_double_the_schema_with_every_level() -> None:
     schema: Json = {"type": "string"}
     for _ in range(20):
         schema = {"type": ["object", "array"], "anyOf": [schema]}

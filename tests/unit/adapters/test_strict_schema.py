@@ -28,14 +28,14 @@ def test_definitions_and_references_stay() -> None:
     ("keyword", "value"),
     [("minimum", 1), ("maxLength", 5), ("pattern", "^a"), ("minItems", 2), ("uniqueItems", True), ("format", "ulid")],
 )
-def test_bound_becomes_words(keyword: str, value: Any) -> None:
+def test_bound_moves_into_the_description(keyword: str, value: Any) -> None:
     got = strict_schema({"type": "string", keyword: value, "description": "A thing."})
     assert set(got) == {"type", "description"}
     assert got["description"].startswith(f"A thing. ({keyword}: ")
 
 
 @pytest.mark.parametrize(("keyword", "value"), [("minItems", 1), ("format", "date"), ("enum", ["a"]), ("const", 1)])
-def test_what_the_subset_has_is_kept(keyword: str, value: Any) -> None:
+def test_keywords_of_the_subset_are_kept(keyword: str, value: Any) -> None:
     assert strict_schema({"type": "string", keyword: value}) == {"type": "string", keyword: value}
 
 
@@ -89,11 +89,11 @@ def test_object_with_keys_of_any_name_is_open(schema: Json) -> None:
         {"$ref": "#/$defs/a"},
     ],
 )
-def test_object_with_its_keys_told_is_closed(schema: Json) -> None:
+def test_object_with_declared_keys_is_closed(schema: Json) -> None:
     assert not is_open(schema)
 
 
-def test_branches_at_the_root_become_one_object_and_words() -> None:
+def test_branches_at_the_root_become_one_object_and_a_description() -> None:
     a, b = ({"properties": {n: {"type": "string"}, "x": {}}, "required": [n, "x"]} for n in "ab")
     schema: Json = {"type": "object", "description": "d.", "properties": {"p": {}}, "required": ["p"], "anyOf": [a, b]}
     flat = without_branches(schema)

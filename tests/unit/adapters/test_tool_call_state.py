@@ -32,7 +32,7 @@ def next_turn(family: str, message: Json) -> Json:
 
 
 @pytest.mark.parametrize("family", ["anthropic", "bedrock"])
-def test_thinking_comes_back_with_the_call_it_led_to(family: str) -> None:
+def test_thinking_before_a_call_is_sent_back_with_it(family: str) -> None:
     whole = ALL[family].parse("thinking_tool").choices[0]["message"]
     (streamed,) = fold(read(ALL[family].open("thinking_tool"), ALL[family].stream("thinking_tool")))
     for message in (whole, streamed["message"]):
@@ -47,7 +47,7 @@ def test_thinking_comes_back_with_the_call_it_led_to(family: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "AAAA", "eJw=", "é"])
-def test_what_carries_nothing_of_ours_is_nothing(text: str) -> None:
+def test_id_without_valid_state_has_none(text: str) -> None:
     for mark in (tool_call_state.CLAUDE, tool_call_state.GEMINI):
         assert (
             tool_call_state.details_of_call(
@@ -57,13 +57,13 @@ def test_what_carries_nothing_of_ours_is_nothing(text: str) -> None:
         )
 
 
-def test_unsigned_thinking_is_not_carried() -> None:
+def test_unsigned_thinking_is_not_attached_to_ids() -> None:
     details = tool_call_state.ReasoningDetails()
     details.entries.append({"type": "reasoning.text", "text": "x", "signature": None})
     assert details.attach_to({"id": "call_1"}) == {"id": "call_1"}
 
 
-def test_other_providers_get_the_bare_id() -> None:
+def test_other_providers_get_the_id_without_state() -> None:
     call = {
         "id": tool_call_state.attach_state("call_1", tool_call_state.CLAUDE, "c2ln" * 100),
         "type": "function",
@@ -75,7 +75,7 @@ def test_other_providers_get_the_bare_id() -> None:
     assert body["messages"][1]["tool_calls"][0]["id"] == body["messages"][2]["tool_call_id"] == "call_1"
 
 
-def test_long_id_is_shortened_the_same_both_times_for_servers_that_refuse_it_alone() -> None:
+def test_long_id_is_shortened_consistently_for_servers_that_refuse_it() -> None:
     call = {"id": "c" * 100, "type": "function", "function": {"name": "f", "arguments": "{}"}}
     messages = [ASK, {"role": "assistant", "tool_calls": [call]}]
     messages.append({"role": "tool", "tool_call_id": call["id"], "content": "7"})
@@ -88,7 +88,7 @@ def test_long_id_is_shortened_the_same_both_times_for_servers_that_refuse_it_alo
 
 @pytest.mark.parametrize("of", ["anthropic", "bedrock", "gemini"])
 @pytest.mark.parametrize("to", ["anthropic", "bedrock", "gemini", "openai"])
-def test_conversation_goes_on_with_any_other_family(of: str, to: str) -> None:
+def test_conversation_continues_with_any_other_family(of: str, to: str) -> None:
     name = "tools" if of == "gemini" else "thinking_tool"
     body = json.dumps(next_turn(to, ALL[of].parse(name).choices[0]["message"]))
     packed = [
@@ -103,7 +103,7 @@ def test_conversation_goes_on_with_any_other_family(of: str, to: str) -> None:
         assert '"thoughtSignature": "skip_thought_signature_validator"' in body
 
 
-def test_thinking_between_calls_comes_back_between_them() -> None:
+def test_thinking_between_calls_is_sent_back_between_them() -> None:
     first, second = (
         {"type": "reasoning.text", "text": t, "signature": f"s{t}", "format": "anthropic-claude-v1"} for t in "12"
     )
@@ -119,7 +119,7 @@ def test_thinking_between_calls_comes_back_between_them() -> None:
     ]  # fmt: skip
 
 
-def test_encrypted_thinking_that_does_not_say_whose_it_is_stays_behind() -> None:
+def test_encrypted_thinking_without_a_format_is_not_sent() -> None:
     message = {
         "role": "assistant",
         "content": "Hi",
@@ -132,7 +132,7 @@ def test_encrypted_thinking_that_does_not_say_whose_it_is_stays_behind() -> None
 
 
 @pytest.mark.parametrize("family", ["anthropic", "bedrock", "gemini"])
-def test_results_go_out_in_the_order_of_their_calls(family: str) -> None:
+def test_results_are_sent_in_the_order_of_their_calls(family: str) -> None:
     calls = [{"id": name, "type": "function", "function": {"name": "w", "arguments": "{}"}} for name in ("a", "b")]
     results = [{"role": "tool", "tool_call_id": name, "content": f"for {name}"} for name in ("b", "a")]
     given = request(messages=[ASK, {"role": "assistant", "tool_calls": calls}, *results])
@@ -141,7 +141,7 @@ def test_results_go_out_in_the_order_of_their_calls(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", ["anthropic", "bedrock", "gemini"])
-def test_sound_that_was_said_is_not_just_forgotten(family: str) -> None:
+def test_audio_in_assistant_messages_is_refused(family: str) -> None:
     given = request(messages=[ASK, {"role": "assistant", "content": None, "audio": {"id": "audio_1"}}, ASK])
     with pytest.raises(BadRequestError) as caught:
         ALL[family].call(given, route(family))
@@ -150,7 +150,7 @@ def test_sound_that_was_said_is_not_just_forgotten(family: str) -> None:
 
 @pytest.mark.parametrize("family", ["anthropic", "bedrock", "gemini"])
 @pytest.mark.parametrize("part", ["image_url", "file"])
-def test_text_no_one_can_encode_is_the_clients_error_or_data(family: str, part: str) -> None:
+def test_lone_surrogates_are_refused_or_kept(family: str, part: str) -> None:
     url = "data:text/plain,\ud800"
     inner = {"image_url": {"url": url}} if part == "image_url" else {"file": {"file_data": url}}
     given = request(messages=[{"role": "user", "content": [{"type": part, **inner}]}])

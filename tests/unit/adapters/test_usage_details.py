@@ -40,13 +40,13 @@ def both(family: str, name: str, usage_field: str, more: Json) -> list[tuple[Usa
         ("bedrock", "usage", {"cacheDetails": [{"ttl": "5m", "inputTokens": 156}, {"ttl": "1h", "inputTokens": 300}]}),
     ],
 )
-def test_caches_for_an_hour_are_told_from_the_others(family: str, field: str, more: Json) -> None:
+def test_one_hour_cache_writes_are_counted_separately(family: str, field: str, more: Json) -> None:
     for usage, _ in both(family, "cached", field, more):
         assert usage is not None
         assert (usage.cache_write_tokens, usage.cache_write_1h_tokens) == (456, 300)
 
 
-def test_cached_audio_is_told_from_other_cached_input() -> None:
+def test_cached_audio_is_counted_separately() -> None:
     more = {"cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 7}, {"modality": "TEXT", "tokenCount": 5}]}
     for usage, _ in both("gemini", "cached", "usageMetadata", more):
         assert usage is not None
@@ -54,6 +54,6 @@ def test_cached_audio_is_told_from_other_cached_input() -> None:
 
 
 @pytest.mark.parametrize(("said", "tier"), [("flex", "flex"), ("PRIORITY", "priority"), ("standard", "default")])
-def test_gemini_tells_the_tier_in_its_usage(said: str, tier: str) -> None:
+def test_gemini_reports_the_tier_in_its_usage(said: str, tier: str) -> None:
     for _, extra in both("gemini", "text", "usageMetadata", {"serviceTier": said}):
         assert extra["service_tier"] == tier
