@@ -68,16 +68,16 @@ def tool(name: str = "f", **function: Any) -> Json:
     return {"type": "function", "function": {"name": name, **function}}
 
 
-def text(said: str, **more: Any) -> Json:
-    return {"type": "text", "text": said, **more}
+def text(text_content: str, **more: Any) -> Json:
+    return {"type": "text", "text": text_content, **more}
 
 
-ASK = [user("Hi")]
+FIRST_MESSAGES = [user("Hi")]
 LOOP = [user("Hi"), assistant(None, tool_calls=[call("c1")]), result("c1")]
 
 
 def build(fields: Json, capabilities: Json | None = None) -> UpstreamRequest:
-    request = ChatRequest.model_validate({"model": "m", "messages": ASK, **fields})
+    request = ChatRequest.model_validate({"model": "m", "messages": FIRST_MESSAGES, **fields})
     return anthropic.ChatCall(request, route(**(capabilities or {}))).request
 
 

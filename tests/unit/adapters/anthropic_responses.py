@@ -15,8 +15,8 @@ def stream(name: str) -> list[Chunk]:
     return read(ANTHROPIC.open(name), ANTHROPIC.stream(name))
 
 
-def events(*given: Json) -> bytes:
-    return b"".join(encode(event) for event in given)
+def events(*value: Json) -> bytes:
+    return b"".join(encode(event) for event in value)
 
 
 START: Json = {"type": "message_start", "message": {"usage": {"input_tokens": 3, "output_tokens": 1}}}

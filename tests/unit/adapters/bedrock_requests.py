@@ -77,8 +77,8 @@ def tool(name: str = "f", **function: Any) -> Json:
     return {"type": "function", "function": {"name": name, **function}}
 
 
-def text(said: str, **more: Any) -> Json:
-    return {"type": "text", "text": said, **more}
+def text(text_content: str, **more: Any) -> Json:
+    return {"type": "text", "text": text_content, **more}
 
 
 def image(url: str, **more: Any) -> Json:
@@ -89,14 +89,14 @@ def file(data: str, name: str | None = None) -> Json:
     return {"type": "file", "file": {"file_data": data, "filename": name}}
 
 
-ASK = [user("Hi")]
+FIRST_MESSAGES = [user("Hi")]
 LOOP = [user("Hi"), assistant(None, tool_calls=[call("c1")]), result("c1")]
 MARK: Json = {"type": "ephemeral"}
 POINT: Json = {"cachePoint": {"type": "default"}}
 
 
 def build(fields: Json, of: Json | None = None) -> UpstreamRequest:
-    request = ChatRequest.model_validate({"model": "m", "messages": ASK, **fields})
+    request = ChatRequest.model_validate({"model": "m", "messages": FIRST_MESSAGES, **fields})
     return bedrock.ChatCall(request, route(**(of or {}))).request
 
 

@@ -45,11 +45,11 @@ def tool(name: str = "f", **function: Any) -> Json:
     return {"type": "function", "function": {"name": name, **function}}
 
 
-ASK = [user("Hi")]
+FIRST_MESSAGES = [user("Hi")]
 
 
 def build(fields: Json, capabilities: Json | None = None) -> UpstreamRequest:
-    request = ChatRequest.model_validate({"model": "m", "messages": ASK, **fields})
+    request = ChatRequest.model_validate({"model": "m", "messages": FIRST_MESSAGES, **fields})
     return gemini.ChatCall(request, route("gemini", **(capabilities or {}))).request
 
 

@@ -14,17 +14,17 @@ from tollgate.gateway.routing import Route
 from tollgate.gateway.types import Json, UpstreamRequest
 from tollgate.handler.components import read_catalog
 
-ASK: list[Any] = [{"role": "user", "content": "How many?"}]
+FIRST_MESSAGES: list[Any] = [{"role": "user", "content": "How many?"}]
 
 
 def request(**fields: Any) -> ChatRequest:
-    return ChatRequest.model_validate({"model": "m", "messages": ASK, **fields})
+    return ChatRequest.model_validate({"model": "m", "messages": FIRST_MESSAGES, **fields})
 
 
 CATALOG = read_catalog(None)
 CALL: Json = {"id": "call_abc", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 LOOP: list[Any] = [
-    *ASK,
+    *FIRST_MESSAGES,
     {"role": "assistant", "content": None, "tool_calls": [CALL]},
     {"role": "tool", "tool_call_id": "call_abc", "content": "7"},
 ]
@@ -35,8 +35,8 @@ IN_JSON: Json = {"type": "json_schema", "json_schema": {"name": "n", "schema": S
 def built(name: str, fields: Json, **capabilities: Any) -> tuple[Json, UpstreamRequest]:
     """The body for a provider of the built-in catalog, and all of the request."""
     model = families.route("openai").model.model_copy(update={"capabilities": Capabilities(**capabilities)})
-    asked = openai.ChatCall(request(**fields), Route(model, CATALOG.providers[name], "up", None)).request
-    return json.loads(asked.body), asked
+    upstream_request = openai.ChatCall(request(**fields), Route(model, CATALOG.providers[name], "up", None)).request
+    return json.loads(upstream_request.body), upstream_request
 
 
 def refused(name: str, fields: Json, **capabilities: Any) -> str | None:

@@ -13,7 +13,7 @@ from tollgate.gateway.routing import Route
 from tollgate.gateway.sse import encode
 from tollgate.gateway.types import Json
 
-ASK: list[Any] = [{"role": "user", "content": "How many?"}]
+FIRST_MESSAGES: list[Any] = [{"role": "user", "content": "How many?"}]
 DONE = b"data: [DONE]\n\n"
 MODEL = Model(
     id="m",
@@ -30,7 +30,7 @@ def route(base_url: str = "https://x/v1", **quirks: Any) -> Route:
 
 
 def request(**fields: Any) -> ChatRequest:
-    return ChatRequest.model_validate({"model": "m", "messages": ASK, **fields})
+    return ChatRequest.model_validate({"model": "m", "messages": FIRST_MESSAGES, **fields})
 
 
 def choice(message: Json | None = None, finish: str | None = "stop", **more: Any) -> Json:

@@ -16,7 +16,7 @@ from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.types import Json
 from unit.adapters.anthropic_requests import (
     ALWAYS,
-    ASK,
+    FIRST_MESSAGES,
     HAIKU,
     OPUS,
     SONNET,
@@ -34,7 +34,7 @@ from unit.adapters.anthropic_requests import (
 
 @pytest.mark.parametrize("base_url", ["https://x/v1", "https://x/v1/"])
 def test_request_goes_to_messages_in_the_version_with_sampling(base_url: str) -> None:
-    request = ChatRequest.model_validate({"model": "m", "messages": ASK})
+    request = ChatRequest.model_validate({"model": "m", "messages": FIRST_MESSAGES})
     built = anthropic.ChatCall(request, route(base_url)).request
     assert (built.method, built.url) == ("POST", "https://x/v1/messages")
     assert built.headers == {"content-type": "application/json", "anthropic-version": "2023-06-01"}
@@ -127,9 +127,11 @@ def test_personal_user_id_is_hashed(personal: str) -> None:
     assert sent({"user": personal})["metadata"]["user_id"] == hashed
 
 
-@pytest.mark.parametrize(("openais", "native"), [("auto", "auto"), ("priority", "auto"), ("default", "standard_only")])
-def test_service_tier_is_anthropics(openais: str, native: str) -> None:
-    assert sent({"service_tier": openais})["service_tier"] == native
+@pytest.mark.parametrize(
+    ("openai_value", "native"), [("auto", "auto"), ("priority", "auto"), ("default", "standard_only")]
+)
+def test_service_tier_is_anthropics(openai_value: str, native: str) -> None:
+    assert sent({"service_tier": openai_value})["service_tier"] == native
 
 
 def test_service_tier_that_anthropic_does_not_have_is_dropped_and_reported() -> None:
@@ -222,9 +224,9 @@ WORDS = " ".join(
 ).split()
 
 
-SAID = ["function", "text", "image_url", "file", "json_schema", "object", "array", "auto", "required", "none", "high"]
+TEXT = ["function", "text", "image_url", "file", "json_schema", "object", "array", "auto", "required", "none", "high"]
 LEAF: st.SearchStrategy[Any] = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.sampled_from([*SAID, "data:,x"])
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.sampled_from([*TEXT, "data:,x"])
 )
 GARBAGE: st.SearchStrategy[Any] = st.recursive(
     LEAF, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4)
@@ -276,6 +278,8 @@ def test_request_nested_too_deeply_is_refused() -> None:
         schema = {"type": "object", "properties": {"a": schema}}
     with pytest.raises(BadRequestError):
         anthropic.ChatCall(
-            ChatRequest.model_construct(model="m", messages=ASK, tools=[tool("f", parameters=schema, strict=True)]),
+            ChatRequest.model_construct(
+                model="m", messages=FIRST_MESSAGES, tools=[tool("f", parameters=schema, strict=True)]
+            ),
             route(),
         )

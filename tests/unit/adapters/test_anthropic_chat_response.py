@@ -43,13 +43,13 @@ def test_text_is_content() -> None:
 
 
 def test_tools_are_called_in_order_beside_the_text() -> None:
-    said = message("tools")
-    assert said["content"] == "I'll look both up."
-    assert [(call["id"], call["function"]["name"]) for call in said["tool_calls"]] == [
+    content = message("tools")
+    assert content["content"] == "I'll look both up."
+    assert [(call["id"], call["function"]["name"]) for call in content["tool_calls"]] == [
         ("toolu_01T1x1fJ34qAmk2tNTrN7Up6", "get_weather"),
         ("toolu_01GvXo2wYuNzQ8f6mA2pRkLd", "get_time"),
     ]
-    assert json.loads(said["tool_calls"][0]["function"]["arguments"]) == {"location": "Z\u00fcrich, CH", "days": 3}
+    assert json.loads(content["tool_calls"][0]["function"]["arguments"]) == {"location": "Z\u00fcrich, CH", "days": 3}
     assert finish("tools") == "tool_calls"
 
 
@@ -88,12 +88,12 @@ def test_tool_names_are_the_clients() -> None:
 
 
 def test_thinking_is_reasoning_with_its_signature() -> None:
-    said = message("thinking")
-    assert said["content"] == "No: 43 \u00d7 47."
-    assert said["reasoning_content"] == "2021 is 43 times 47,\nso no."
-    first, second = said["reasoning_details"]
+    content = message("thinking")
+    assert content["content"] == "No: 43 \u00d7 47."
+    assert content["reasoning_content"] == "2021 is 43 times 47,\nso no."
+    first, second = content["reasoning_details"]
     assert first["type"] == "reasoning.text"
-    assert first["text"] == said["reasoning_content"]
+    assert first["text"] == content["reasoning_content"]
     assert first["signature"].startswith("EqoBCkgIARAB")
     assert second["type"] == "reasoning.encrypted"
     assert second["data"].startswith("EmwKAhgB")
@@ -102,9 +102,9 @@ def test_thinking_is_reasoning_with_its_signature() -> None:
 
 
 def test_hidden_thinking_keeps_its_signature() -> None:
-    said = message("thinking_tool")
-    assert "reasoning_content" not in said
-    assert said["reasoning_details"][0]["signature"]
+    content = message("thinking_tool")
+    assert "reasoning_content" not in content
+    assert content["reasoning_details"][0]["signature"]
 
 
 def test_refusal_is_a_content_filter_with_its_reason() -> None:
@@ -113,9 +113,9 @@ def test_refusal_is_a_content_filter_with_its_reason() -> None:
 
 
 def test_json_by_tool_is_content() -> None:
-    said = message("json_tool")
-    assert json.loads(said["content"]) == {"name": "Ada", "age": 36}
-    assert "tool_calls" not in said
+    content = message("json_tool")
+    assert json.loads(content["content"]) == {"name": "Ada", "age": 36}
+    assert "tool_calls" not in content
     assert finish("json_tool") == "stop"
 
 
@@ -142,12 +142,12 @@ FINISH = {
 }
 
 
-@pytest.mark.parametrize(("native", "openais"), FINISH.items())
-def test_stop_reason_is_openais_whole_and_streamed(native: str | None, openais: str) -> None:
-    assert answer(stop=native).choices[0]["finish_reason"] == openais
+@pytest.mark.parametrize(("native", "openai_value"), FINISH.items())
+def test_stop_reason_is_openais_whole_and_streamed(native: str | None, openai_value: str) -> None:
+    assert answer(stop=native).choices[0]["finish_reason"] == openai_value
     ended = {"type": "message_delta", "delta": {"stop_reason": native}}
     (choice,) = fold(read(anthropic.ChatCall(PLAIN, ROUTE).open_stream(), events(START, ended, STOP)))
-    assert choice["finish_reason"] == openais
+    assert choice["finish_reason"] == openai_value
 
 
 def test_call_truncated_by_the_length_is_not_complete() -> None:
@@ -183,6 +183,6 @@ def test_zero_counts_are_no_usage() -> None:
     assert answer().usage is None
 
 
-@pytest.mark.parametrize(("native", "openais"), [("standard", "default"), ("priority", "priority")])
-def test_service_tier_is_openais(native: str, openais: str) -> None:
-    assert answer(usage={"service_tier": native}).extra == {"service_tier": openais}
+@pytest.mark.parametrize(("native", "openai_value"), [("standard", "default"), ("priority", "priority")])
+def test_service_tier_is_openais(native: str, openai_value: str) -> None:
+    assert answer(usage={"service_tier": native}).extra == {"service_tier": openai_value}

@@ -88,15 +88,15 @@ CHOICES: list[tuple[Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("openais", "native"), CHOICES)
-def test_tool_choice_is_anthropics(openais: Any, native: Any) -> None:
-    assert sent({"tools": [tool()], "tool_choice": openais}).get("tool_choice") == native
+@pytest.mark.parametrize(("openai_value", "native"), CHOICES)
+def test_tool_choice_is_anthropics(openai_value: Any, native: Any) -> None:
+    assert sent({"tools": [tool()], "tool_choice": openai_value}).get("tool_choice") == native
 
 
-@pytest.mark.parametrize(("openais", "native"), CHOICES)
-def test_disabled_parallel_calls_are_in_the_tool_choice(openais: Any, native: Any) -> None:
-    got = sent({"tools": [tool()], "tool_choice": openais, "parallel_tool_calls": False})["tool_choice"]
-    if openais == "none":
+@pytest.mark.parametrize(("openai_value", "native"), CHOICES)
+def test_disabled_parallel_calls_are_in_the_tool_choice(openai_value: Any, native: Any) -> None:
+    got = sent({"tools": [tool()], "tool_choice": openai_value, "parallel_tool_calls": False})["tool_choice"]
+    if openai_value == "none":
         assert got == {"type": "none"}
     else:
         assert got == {**(native or {"type": "auto"}), "disable_parallel_tool_use": True}

@@ -48,13 +48,13 @@ def test_text_is_content() -> None:
 
 
 def test_tools_are_called_in_order_beside_the_text() -> None:
-    said = message("tools")
-    assert said["content"] == "I'll look both up."
-    assert [(call["id"], call["function"]["name"]) for call in said["tool_calls"]] == [
+    content = message("tools")
+    assert content["content"] == "I'll look both up."
+    assert [(call["id"], call["function"]["name"]) for call in content["tool_calls"]] == [
         ("tooluse_kZJMlvQmRJ6eAyJE5GIl7Q", "get_weather"),
         ("tooluse_9sQ2nTfVRw2xm0ZkV0b3Xg", "get_time"),
     ]
-    assert json.loads(said["tool_calls"][0]["function"]["arguments"]) == {"location": "Z\u00fcrich, CH", "days": 3}
+    assert json.loads(content["tool_calls"][0]["function"]["arguments"]) == {"location": "Z\u00fcrich, CH", "days": 3}
     assert choice("tools")["finish_reason"] == "tool_calls"
 
 
@@ -78,24 +78,24 @@ def test_tool_names_are_the_clients() -> None:
     (whole,) = bedrock.ChatCall(mine, ROUTE).parse_response(json.dumps(body).encode()).choices
     opened = event("contentBlockStart", contentBlockIndex=0, start={"toolUse": use})
     (chunk,) = bedrock.ChatCall(mine, ROUTE).open_stream().feed(encode([opened]))
-    for said in (whole["message"], chunk.choices[0]["delta"]):
-        assert said["tool_calls"][0]["function"]["name"] == "files.read/all"
+    for content in (whole["message"], chunk.choices[0]["delta"]):
+        assert content["tool_calls"][0]["function"]["name"] == "files.read/all"
 
 
 def test_thinking_is_reasoning_with_its_signature() -> None:
-    said = message("thinking")
-    assert said["content"] == "No: 43 \u00d7 47."
-    assert said["reasoning_content"] == "2021 is 43 times 47,\nso no."
-    first, second = said["reasoning_details"]
-    assert (first["type"], first["text"], first["index"]) == ("reasoning.text", said["reasoning_content"], 0)
+    content = message("thinking")
+    assert content["content"] == "No: 43 \u00d7 47."
+    assert content["reasoning_content"] == "2021 is 43 times 47,\nso no."
+    first, second = content["reasoning_details"]
+    assert (first["type"], first["text"], first["index"]) == ("reasoning.text", content["reasoning_content"], 0)
     assert first["signature"].startswith("EqoBCkgIARAB")
     assert (second["type"], second["index"]) == ("reasoning.encrypted", 1)
     assert {first["format"], second["format"]} == {"anthropic-claude-v1"}
 
 
 def test_thinking_is_sent_back_unchanged() -> None:
-    said = message("thinking")
-    turns = [{"role": "user", "content": "Hi"}, said, {"role": "user", "content": "Sure?"}]
+    content = message("thinking")
+    turns = [{"role": "user", "content": "Hi"}, content, {"role": "user", "content": "Sure?"}]
     built = bedrock.ChatCall(request(messages=turns), route("bedrock", thinking="adaptive")).request
     came = json.loads(FAMILY.whole("thinking"))["output"]["message"]
     assert json.loads(built.body)["messages"][1] == {"role": "assistant", "content": came["content"]}
@@ -109,9 +109,9 @@ def test_hidden_thinking_keeps_its_signature_and_unsigned_has_no_details() -> No
 
 
 def test_json_by_tool_is_content() -> None:
-    said = message("json_tool")
-    assert json.loads(said["content"]) == {"name": "Ada", "age": 36}
-    assert "tool_calls" not in said
+    content = message("json_tool")
+    assert json.loads(content["content"]) == {"name": "Ada", "age": 36}
+    assert "tool_calls" not in content
     assert choice("json_tool")["finish_reason"] == "stop"
 
 
@@ -136,11 +136,11 @@ FINISH = {
 }
 
 
-@pytest.mark.parametrize(("native", "openais"), FINISH.items())
-def test_stop_reason_is_openais_whole_and_streamed(native: str | None, openais: str) -> None:
-    assert answer({"text": "Hello"}, stop=native).choices[0]["finish_reason"] == openais
+@pytest.mark.parametrize(("native", "openai_value"), FINISH.items())
+def test_stop_reason_is_openais_whole_and_streamed(native: str | None, openai_value: str) -> None:
+    assert answer({"text": "Hello"}, stop=native).choices[0]["finish_reason"] == openai_value
     (folded,) = fold(stream(START, HELLO, event("messageStop", stopReason=native), USAGE))
-    assert folded["finish_reason"] == openais
+    assert folded["finish_reason"] == openai_value
 
 
 @pytest.mark.parametrize("native", ["malformed_model_output", "malformed_tool_use"])

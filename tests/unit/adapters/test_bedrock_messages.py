@@ -76,10 +76,10 @@ def test_bedrock_fetches_nothing() -> None:
     assert not bedrock.FAMILY.fetches_url("https://x/i.png")
 
 
-@pytest.mark.parametrize(("most", "part"), [(20, image(f"data:;base64,{PNG}")), (5, file(PDF))])
-def test_number_of_images_and_documents_in_a_message_is_limited(most: int, part: Json) -> None:
-    assert len(turns(user([text("?"), *[part] * most]))[0]["content"]) == most + 1
-    assert refused({"messages": [user([part] * (most + 1))]}).param == "messages"
+@pytest.mark.parametrize(("maximum", "part"), [(20, image(f"data:;base64,{PNG}")), (5, file(PDF))])
+def test_number_of_images_and_documents_in_a_message_is_limited(maximum: int, part: Json) -> None:
+    assert len(turns(user([text("?"), *[part] * maximum]))[0]["content"]) == maximum + 1
+    assert refused({"messages": [user([part] * (maximum + 1))]}).param == "messages"
 
 
 def test_images_are_refused_without_vision() -> None:

@@ -64,15 +64,17 @@ CHOICES: list[tuple[Any, Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("openais", "native", "claudes"), CHOICES)
-def test_tool_choice_is_claudes_if_parallel_calls_are_disabled(openais: Any, native: Any, claudes: Any) -> None:
-    fields: Json = {"tools": [tool()], "tool_choice": openais}
+@pytest.mark.parametrize(("openai_value", "native", "claude_value"), CHOICES)
+def test_tool_choice_is_claudes_if_parallel_calls_are_disabled(
+    openai_value: Any, native: Any, claude_value: Any
+) -> None:
+    fields: Json = {"tools": [tool()], "tool_choice": openai_value}
     body = sent(fields, CLAUDE)
     assert body["toolConfig"].get("toolChoice") == native
     assert "additionalModelRequestFields" not in body
     body = sent({**fields, "parallel_tool_calls": False}, CLAUDE)
     assert "toolChoice" not in body["toolConfig"]
-    assert body["additionalModelRequestFields"] == {"tool_choice": {**claudes, "disable_parallel_tool_use": True}}
+    assert body["additionalModelRequestFields"] == {"tool_choice": {**claude_value, "disable_parallel_tool_use": True}}
 
 
 def test_parallel_tool_calls_is_dropped_and_reported_if_unsupported() -> None:
@@ -119,12 +121,12 @@ def test_result_may_contain_images_and_documents() -> None:
     assert [next(iter(block)) for block in content] == ["image", "document"]
 
 
-@pytest.mark.parametrize("given", ["call/1", "functions.f:0", "\u00e9", "", "x" * 400])
-def test_invalid_id_and_name_are_rewritten_consistently(given: str) -> None:
-    name = given or "f"
+@pytest.mark.parametrize("value", ["call/1", "functions.f:0", "\u00e9", "", "x" * 400])
+def test_invalid_id_and_name_are_rewritten_consistently(value: str) -> None:
+    name = value or "f"
     body = sent(
         {
-            "messages": [user("a"), assistant(None, tool_calls=[call(given, name)]), result(given)],
+            "messages": [user("a"), assistant(None, tool_calls=[call(value, name)]), result(value)],
             "tools": [tool(name)],
             "tool_choice": {"type": "function", "function": {"name": name}},
         }
@@ -133,4 +135,4 @@ def test_invalid_id_and_name_are_rewritten_consistently(given: str) -> None:
     assert body["messages"][2]["content"][0]["toolResult"]["toolUseId"] == use["toolUseId"]
     assert body["toolConfig"]["tools"][0]["toolSpec"]["name"] == use["name"]
     assert body["toolConfig"]["toolChoice"] == {"tool": {"name": use["name"]}}
-    assert (use["toolUseId"] == given) == (given == "functions.f:0")
+    assert (use["toolUseId"] == value) == (value == "functions.f:0")

@@ -88,8 +88,8 @@ def test_truncated_stream_is_an_error() -> None:
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=60), st.lists(st.integers(0, 500), max_size=4))
-def test_stream_split_anywhere_equals_the_whole_response(said: str, places: list[int]) -> None:
-    request = ask(said)
+def test_stream_split_anywhere_equals_the_whole_response(text_content: str, places: list[int]) -> None:
+    request = ask(text_content)
     body = chat.ChatCall(request, ROUTE).request.body
     parser = chat.ChatCall(request, ROUTE).open_stream()
     edges = [0, *sorted(place % (len(body) + 1) for place in places), len(body)]
@@ -100,7 +100,7 @@ def test_stream_split_anywhere_equals_the_whole_response(said: str, places: list
     assert ["role" in delta for delta in deltas] == [True] + [False] * (len(deltas) - 1)
     text = "".join(delta.get("content", "") for delta in deltas)
     assert (text, chunks[-1].choices[0]["finish_reason"], chunks[-1].usage) == whole(request)
-    assert text == said.rstrip()
+    assert text == text_content.rstrip()
 
 
 def test_lone_surrogates_and_line_ends_are_kept() -> None:
@@ -147,12 +147,14 @@ def test_tuning_parameters_are_dropped_and_reported_or_refused_if_required(given
         chat.ChatCall(ask(**given, provider={"require_parameters": True}), ROUTE)
 
 
-@pytest.mark.parametrize(("stop", "said"), [("Four", "How many?"), (["x", "many"], "How"), ("no", "How many? Four.")])
-def test_response_ends_before_a_stop_sequence(stop: Any, said: str) -> None:
-    assert whole(ask(stop=stop))[0] == said
+@pytest.mark.parametrize(
+    ("stop", "text_content"), [("Four", "How many?"), (["x", "many"], "How"), ("no", "How many? Four.")]
+)
+def test_response_ends_before_a_stop_sequence(stop: Any, text_content: str) -> None:
+    assert whole(ask(stop=stop))[0] == text_content
 
 
-@pytest.mark.parametrize("said", [" " * 200_000, "\n" * 200_000 + "x", "x " * 100_000, "x" * 200_000])
-def test_reading_time_of_a_long_text_is_linear(said: str) -> None:
+@pytest.mark.parametrize("text_content", [" " * 200_000, "\n" * 200_000 + "x", "x " * 100_000, "x" * 200_000])
+def test_reading_time_of_a_long_text_is_linear(text_content: str) -> None:
     """The slow way took a minute for a tenth of it."""
-    assert whole(ask(said))[0] == said.rstrip()
+    assert whole(ask(text_content))[0] == text_content.rstrip()

@@ -64,8 +64,8 @@ def test_wrappers_status_takes_precedence_over_the_inner_one() -> None:
 
 def test_inner_code_takes_precedence_over_the_wrappers() -> None:
     raw = {"error": {"message": "x", "code": "content_filter", "param": "messages"}}
-    said = read_error({"error": {"message": "y", "code": "bad_gateway", "metadata": {"raw": raw}}})
-    assert (said.code, said.param) == ("content_filter", "messages")
+    content = read_error({"error": {"message": "y", "code": "bad_gateway", "metadata": {"raw": raw}}})
+    assert (content.code, content.param) == ("content_filter", "messages")
 
 
 def test_first_event_of_a_stream_is_read_like_a_body() -> None:
@@ -131,8 +131,8 @@ WAITS: list[tuple[Json, float | None]] = [
 @pytest.mark.parametrize(("error", "seconds"), WAITS)
 @pytest.mark.parametrize("status", [429, 503])
 def test_wait_is_read_from_the_body(error: Json, seconds: float | None, status: int) -> None:
-    told = error_from_response(status, {}, json.dumps({"error": error}).encode())
-    assert told.retry_after == (None if seconds is None else pytest.approx(seconds))
+    reported = error_from_response(status, {}, json.dumps({"error": error}).encode())
+    assert reported.retry_after == (None if seconds is None else pytest.approx(seconds))
 
 
 def test_wait_in_the_header_takes_precedence_over_the_message() -> None:

@@ -11,17 +11,17 @@ from tollgate.gateway.chat import Chunk
 from tollgate.gateway.errors import GatewayError, OverloadedError, UpstreamError, UpstreamTimeoutError
 from tollgate.gateway.types import Json
 
-SAID = "half an answer"
+TEXT = "half an answer"
 USED = 7
 
 
 def anthropic(native: str | None, *, whole: bool) -> Any:
     usage = {"input_tokens": USED, "output_tokens": 1}
     if whole:
-        return {"content": [{"type": "text", "text": SAID}], "stop_reason": native, "usage": usage}
+        return {"content": [{"type": "text", "text": TEXT}], "stop_reason": native, "usage": usage}
     return [
         {"type": "message_start", "message": {"usage": {"input_tokens": USED}}},
-        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": SAID}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": TEXT}},
         {"type": "message_delta", "delta": {"stop_reason": native}, "usage": usage},
     ]
 
@@ -29,8 +29,8 @@ def anthropic(native: str | None, *, whole: bool) -> Any:
 def bedrock(native: str | None, *, whole: bool) -> Any:
     usage = {"inputTokens": USED, "outputTokens": 1}
     if whole:
-        return {"output": {"message": {"content": [{"text": SAID}]}}, "stopReason": native, "usage": usage}
-    delta = {"contentBlockIndex": 0, "delta": {"text": SAID}}
+        return {"output": {"message": {"content": [{"text": TEXT}]}}, "stopReason": native, "usage": usage}
+    delta = {"contentBlockIndex": 0, "delta": {"text": TEXT}}
     return [
         {":event-type": "contentBlockDelta", "payload": delta},
         {":event-type": "messageStop", "payload": {"stopReason": native}},
@@ -39,16 +39,16 @@ def bedrock(native: str | None, *, whole: bool) -> Any:
 
 def gemini(native: str | None, *, whole: bool) -> Any:
     answer: Json = {
-        "candidates": [{"content": {"parts": [{"text": SAID}]}, "finishReason": native}],
+        "candidates": [{"content": {"parts": [{"text": TEXT}]}, "finishReason": native}],
         "usageMetadata": {"promptTokenCount": USED, "candidatesTokenCount": 1},
     }
     return answer if whole else [answer]
 
 
 def openai(native: str | None, *, whole: bool) -> Any:
-    said = {"message" if whole else "delta": {"content": SAID}}
+    content = {"message" if whole else "delta": {"content": TEXT}}
     answer: Json = {
-        "choices": [{"index": 0, **said, "finish_reason": native}],
+        "choices": [{"index": 0, **content, "finish_reason": native}],
         "usage": {"prompt_tokens": USED, "completion_tokens": 1},
     }
     return answer if whole else [answer]
@@ -99,22 +99,24 @@ OWN = {
     ("openai", "eos"): "stop",
     ("openai", "model_length"): "length",
 }
-TOLD = {**{(family, native): told for family in MAKE for native, told in COMMON.items()}, **OWN}
+EXPECTED = {**{(family, native): reported for family in MAKE for native, reported in COMMON.items()}, **OWN}
 
 
-@pytest.mark.parametrize(("family", "native", "told"), [(*key, told) for key, told in TOLD.items()])
-def test_finish_reason_is_the_same_whole_and_streamed(family: str, native: str, told: str | type[GatewayError]) -> None:
-    if isinstance(told, str):
+@pytest.mark.parametrize(("family", "native", "reported"), [(*key, reported) for key, reported in EXPECTED.items()])
+def test_finish_reason_is_the_same_whole_and_streamed(
+    family: str, native: str, reported: str | type[GatewayError]
+) -> None:
+    if isinstance(reported, str):
         for choice in (whole(family, native), streamed(family, native)):
-            assert choice["finish_reason"] == told
-            assert choice.get("native_finish_reason", told) == (native if native != told else told)
+            assert choice["finish_reason"] == reported
+            assert choice.get("native_finish_reason", reported) == (native if native != reported else reported)
         return
     got: list[Chunk] = []
-    with pytest.raises(told, match=native):
+    with pytest.raises(reported, match=native):
         whole(family, native)
-    with pytest.raises(told, match=native):
+    with pytest.raises(reported, match=native):
         streamed(family, native, got)
-    assert "".join(step["delta"].get("content", "") for chunk in got for step in chunk.choices) == SAID
+    assert "".join(step["delta"].get("content", "") for chunk in got for step in chunk.choices) == TEXT
     assert [chunk.usage.input_tokens for chunk in got if chunk.usage is not None][-1] == USED  # it is billed
 
 
@@ -132,6 +134,6 @@ def test_finished_stream_may_end_without_its_terminal_marker_after_the_grace(fam
 @EACH
 def test_stream_without_a_finish_reason_is_not_complete(family: str) -> None:
     events = MAKE[family](None, whole=False)
-    said = events[:-1] if family == "bedrock" else events  # there the event itself is what ends it
+    content = events[:-1] if family == "bedrock" else events  # there the event itself is what ends it
     with pytest.raises(UpstreamError, match="cut off"):
-        read(ALL[family].call(request(), route(family)).open_stream(), ALL[family].encode(said))
+        read(ALL[family].call(request(), route(family)).open_stream(), ALL[family].encode(content))

@@ -14,8 +14,8 @@ from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.types import Json
 from unit.adapters.gemini_requests import (
-    ASK,
     BUDGET,
+    FIRST_MESSAGES,
     KEPT,
     LEVEL,
     PDF,
@@ -52,7 +52,7 @@ def test_request_names_model_and_method_in_its_url(stream: bool, method: str) ->
 def test_model_is_one_segment_of_the_path() -> None:
     other = route("gemini")
     object.__setattr__(other, "upstream_model", "tuned/a b:c")
-    built = gemini.ChatCall(ChatRequest.model_validate({"model": "m", "messages": ASK}), other).request
+    built = gemini.ChatCall(ChatRequest.model_validate({"model": "m", "messages": FIRST_MESSAGES}), other).request
     assert built.url == "https://x/v1/models/tuned%2Fa%20b%3Ac:generateContent"
 
 
@@ -83,7 +83,7 @@ IN_SCHEMA: Json = {"type": "json_schema", "json_schema": {"name": "n", "descript
 
 
 @pytest.mark.parametrize(
-    ("wanted", "native"),
+    ("expected", "native"),
     [
         ({"type": "text"}, {}),
         (IN_JSON, {"responseMimeType": "application/json"}),
@@ -94,8 +94,8 @@ IN_SCHEMA: Json = {"type": "json_schema", "json_schema": {"name": "n", "descript
         ),
     ],
 )
-def test_format_is_googles(wanted: Json, native: Json) -> None:
-    assert config({"response_format": wanted}) == native
+def test_format_is_googles(expected: Json, native: Json) -> None:
+    assert config({"response_format": expected}) == native
 
 
 def test_json_with_tools_is_native_from_gemini_3_on_and_an_instruction_before() -> None:
@@ -124,7 +124,7 @@ def test_unsupported_format_is_refused(fields: Json, capabilities: Json) -> None
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "reported"),
     [
         ({"presence_penalty": 0.5, "frequency_penalty": 0.5}, ("presence_penalty", "frequency_penalty")),
         ({"presence_penalty": 0, "n": 1, "logprobs": False, "modalities": ["text"]}, ()),
@@ -137,9 +137,9 @@ def test_unsupported_format_is_refused(fields: Json, capabilities: Json) -> None
         ({"messages": [user("a", name="Ada")]}, ("name",)),
     ],
 )
-def test_unsupported_tuning_parameter_is_dropped_and_reported(fields: Json, told: tuple[str, ...]) -> None:
-    assert sorted(dropped(fields)) == sorted(told)
-    if told:
+def test_unsupported_tuning_parameter_is_dropped_and_reported(fields: Json, reported: tuple[str, ...]) -> None:
+    assert sorted(dropped(fields)) == sorted(reported)
+    if reported:
         error = refused({**fields, "provider": {"require_parameters": True}})
         assert (error.code, error.param) == ("unsupported_parameter", dropped(fields)[0])
 
@@ -208,6 +208,6 @@ def test_request_nested_too_deeply_is_refused() -> None:
     schema: Json = {"type": "object"}
     for _ in range(3000):
         schema = {"type": "object", "properties": {"a": schema}}
-    deep = ChatRequest.model_construct(model="m", messages=ASK, tools=[tool("f", parameters=schema)])
+    deep = ChatRequest.model_construct(model="m", messages=FIRST_MESSAGES, tools=[tool("f", parameters=schema)])
     with pytest.raises(BadRequestError):
         gemini.ChatCall(deep, route("gemini"))

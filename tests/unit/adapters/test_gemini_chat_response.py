@@ -48,9 +48,9 @@ def test_calls_are_in_order_with_signatures_in_ids_and_googles_field() -> None:
 
 
 def test_calls_without_ids_get_generated_ids() -> None:
-    said = message("tools_without_ids")
-    assert said["content"] == "I'll look both up."
-    first, second = said["tool_calls"]
+    content = message("tools_without_ids")
+    assert content["content"] == "I'll look both up."
+    first, second = content["tool_calls"]
     assert [call["function"]["arguments"] for call in (first, second)] == ['{"location": "Bern"}', "{}"]
     assert first["id"] != second["id"]
 
@@ -80,10 +80,10 @@ def test_call_in_parts_is_an_error() -> None:
 
 
 def test_thinking_is_reasoning_and_the_texts_signature_is_kept() -> None:
-    said = message("thinking")
-    assert said["content"] == "No: 43 \u00d7 47."
-    assert said["reasoning_content"] == "**Checking factors**\n\n2021 is 43 times 47,\nso no."
-    (detail,) = said["reasoning_details"]
+    content = message("thinking")
+    assert content["content"] == "No: 43 \u00d7 47."
+    assert content["reasoning_content"] == "**Checking factors**\n\n2021 is 43 times 47,\nso no."
+    (detail,) = content["reasoning_details"]
     assert detail["data"].startswith("c6m+9J")
     assert (detail["type"], detail["format"], detail["index"]) == ("reasoning.encrypted", "google-gemini-v1", 0)
 
@@ -160,18 +160,18 @@ FINISH = {
 }
 
 
-@pytest.mark.parametrize(("native", "openais"), FINISH.items())
-def test_finish_reason_is_openais_whole_and_streamed(native: str, openais: str) -> None:
+@pytest.mark.parametrize(("native", "openai_value"), FINISH.items())
+def test_finish_reason_is_openais_whole_and_streamed(native: str, openai_value: str) -> None:
     answer = answered({"text": "a"}, finish=native)
-    assert parse(answer).choices[0]["finish_reason"] == openais
-    assert fold(streamed(answer))[0]["finish_reason"] == openais
+    assert parse(answer).choices[0]["finish_reason"] == openai_value
+    assert fold(streamed(answer))[0]["finish_reason"] == openai_value
 
 
-@pytest.mark.parametrize(("native", "openais"), [("STOP", "tool_calls"), ("MAX_TOKENS", "length")])
-def test_finish_reason_after_the_call(native: str, openais: str) -> None:
+@pytest.mark.parametrize(("native", "openai_value"), [("STOP", "tool_calls"), ("MAX_TOKENS", "length")])
+def test_finish_reason_after_the_call(native: str, openai_value: str) -> None:
     ended = answered({"text": ""}, finish=native)
     (choice,) = fold(streamed(answered(CALL, finish=None), ended))
-    assert choice["finish_reason"] == openais
+    assert choice["finish_reason"] == openai_value
 
 
 @pytest.mark.parametrize("native", ["OTHER", "MALFORMED_FUNCTION_CALL", "MISSING_THOUGHT_SIGNATURE"])

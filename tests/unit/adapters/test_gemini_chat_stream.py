@@ -19,7 +19,7 @@ def test_choice_finishes_when_the_stream_closes() -> None:
 
 def test_text_and_counts_after_a_finish_reason_are_kept() -> None:
     counted = {"usageMetadata": {"promptTokenCount": 2, "candidatesTokenCount": 3}}
-    each_ended = [answered({"text": said}) for said in ("Four", " score", ".")]
+    each_ended = [answered({"text": content}) for content in ("Four", " score", ".")]
     chunks = streamed(*each_ended, counted)
     (choice,) = fold(chunks)
     assert (choice["message"]["content"], choice["finish_reason"]) == ("Four score.", "stop")

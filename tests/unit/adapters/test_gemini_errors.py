@@ -54,7 +54,7 @@ def refused(name: str, status: int, **headers: str) -> GatewayError:
 
 
 @pytest.mark.parametrize(
-    ("name", "status", "told", "code"),
+    ("name", "status", "reported", "code"),
     [
         ("error_key", 400, 502, "upstream_auth"),
         ("error_permission", 403, 502, "upstream_auth"),
@@ -66,9 +66,9 @@ def refused(name: str, status: int, **headers: str) -> GatewayError:
         ("error_deadline", 504, 504, "timeout"),
     ],
 )
-def test_error_has_openais_form(name: str, status: int, told: int, code: str | None) -> None:
+def test_error_has_openais_form(name: str, status: int, reported: int, code: str | None) -> None:
     error = refused(name, status)
-    assert (error.status, error.code) == (told, code)
+    assert (error.status, error.code) == (reported, code)
 
 
 def test_message_is_googles_with_urls_redacted() -> None:

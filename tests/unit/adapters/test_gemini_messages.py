@@ -115,7 +115,7 @@ def test_images_are_refused_without_vision_and_audio_is_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("details", "resolution", "told"),
+    ("details", "resolution", "reported"),
     [
         ([None, "auto"], None, ()),
         (["low"], "MEDIA_RESOLUTION_LOW", ()),
@@ -125,10 +125,10 @@ def test_images_are_refused_without_vision_and_audio_is_not() -> None:
         (["brand-new"], None, ("image_url.detail",)),
     ],
 )
-def test_detail_is_the_resolution_of_all_images(details: list[Any], resolution: str | None, told: Any) -> None:
+def test_detail_is_the_resolution_of_all_images(details: list[Any], resolution: str | None, reported: Any) -> None:
     fields: Json = {"messages": [user([image(KEPT, detail=detail) for detail in details])]}
     assert config(fields).get("mediaResolution") == resolution
-    assert dropped(fields) == told
+    assert dropped(fields) == reported
 
 
 # --- calls and results ------------------------------------------------------------------------------------------------
@@ -247,7 +247,7 @@ def test_signature_is_read_from_googles_field() -> None:
 
 def test_first_call_of_each_step_without_a_signature_gets_the_placeholder() -> None:
     def step(*ids: str) -> list[Json]:
-        return [assistant(None, tool_calls=[call(given) for given in ids]), *(result(given) for given in ids)]
+        return [assistant(None, tool_calls=[call(value) for value in ids]), *(result(value) for value in ids)]
 
     signed = tool_call_state.attach_state("d", tool_call_state.GEMINI, SIGNATURE)
     got = [*step("a"), assistant("Done."), user("And?"), *step("b", "c"), *step(signed), *step("e")]
@@ -265,7 +265,7 @@ def test_signature_of_a_text_is_on_its_last_part() -> None:
         return {"type": "reasoning.encrypted", "data": data, "format": kind, "index": 0}
 
     details = [detail("google-gemini-v1", SIGNATURE), detail("anthropic-claude-v1", "other")]
-    said = assistant([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], reasoning_details=details)
-    got = contents(user("Hi"), said, user("And?"), **LEVEL)
+    text_content = assistant([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], reasoning_details=details)
+    got = contents(user("Hi"), text_content, user("And?"), **LEVEL)
     assert got[1]["parts"] == [{"text": "a"}, {"text": "b", "thoughtSignature": SIGNATURE}]
     assert got[2]["parts"] == [{"text": "And?"}]

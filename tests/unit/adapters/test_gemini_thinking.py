@@ -52,8 +52,10 @@ THINKING: list[tuple[Json, Json, Any, tuple[str, ...]]] = [
 ]
 
 
-@pytest.mark.parametrize(("capabilities", "fields", "native", "told"), THINKING)
-def test_thinking_is_by_budget_or_level(capabilities: Json, fields: Json, native: Any, told: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("capabilities", "fields", "native", "reported"), THINKING)
+def test_thinking_is_by_budget_or_level(
+    capabilities: Json, fields: Json, native: Any, reported: tuple[str, ...]
+) -> None:
     built = build(fields, capabilities)
     assert json.loads(built.body).get("generationConfig", {}).get("thinkingConfig") == native
-    assert built.dropped == told
+    assert built.dropped == reported

@@ -61,7 +61,7 @@ def test_valid_tool_name_is_kept(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("openais", "native"),
+    ("openai_value", "native"),
     [
         (None, None),
         ("auto", {"mode": "AUTO"}),
@@ -70,8 +70,8 @@ def test_valid_tool_name_is_kept(name: str) -> None:
         ({"type": "function", "function": {"name": "g"}}, {"mode": "ANY", "allowedFunctionNames": ["g"]}),
     ],
 )
-def test_tool_choice_is_googles(openais: Any, native: Json | None) -> None:
-    body = sent({"tools": [tool("f"), tool("g")], "tool_choice": openais})
+def test_tool_choice_is_googles(openai_value: Any, native: Json | None) -> None:
+    body = sent({"tools": [tool("f"), tool("g")], "tool_choice": openai_value})
     assert body.get("toolConfig") == (native and {"functionCallingConfig": native})
 
 

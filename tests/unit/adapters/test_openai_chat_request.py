@@ -13,7 +13,7 @@ from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.quirks import Quirks
 from tollgate.gateway.routing import Route
 from tollgate.gateway.types import Json
-from unit.adapters.openai_requests import ASK, request
+from unit.adapters.openai_requests import FIRST_MESSAGES, request
 
 
 def route(base_url: str = "https://x/v1", **quirks: Any) -> Route:
@@ -25,7 +25,7 @@ def route(base_url: str = "https://x/v1", **quirks: Any) -> Route:
 def sent(fields: Json, **quirks: Any) -> Json:
     body = json.loads(openai.ChatCall(request(**fields), route(**quirks)).request.body)
     assert body.pop("model") == "up"
-    assert body.pop("messages") == ASK
+    assert body.pop("messages") == FIRST_MESSAGES
     return body
 
 
@@ -43,7 +43,10 @@ def test_unknown_fields_pass_and_absent_fields_stay_absent() -> None:
 
 def test_nulls_inside_a_message_are_kept() -> None:
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    messages: list[Any] = [*ASK, {"role": "assistant", "content": None, "tool_calls": [call], "reasoning_content": "r"}]
+    messages: list[Any] = [
+        *FIRST_MESSAGES,
+        {"role": "assistant", "content": None, "tool_calls": [call], "reasoning_content": "r"},
+    ]
     assert json.loads(openai.ChatCall(request(messages=messages), route()).request.body)["messages"] == messages
 
 
@@ -74,10 +77,10 @@ def test_whole_response_needs_no_stream_options() -> None:
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
-@pytest.mark.parametrize("given_as", ["max_tokens", "max_completion_tokens"])
-def test_output_limit_has_the_providers_name(name: str, given_as: str) -> None:
-    assert sent({given_as: 5}, max_tokens_field=name) == {name: 5}
-    assert sent({given_as: 5}) == {given_as: 5}
+@pytest.mark.parametrize("requested_as", ["max_tokens", "max_completion_tokens"])
+def test_output_limit_has_the_providers_name(name: str, requested_as: str) -> None:
+    assert sent({requested_as: 5}, max_tokens_field=name) == {name: 5}
+    assert sent({requested_as: 5}) == {requested_as: 5}
     assert sent({}, max_tokens_field=name) == {}
 
 
@@ -124,7 +127,7 @@ def test_schema_nested_too_deeply_is_refused() -> None:
     schema: Json = {"type": "object"}
     for _ in range(3000):
         schema = {"type": "object", "properties": {"a": schema}}
-    wanted = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
-    given = ChatRequest.model_construct(model="m", messages=ASK, response_format=wanted)
+    expected = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    given_value = ChatRequest.model_construct(model="m", messages=FIRST_MESSAGES, response_format=expected)
     with pytest.raises(BadRequestError, match="too deeply"):
-        openai.ChatCall(given, families.route("openai", json_schema=False))
+        openai.ChatCall(given_value, families.route("openai", json_schema=False))

@@ -69,8 +69,11 @@ def test_response_that_ends_with_an_error_reason_is_an_error(native: str) -> Non
         parsed(choice(finish=native))
     parser = openai.ChatCall(request(), route()).open_stream()
     chunks = parser.feed(chunk({"content": "x"}, native, usage=OPENAI_USAGE))
-    told = next(chunks)
-    assert (told.choices[0]["delta"]["content"], told.usage is None) == ("x", False)  # it is billed all the same
+    reported = next(chunks)
+    assert (reported.choices[0]["delta"]["content"], reported.usage is None) == (
+        "x",
+        False,
+    )  # it is billed all the same
     with pytest.raises(UpstreamError, match=native):
         next(chunks)
 
@@ -95,7 +98,7 @@ def test_deepseeks_insufficient_resources_is_overloaded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "text_content"),
     [
         ([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], {"content": "ab"}),
         ([{"type": "thinking", "thinking": "t"}], {"content": "", "reasoning_content": "t"}),
@@ -106,12 +109,12 @@ def test_deepseeks_insufficient_resources_is_overloaded() -> None:
         ({"text": "a"}, {"content": ""}),
     ],
 )  # fmt: skip
-def test_content_parts_are_joined_to_text(content: Any, said: Json) -> None:
+def test_content_parts_are_joined_to_text(content: Any, text_content: Json) -> None:
     whole = parsed(choice({"content": content})).choices[0]["message"]
-    assert whole == {"refusal": None, "role": "assistant", **said}
+    assert whole == {"refusal": None, "role": "assistant", **text_content}
     assert fold(stream(chunk({"content": content}), chunk({}, "stop"), DONE))[0]["message"] == {
         "role": "assistant",
-        **said,
+        **text_content,
     }
 
 

@@ -236,8 +236,8 @@ def test_whole_message_in_a_stream_is_its_text() -> None:
     assert only["message"] == {"role": "assistant", "content": "a", "tool_calls": [
         {"id": "c", "name": "f", "arguments": '{"a": 1}'},
     ]}  # fmt: skip
-    said = chunk({"content": "a"})
-    assert fold(stream(said, event({"choices": [whole]}), DONE))[0]["message"]["content"] == "a"
+    content = chunk({"content": "a"})
+    assert fold(stream(content, event({"choices": [whole]}), DONE))[0]["message"]["content"] == "a"
 
 
 def test_grace_begins_when_every_choice_has_ended() -> None:

@@ -8,7 +8,7 @@ from support import families
 from tollgate.adapters import openai
 from tollgate.gateway.routing import Route
 from tollgate.gateway.types import Json
-from unit.adapters.openai_requests import ASK, CATALOG, IN_JSON, LOOP, SCHEMA, TOOLS, built, refused, request
+from unit.adapters.openai_requests import CATALOG, FIRST_MESSAGES, IN_JSON, LOOP, SCHEMA, TOOLS, built, refused, request
 
 # --- providers --------------------------------------------------------------------------------------------------------
 
@@ -24,36 +24,36 @@ from unit.adapters.openai_requests import ASK, CATALOG, IN_JSON, LOOP, SCHEMA, T
     ],
 )
 def test_output_limit_has_each_providers_name(name: str, field: str) -> None:
-    for given in ("max_tokens", "max_completion_tokens"):
-        body, asked = built(name, {given: 5})
-        assert body == {"model": "up", "messages": ASK, field: 5}
-        assert asked.dropped == ()
+    for value in ("max_tokens", "max_completion_tokens"):
+        body, upstream_request = built(name, {value: 5})
+        assert body == {"model": "up", "messages": FIRST_MESSAGES, field: 5}
+        assert upstream_request.dropped == ()
 
 
 def test_output_limit_over_the_models_is_lowered_and_reported() -> None:
-    body, asked = built("vllm", {"max_tokens": 500}, max_output_tokens=100)
+    body, upstream_request = built("vllm", {"max_tokens": 500}, max_output_tokens=100)
     assert body["max_tokens"] == 100
-    assert asked.dropped == ("max_tokens=100",)
+    assert upstream_request.dropped == ("max_tokens=100",)
 
 
 def test_azure_is_called_with_its_deployment_under_v1() -> None:
-    _, asked = built("azure", {})
-    assert asked.url == "https://YOUR-RESOURCE.openai.azure.com/openai/v1/chat/completions"
+    _, upstream_request = built("azure", {})
+    assert upstream_request.url == "https://YOUR-RESOURCE.openai.azure.com/openai/v1/chat/completions"
     assert (CATALOG.providers["azure"].auth, CATALOG.providers["azure"].auth_header) == ("header", "api-key")
 
 
 @pytest.mark.parametrize(("name", "role"), [("openai", "developer"), ("openrouter", "developer"), ("groq", "system")])
 def test_developer_role_becomes_system_if_unsupported(name: str, role: str) -> None:
-    body, _ = built(name, {"messages": [{"role": "developer", "content": "Be brief."}, *ASK]})
+    body, _ = built(name, {"messages": [{"role": "developer", "content": "Be brief."}, *FIRST_MESSAGES]})
     assert body["messages"][0] == {"role": role, "content": "Be brief."}
 
 
 def test_mistral_gets_only_supported_fields_under_its_names() -> None:
     fields = {"seed": 3, "user": "u", "logit_bias": {"5": 1}, "stream": True, "temperature": 0.5, "n": 2}
-    body, asked = built("mistral", fields)
+    body, upstream_request = built("mistral", fields)
     known = {"random_seed": 3, "stream": True, "temperature": 0.5, "n": 2}
-    assert body == {"model": "up", "messages": ASK, **known}
-    assert asked.dropped == ("user", "logit_bias")
+    assert body == {"model": "up", "messages": FIRST_MESSAGES, **known}
+    assert upstream_request.dropped == ("user", "logit_bias")
     assert refused("mistral", {"logprobs": True}) == "logprobs"
     assert refused("mistral", {"functions": [{"name": "f"}]}) == "functions"
 
@@ -73,16 +73,16 @@ def test_mistrals_ids_are_nine_letters_and_digits_in_calls_and_results() -> None
 @pytest.mark.parametrize("name", ["openai", "groq", "mistral", "deepseek"])
 def test_cache_breakpoints_are_dropped_and_reported(name: str) -> None:
     part = {"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral"}}
-    body, asked = built(name, {"messages": [{"role": "user", "content": [part]}]})
+    body, upstream_request = built(name, {"messages": [{"role": "user", "content": [part]}]})
     assert body["messages"][0]["content"] == ("Hi" if name == "deepseek" else [{"type": "text", "text": "Hi"}])
-    assert asked.dropped == ("cache_control",)
-    body, asked = built("openrouter", {"messages": [{"role": "user", "content": [part]}]})
+    assert upstream_request.dropped == ("cache_control",)
+    body, upstream_request = built("openrouter", {"messages": [{"role": "user", "content": [part]}]})
     assert body["messages"][0]["content"] == [part]
-    assert asked.dropped == ()
+    assert upstream_request.dropped == ()
 
 
 @pytest.mark.parametrize(
-    ("name", "lost"),
+    ("name", "dropped_names"),
     [
         ("openai", ("cache_control",)),
         ("azure", ("cache_control",)),
@@ -90,20 +90,24 @@ def test_cache_breakpoints_are_dropped_and_reported(name: str) -> None:
         ("mistral", ("cache_control", "prompt_cache_breakpoint")),
     ],
 )
-def test_each_provider_gets_its_supported_cache_breakpoints(name: str, lost: tuple[str, ...]) -> None:
+def test_each_provider_gets_its_supported_cache_breakpoints(name: str, dropped_names: tuple[str, ...]) -> None:
     marks = {"cache_control": {"type": "ephemeral"}, "prompt_cache_breakpoint": {"mode": "explicit"}}
-    body, asked = built(name, {"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi", **marks}]}]})
-    assert body["messages"][0]["content"][0].keys() - {"type", "text"} == marks.keys() - {*lost}
-    assert asked.dropped == lost
+    body, upstream_request = built(
+        name, {"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi", **marks}]}]}
+    )
+    assert body["messages"][0]["content"][0].keys() - {"type", "text"} == marks.keys() - {*dropped_names}
+    assert upstream_request.dropped == dropped_names
 
 
 @pytest.mark.parametrize("field", ["logprobs", "top_logprobs"])
 def test_parameter_that_groq_refuses_and_changes_the_answer_is_refused(field: str) -> None:
     assert refused("groq", {field: 1}) == field
     assert refused("groq", {"n": 2}) == "n"
-    body, asked = built("groq", {"n": 1, "logprobs": False, "messages": [{**ASK[0], "name": "Ann"}]})
-    assert body == {"model": "up", "messages": ASK}
-    assert asked.dropped == ("name",)
+    body, upstream_request = built(
+        "groq", {"n": 1, "logprobs": False, "messages": [{**FIRST_MESSAGES[0], "name": "Ann"}]}
+    )
+    assert body == {"model": "up", "messages": FIRST_MESSAGES}
+    assert upstream_request.dropped == ("name",)
 
 
 def test_schema_without_native_support_is_a_tool_call() -> None:
@@ -141,9 +145,11 @@ def test_text_model_refuses_other_parts(name: str, model: str, part: Json) -> No
 
 
 def test_fields_that_ollama_ignores_are_not_sent() -> None:
-    body, asked = built("ollama", {**TOOLS, "tool_choice": "auto", "user": "u", "logit_bias": {"5": 1}, "n": 1})
-    assert body == {"model": "up", "messages": ASK, **TOOLS}
-    assert asked.dropped == ("user", "logit_bias")
+    body, upstream_request = built(
+        "ollama", {**TOOLS, "tool_choice": "auto", "user": "u", "logit_bias": {"5": 1}, "n": 1}
+    )
+    assert body == {"model": "up", "messages": FIRST_MESSAGES, **TOOLS}
+    assert upstream_request.dropped == ("user", "logit_bias")
     assert refused("ollama", {"n": 2}) == "n"
     for choice in ("required", {"type": "function", "function": {"name": "f"}}):
         assert refused("ollama", {**TOOLS, "tool_choice": choice}) == "tool_choice"
@@ -151,9 +157,9 @@ def test_fields_that_ollama_ignores_are_not_sent() -> None:
 
 
 def test_ollama_gets_no_tools_with_tool_choice_none() -> None:
-    body, asked = built("ollama", {**TOOLS, "tool_choice": "none", "parallel_tool_calls": False})
-    assert body == {"model": "up", "messages": ASK}
-    assert asked.dropped == ()
+    body, upstream_request = built("ollama", {**TOOLS, "tool_choice": "none", "parallel_tool_calls": False})
+    assert body == {"model": "up", "messages": FIRST_MESSAGES}
+    assert upstream_request.dropped == ()
 
 
 def test_ollama_gets_inline_images_only() -> None:
@@ -169,17 +175,19 @@ def test_ollama_gets_inline_images_only() -> None:
 
 
 def test_clients_request_is_not_modified() -> None:
-    asked = request(messages=[{"role": "developer", "content": "x", "cache_control": {"type": "ephemeral"}}, *LOOP])
-    before = asked.model_dump_json()
-    openai.ChatCall(asked, Route(families.route("openai").model, CATALOG.providers["mistral"], "up", None))
-    assert asked.model_dump_json() == before
+    upstream_request = request(
+        messages=[{"role": "developer", "content": "x", "cache_control": {"type": "ephemeral"}}, *LOOP]
+    )
+    before = upstream_request.model_dump_json()
+    openai.ChatCall(upstream_request, Route(families.route("openai").model, CATALOG.providers["mistral"], "up", None))
+    assert upstream_request.model_dump_json() == before
 
 
 # --- router fields ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "reported"),
     [
         ({"include_reasoning": False}, ("include_reasoning",)),
         ({"include_reasoning": True}, ()),
@@ -188,8 +196,8 @@ def test_clients_request_is_not_modified() -> None:
         ({"transforms": []}, ()),
     ],
 )
-def test_router_fields_are_reported_if_dropped(fields: Json, told: tuple[str, ...]) -> None:
-    assert built("openai", fields)[1].dropped == told
+def test_router_fields_are_reported_if_dropped(fields: Json, reported: tuple[str, ...]) -> None:
+    assert built("openai", fields)[1].dropped == reported
     assert built("openrouter", fields)[1].dropped == ()
-    if told:
-        assert refused("openai", {**fields, "provider": {"require_parameters": True}}) == told[0]
+    if reported:
+        assert refused("openai", {**fields, "provider": {"require_parameters": True}}) == reported[0]

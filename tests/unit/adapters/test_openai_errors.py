@@ -41,7 +41,7 @@ def test_error_is_read_from_every_form(body: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "message_text"),
     [
         ({"error": "Bad."}, "Bad."),
         ({"detail": "Bad."}, "Bad."),
@@ -52,9 +52,9 @@ def test_error_is_read_from_every_form(body: Any) -> None:
         ({"error": {"message": {"a": 1}}}, "The provider returned HTTP status 400."),
     ],
 )
-def test_error_keeps_the_providers_message_if_any(body: Any, words: str) -> None:
+def test_error_keeps_the_providers_message_if_any(body: Any, message_text: str) -> None:
     error = refused(body)
-    assert error.message == words
+    assert error.message == message_text
     assert (error.param, error.code) == (None, None)
 
 

@@ -25,8 +25,8 @@ PARTS = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
 
 
 def built(quirks: Quirks, *messages: Any, **more: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
-    asked = ChatRequest.model_validate({"model": "m", "messages": [USER, *messages], **more})
-    request = ALL["openai"].call(asked, route("openai", quirks)).request
+    upstream_request = ChatRequest.model_validate({"model": "m", "messages": [USER, *messages], **more})
+    request = ALL["openai"].call(upstream_request, route("openai", quirks)).request
     return json.loads(request.body), request.dropped
 
 
@@ -108,7 +108,7 @@ def test_tool_choice_without_tools_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("value", "reported"),
     [
         ({"include_reasoning": False}, ("include_reasoning",)),
         ({"include_reasoning": True}, ()),
@@ -116,19 +116,19 @@ def test_tool_choice_without_tools_is_left_out() -> None:
         ({"transforms": ["middle-out"]}, ("transforms",)),
     ],
 )
-def test_router_fields_are_dropped_and_reported(given: dict[str, Any], told: tuple[str, ...]) -> None:
-    body, dropped = built(Quirks(), **given)
-    assert (body.keys() & given.keys(), dropped) == (set(), told)
+def test_router_fields_are_dropped_and_reported(value: dict[str, Any], reported: tuple[str, ...]) -> None:
+    body, dropped = built(Quirks(), **value)
+    assert (body.keys() & value.keys(), dropped) == (set(), reported)
 
 
 @pytest.mark.parametrize("name", ["temperature", "top_p", "presence_penalty"])
 def test_sampling_is_dropped_where_a_model_thinks_by_default(name: str) -> None:
-    asked = ChatRequest.model_validate({"model": "m", "messages": [USER], name: 0.3})
+    upstream_request = ChatRequest.model_validate({"model": "m", "messages": [USER], name: 0.3})
     thinks = route("openai", thinking="adaptive", default_effort="medium")
-    assert ALL["openai"].call(asked, thinks).request.dropped == (name,)
+    assert ALL["openai"].call(upstream_request, thinks).request.dropped == (name,)
     at_rest = route("openai", thinking="adaptive")
-    assert ALL["openai"].call(asked, at_rest).request.dropped == ()
-    quiet = asked.model_copy(update={"reasoning_effort": "none"})
+    assert ALL["openai"].call(upstream_request, at_rest).request.dropped == ()
+    quiet = upstream_request.model_copy(update={"reasoning_effort": "none"})
     assert ALL["openai"].call(quiet, thinks).request.dropped == ()
 
 
@@ -148,7 +148,7 @@ def documents(*kinds: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("parts", "blocks", "told"),
+    ("parts", "blocks", "reported"),
     [
         (("text", "md*"), ["text", "cachePoint", "document"], ("cache_control",)),
         (("text", "md", "md*"), ["text", "cachePoint", "document", "document"], ("cache_control",)),
@@ -159,15 +159,15 @@ def documents(*kinds: str) -> list[dict[str, Any]]:
     ],
 )
 def test_bedrock_gets_no_cache_point_after_a_document_other_than_pdf(
-    parts: tuple[str, ...], blocks: list[str], told: tuple[str, ...]
+    parts: tuple[str, ...], blocks: list[str], reported: tuple[str, ...]
 ) -> None:
     message = {"role": "user", "content": documents(*parts)}
-    asked = ChatRequest.model_validate({"model": "m", "messages": [message]})
+    upstream_request = ChatRequest.model_validate({"model": "m", "messages": [message]})
     claude = route("bedrock", cache_points=("system", "messages", "tools"))
-    request = ALL["bedrock"].call(asked, claude).request
+    request = ALL["bedrock"].call(upstream_request, claude).request
     content = json.loads(request.body)["messages"][0]["content"]
     assert [next(iter(block)) for block in content] == blocks
-    assert request.dropped == told
+    assert request.dropped == reported
 
 
 @pytest.mark.parametrize("thinking", ["adaptive", "budget"])
@@ -175,8 +175,12 @@ def test_bedrock_gets_no_cache_point_after_a_document_other_than_pdf(
 def test_bedrock_does_not_think_while_a_tool_is_forced(thinking: str, choice: Any) -> None:
     tools = [{"type": "function", "function": {"name": "f"}}]
     fields = {"tools": tools, "tool_choice": choice, "reasoning_effort": "high", "max_tokens": 30_000}
-    asked = ChatRequest.model_validate({"model": "m", "messages": [USER], **fields})
-    request = ALL["bedrock"].call(asked, route("bedrock", thinking=thinking, forced_tool_while_thinking=False)).request
+    upstream_request = ChatRequest.model_validate({"model": "m", "messages": [USER], **fields})
+    request = (
+        ALL["bedrock"]
+        .call(upstream_request, route("bedrock", thinking=thinking, forced_tool_while_thinking=False))
+        .request
+    )
     native = json.loads(request.body).get("additionalModelRequestFields", {})
     assert native.get("thinking", {}).get("type") in (None, "disabled")
     assert "reasoning_effort" in request.dropped

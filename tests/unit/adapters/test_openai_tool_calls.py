@@ -19,7 +19,7 @@ def piece(arguments: Any = "", name: str | None = None, **call: Any) -> Json:
     return {**call, "function": {"arguments": arguments, **({} if name is None else {"name": name})}}
 
 
-def told(*pieces: Json, tools: tuple[str, ...] = TOOLS) -> list[tuple[str, str]]:
+def reported(*pieces: Json, tools: tuple[str, ...] = TOOLS) -> list[tuple[str, str]]:
     """The names and arguments that a client joins, checking that ids and names are whole and first."""
     calls = StreamedCalls(ToolCallIds(request().messages), 0, tools)
     steps = [step for one in pieces for step in calls.read({"tool_calls": [one]})] + calls.flush()
@@ -79,38 +79,38 @@ TWO_CALLS: dict[str, list[Json]] = {
 
 @pytest.mark.parametrize("name", ONE_CALL)
 def test_one_call_is_assembled(name: str) -> None:
-    assert told(*ONE_CALL[name]) == ONE
+    assert reported(*ONE_CALL[name]) == ONE
 
 
 @pytest.mark.parametrize("name", TWO_CALLS)
 def test_two_calls_are_assembled_separately(name: str) -> None:
-    assert told(*TWO_CALLS[name]) == TWO
+    assert reported(*TWO_CALLS[name]) == TWO
 
 
 def test_braces_and_quotes_in_a_string_do_not_end_arguments() -> None:
     arguments = json.dumps({"p": 'a\\"}{"', "q": "\\"})
     pieces = [piece(part, "read", index=0) for part in arguments]
-    assert told(*pieces, piece(B, "read", index=0)) == [("read", arguments), ("read", B)]
+    assert reported(*pieces, piece(B, "read", index=0)) == [("read", arguments), ("read", B)]
 
 
 def test_name_in_pieces_may_begin_with_that_of_another_tool() -> None:
-    assert told(piece("", "read", index=0, id="c"), piece(A, "_file", index=0)) == [("read_file", A)]
+    assert reported(piece("", "read", index=0, id="c"), piece(A, "_file", index=0)) == [("read_file", A)]
 
 
 def test_other_tool_under_the_same_index_is_another_call() -> None:
-    assert told(piece("", "read", index=0), piece("{}", "list", index=0)) == [("read", ""), ("list", "{}")]
-    assert told(piece(A[:4], "read", index=0), piece("{}", "list", index=0))[1] == ("list", "{}")
+    assert reported(piece("", "read", index=0), piece("{}", "list", index=0)) == [("read", ""), ("list", "{}")]
+    assert reported(piece(A[:4], "read", index=0), piece("{}", "list", index=0))[1] == ("list", "{}")
 
 
 def test_call_without_arguments_is_relayed_at_the_end() -> None:
-    assert told(piece("", "list", index=0, id="c")) == [("list", "")]
-    assert told(piece("{}", "list", index=0, id="c")) == [("list", "{}")]
-    assert told(piece(index=0, id="c")) == []
+    assert reported(piece("", "list", index=0, id="c")) == [("list", "")]
+    assert reported(piece("{}", "list", index=0, id="c")) == [("list", "{}")]
+    assert reported(piece(index=0, id="c")) == []
 
 
 def test_calls_keep_their_order_if_one_is_held_back() -> None:
     pieces = [piece("", "list", index=0, id="c"), piece(A, "read", index=1, id="d"), piece("{}", index=0)]
-    assert told(*pieces) == [("list", "{}"), ("read", A)]
+    assert reported(*pieces) == [("list", "{}"), ("read", A)]
 
 
 def test_deprecated_function_call_is_a_tool_call() -> None:

@@ -55,14 +55,14 @@ def test_credential_error_has_no_message_of_the_provider(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "words",
+    "message_text",
     [
         "Your credit balance is too low to access the Anthropic API.",
         "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.",
     ],
 )
-def test_empty_account_with_status_400_is_an_upstream_auth_error(words: str) -> None:
-    assert isinstance(error_for_status(400, words), UpstreamAuthError)
+def test_empty_account_with_status_400_is_an_upstream_auth_error(message_text: str) -> None:
+    assert isinstance(error_for_status(400, message_text), UpstreamAuthError)
 
 
 @pytest.mark.parametrize("code", ["insufficient_quota", "credit_balance_exhausted", "billing_not_active"])
@@ -72,7 +72,7 @@ def test_empty_account_is_an_upstream_auth_error(status: int, code: str) -> None
 
 
 @pytest.mark.parametrize(
-    "words",
+    "message_text",
     [
         "API key not valid. Please pass a valid API key.",
         "API key expired. Please renew the API key.",
@@ -80,12 +80,12 @@ def test_empty_account_is_an_upstream_auth_error(status: int, code: str) -> None
         "reason: API_KEY_INVALID",
     ],
 )
-def test_bad_credential_with_status_400_is_an_upstream_auth_error(words: str) -> None:
-    assert isinstance(error_for_status(400, words), UpstreamAuthError)
+def test_bad_credential_with_status_400_is_an_upstream_auth_error(message_text: str) -> None:
+    assert isinstance(error_for_status(400, message_text), UpstreamAuthError)
 
 
 @pytest.mark.parametrize(
-    "words",
+    "message_text",
     [
         "This model's maximum context length is 8192 tokens.",
         "prompt is too long: 300000 tokens > 200000 maximum",
@@ -99,8 +99,8 @@ def test_bad_credential_with_status_400_is_an_upstream_auth_error(words: str) ->
         "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens",
     ],
 )
-def test_prompt_that_is_too_long_has_one_code_for_all_messages(words: str) -> None:
-    error = error_for_status(400, words)
+def test_prompt_that_is_too_long_has_one_code_for_all_messages(message_text: str) -> None:
+    error = error_for_status(400, message_text)
     assert (error.status, error.param, error.code) == (400, "messages", "context_length_exceeded")
 
 
@@ -109,7 +109,7 @@ def test_long_other_text_is_not_a_context_length_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "words",
+    "message_text",
     [
         "prompt token count of 140000 exceeds the limit of 128000",
         "Invalid request: Your request exceeded model token limit: 8192",
@@ -120,13 +120,13 @@ def test_long_other_text_is_not_a_context_length_error() -> None:
     ],
 )
 @pytest.mark.parametrize("status", [400, 413, 422, 500, 502])
-def test_prompt_that_is_too_long_is_a_bad_request_with_any_status(words: str, status: int) -> None:
-    error = error_for_status(status, words)
+def test_prompt_that_is_too_long_is_a_bad_request_with_any_status(message_text: str, status: int) -> None:
+    error = error_for_status(status, message_text)
     assert (error.status, error.code) == (400, "context_length_exceeded")
 
 
 @pytest.mark.parametrize(
-    "words",
+    "message_text",
     [
         "The model `x` does not exist.",
         "models/x is not found",
@@ -134,26 +134,27 @@ def test_prompt_that_is_too_long_is_a_bad_request_with_any_status(words: str, st
         "No endpoints found for x.",
     ],
 )
-def test_404_about_a_model_is_a_not_found_error(words: str) -> None:
-    error = error_for_status(404, words)
+def test_404_about_a_model_is_a_not_found_error(message_text: str) -> None:
+    error = error_for_status(404, message_text)
     assert (type(error), error.code, error.param) == (NotFoundError, "model_not_found", "model")
 
 
 @pytest.mark.parametrize(
-    "words", ["", "Not Found", "404 page not found", "Invalid URL (POST /v1/models)", "Cannot POST /v1beta/models/x"]
+    "message_text",
+    ["", "Not Found", "404 page not found", "Invalid URL (POST /v1/models)", "Cannot POST /v1beta/models/x"],
 )
-def test_any_other_404_is_a_wrong_base_url(words: str) -> None:
-    error = error_for_status(404, words)
+def test_any_other_404_is_a_wrong_base_url(message_text: str) -> None:
+    error = error_for_status(404, message_text)
     assert (error.status, error.code) == (502, "upstream_error")
     assert "base_url" in error.message
 
 
 @pytest.mark.parametrize(
-    ("code", "words"),
+    ("code", "message_text"),
     [("content_policy_violation", "x"), (None, "Input was flagged."), (None, "This requires moderation.")],
 )
-def test_filtered_prompt_with_status_403_is_not_a_credential_error(code: str | None, words: str) -> None:
-    error = error_for_status(403, words, code=code)
+def test_filtered_prompt_with_status_403_is_not_a_credential_error(code: str | None, message_text: str) -> None:
+    error = error_for_status(403, message_text, code=code)
     assert (error.status, error.code) == (400, "content_filter")
 
 
@@ -202,7 +203,7 @@ def test_error_without_a_message_gets_one() -> None:
 
 
 def test_redaction_of_a_hostile_message_is_fast() -> None:
-    for words in (
+    for message_text in (
         "a." * 100_000,
         "a-" * 100_000,
         "1." * 100_000,
@@ -214,7 +215,7 @@ def test_redaction_of_a_hostile_message_is_fast() -> None:
         "AIza" * 100_000,
         " " * 1_000_000,
     ):
-        error_for_status(400, words)
+        error_for_status(400, message_text)
 
 
 GMT = "Sat, 21 Nov 2026 10:00:{:02d} GMT"
@@ -253,5 +254,5 @@ def test_wait_is_read_in_every_form(headers: dict[str, str], seconds: float | No
 
 @given(st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms", "date"]), st.text(max_size=40)))
 def test_any_wait_is_a_valid_retry_after_header(headers: dict[str, str]) -> None:
-    told = RateLimitError("x", retry_after=retry_after(headers)).headers()
-    assert all(value.isdecimal() for value in told.values())
+    reported = RateLimitError("x", retry_after=retry_after(headers)).headers()
+    assert all(value.isdecimal() for value in reported.values())

@@ -46,16 +46,16 @@ SECRETS = [
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-@pytest.mark.parametrize("words", ["{}", "No ({}) here", 'No "{}", none.', "a\n{}\nb"])
-def test_secret_is_redacted(secret: str, words: str) -> None:
-    redacted = redact(words.format(secret))
+@pytest.mark.parametrize("message", ["{}", "No ({}) here", 'No "{}", none.', "a\n{}\nb"])
+def test_secret_is_redacted(secret: str, message: str) -> None:
+    redacted = redact(message.format(secret))
     assert "[redacted]" in redacted
     for part in secret.replace("Bearer", "").replace("bearer", "").split():
         assert part.rstrip(",.)") not in redacted
 
 
 @pytest.mark.parametrize(
-    "words",
+    "message",
     [
         "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.",
         "Invalid 'messages[3].content': expected key-value pairs",
@@ -74,8 +74,8 @@ def test_secret_is_redacted(secret: str, words: str) -> None:
         "eyJust a word, asia_pacific_southeast and AKIA, org-level and proj_name",
     ],
 )
-def test_ordinary_words_are_kept(words: str) -> None:
-    assert redact(words) == words
+def test_ordinary_words_are_kept(message: str) -> None:
+    assert redact(message) == message
 
 
 @pytest.mark.parametrize("secret", SECRETS)
@@ -86,8 +86,8 @@ def test_secret_at_the_truncation_is_redacted(secret: str) -> None:
 
 
 @given(st.text(max_size=50), st.integers(0, 5000))
-def test_message_is_never_longer_than_its_limit(words: str, padding: int) -> None:
-    assert len(redact(words + "y " * padding)) <= MAX_MESSAGE
+def test_message_is_never_longer_than_its_limit(message: str, padding: int) -> None:
+    assert len(redact(message + "y " * padding)) <= MAX_MESSAGE
 
 
 INSIDES = {
@@ -118,7 +118,7 @@ def test_program_details_are_redacted_and_the_reason_is_kept(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "words",
+    "message",
     [
         "Invalid URL (POST /v1/chat/completions)",
         "use text/plain or application/json and/or meta-llama/Llama-3.1-8B",
@@ -128,5 +128,5 @@ def test_program_details_are_redacted_and_the_reason_is_kept(name: str) -> None:
         "at most 4 images; look at the docs (Vision)",
     ],
 )
-def test_words_about_requests_are_kept(words: str) -> None:
-    assert redact(words) == words
+def test_words_about_requests_are_kept(message: str) -> None:
+    assert redact(message) == message

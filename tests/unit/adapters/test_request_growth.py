@@ -25,7 +25,7 @@ from tollgate.handler.components import read_catalog
 MODELS = ("gpt-4o", "mistral-large-2512", "claude-sonnet-4-6", "gemini-3.6-flash", "bedrock/claude-sonnet-4-6", "echo")
 MARK = {"cache_control": {"type": "ephemeral"}}
 TEXT = base64.b64encode(b"seven").decode()
-MOST_GROWTH = 10
+MAX_GROWTH = 10
 TRIES = 8
 
 CATALOG: Catalog = read_catalog(None)
@@ -35,8 +35,8 @@ def user(content: Any) -> Json:
     return {"role": "user", "content": content}
 
 
-def text(said: str) -> Json:
-    return {"type": "text", "text": said}
+def text(text_content: str) -> Json:
+    return {"type": "text", "text": text_content}
 
 
 def call(number: int) -> Json:
@@ -107,12 +107,12 @@ def seconds(work: Callable[[], object]) -> float:
 def growth(make: Callable[[int], Callable[[], object]], n: int) -> float:
     """How many times as long 4n takes as n; the least of some tries, which end at one that is low enough."""
     small, large = make(n), make(4 * n)
-    least = float("inf")
+    minimum = float("inf")
     for _ in range(TRIES):
-        least = min(least, min(seconds(large) for _ in range(2)) / max(min(seconds(small) for _ in range(2)), 1e-4))
-        if least < MOST_GROWTH:
+        minimum = min(minimum, min(seconds(large) for _ in range(2)) / max(min(seconds(small) for _ in range(2)), 1e-4))
+        if minimum < MAX_GROWTH:
             break
-    return least
+    return minimum
 
 
 def translation(name: str, fields: Json) -> Callable[[], object]:
@@ -132,7 +132,7 @@ def translation(name: str, fields: Json) -> Callable[[], object]:
 @pytest.mark.parametrize("model", MODELS)
 def test_request_is_translated_in_linear_time(model: str, part: str) -> None:
     n, fields = PARTS[part]
-    assert growth(lambda size: translation(model, fields(size)), n) < MOST_GROWTH
+    assert growth(lambda size: translation(model, fields(size)), n) < MAX_GROWTH
 
 
 def test_functions_are_translated_to_tools_in_linear_time() -> None:
@@ -140,7 +140,7 @@ def test_functions_are_translated_to_tools_in_linear_time() -> None:
         request = legacy(n)
         return lambda: with_tools(request)
 
-    assert growth(make, 500) < MOST_GROWTH
+    assert growth(make, 500) < MAX_GROWTH
 
 
 def test_schemas_with_many_branches_are_reduced_in_linear_time() -> None:
@@ -148,7 +148,7 @@ def test_schemas_with_many_branches_are_reduced_in_linear_time() -> None:
         branches = [{"properties": {f"p{number}": {"type": "string"}}, "required": ["a"]} for number in range(n)]
         return lambda: without_branches({"type": "object", "oneOf": branches})
 
-    assert growth(make, 2000) < MOST_GROWTH
+    assert growth(make, 2000) < MAX_GROWTH
 
 
 def test_lists_of_types_do_not_double_the_schema_with_every_level() -> None:

@@ -17,9 +17,9 @@ from tollgate.gateway.accumulation import ChunkAccumulator
 from tollgate.gateway.errors import GatewayError, UpstreamError
 from tollgate.gateway.types import Json
 
-SOME = 1500
-TIMES = 4
-MOST = 9.0
+SIZE = 1500
+FACTOR = 4
+MAX_RATIO = 9.0
 """Halfway between four and sixteen, as far as both are factors."""
 
 Make = Callable[[int], Any]
@@ -154,32 +154,36 @@ def cpu(work: Callable[[], Any]) -> float:
 @pytest.mark.parametrize("name", WHOLE)
 def test_whole_response_is_read_in_linear_time(name: str) -> None:
     family, make = WHOLE[name]
-    asked = request(), route(family)
+    built = request(), route(family)
 
-    def took(n: int) -> float:
+    def cpu_seconds(n: int) -> float:
         body = json.dumps(make(n)).encode()
-        return cpu(lambda: ALL[family].call(*asked).parse_response(body))
+        return cpu(lambda: ALL[family].call(*built).parse_response(body))
 
-    assert any(took(TIMES * SOME) < MOST * took(SOME) + 0.02 for _ in range(8))  # a busy machine slows some
+    assert any(
+        cpu_seconds(FACTOR * SIZE) < MAX_RATIO * cpu_seconds(SIZE) + 0.02 for _ in range(8)
+    )  # a busy machine slows some
 
 
 @pytest.mark.parametrize("name", STREAMED)
 def test_stream_is_read_in_linear_time(name: str) -> None:
     family, make = STREAMED[name]
 
-    def took(n: int) -> float:
+    def cpu_seconds(n: int) -> float:
         body = ALL[family].encode(make(n))
         pieces = [body[at : at + 10_000] for at in range(0, len(body), 10_000)]
 
         def work() -> None:
-            folding = ChunkAccumulator()
+            accumulator = ChunkAccumulator()
             for chunk in read(ALL[family].call(request(), route(family)).open_stream(), *pieces):
-                folding.add(chunk)
-            folding.completion()
+                accumulator.add(chunk)
+            accumulator.completion()
 
         return cpu(work)
 
-    assert any(took(TIMES * SOME) < MOST * took(SOME) + 0.02 for _ in range(8))  # a busy machine slows some
+    assert any(
+        cpu_seconds(FACTOR * SIZE) < MAX_RATIO * cpu_seconds(SIZE) + 0.02 for _ in range(8)
+    )  # a busy machine slows some
 
 
 # --- bounds -----------------------------------------------------------------------------------------------------------

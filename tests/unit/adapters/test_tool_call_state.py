@@ -12,7 +12,7 @@ from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.quirks import Quirks
 from tollgate.gateway.types import Json
 
-ASK: Json = {"role": "user", "content": "Hi"}
+FIRST_MESSAGES: Json = {"role": "user", "content": "Hi"}
 
 
 def echoed(message: Json) -> Json:
@@ -25,10 +25,10 @@ def next_turn(family: str, message: Json) -> Json:
     """The body of the request that gives the results of the calls back, to a model that thinks as it sees fit."""
     results = [{"role": "tool", "tool_call_id": call["id"], "content": "7"} for call in message["tool_calls"]]
     tools = [{"type": "function", "function": {"name": call["function"]["name"]}} for call in message["tool_calls"]]
-    given = request(messages=[ASK, echoed(message), *results], tools=tools)
-    asked = ALL[family].call(given, route(family, thinking="adaptive")).request
-    assert asked.dropped == ()
-    return json.loads(asked.body)
+    given_value = request(messages=[FIRST_MESSAGES, echoed(message), *results], tools=tools)
+    built = ALL[family].call(given_value, route(family, thinking="adaptive")).request
+    assert built.dropped == ()
+    return json.loads(built.body)
 
 
 @pytest.mark.parametrize("family", ["anthropic", "bedrock"])
@@ -36,13 +36,15 @@ def test_thinking_before_a_call_is_sent_back_with_it(family: str) -> None:
     whole = ALL[family].parse("thinking_tool").choices[0]["message"]
     (streamed,) = fold(read(ALL[family].open("thinking_tool"), ALL[family].stream("thinking_tool")))
     for message in (whole, streamed["message"]):
-        _, said, results = next_turn(family, message)["messages"]
+        _, content, results = next_turn(family, message)["messages"]
         kept = next_turn(family, {**message, "content": None})["messages"][1]["content"]
         blocks = json.loads(ALL[family].whole("thinking_tool"))
         native = blocks["content"] if family == "anthropic" else blocks["output"]["message"]["content"]
-        thought = [block for block in native if "thinking" in block or "data" in block or "reasoningContent" in block]
-        assert thought
-        assert said["content"][: len(thought)] == thought == kept[: len(thought)]
+        thinking_blocks = [
+            block for block in native if "thinking" in block or "data" in block or "reasoningContent" in block
+        ]
+        assert thinking_blocks
+        assert content["content"][: len(thinking_blocks)] == thinking_blocks == kept[: len(thinking_blocks)]
         assert "sig" not in json.dumps(results)
 
 
@@ -69,7 +71,7 @@ def test_other_providers_get_the_id_without_state() -> None:
         "type": "function",
         "function": {"name": "f", "arguments": "{}"},
     }
-    messages = [ASK, {"role": "assistant", "tool_calls": [call]}]
+    messages = [FIRST_MESSAGES, {"role": "assistant", "tool_calls": [call]}]
     messages.append({"role": "tool", "tool_call_id": call["id"], "content": "7"})
     body = json.loads(ALL["openai"].call(request(messages=messages), route("openai")).request.body)
     assert body["messages"][1]["tool_calls"][0]["id"] == body["messages"][2]["tool_call_id"] == "call_1"
@@ -77,11 +79,11 @@ def test_other_providers_get_the_id_without_state() -> None:
 
 def test_long_id_is_shortened_consistently_for_servers_that_refuse_it() -> None:
     call = {"id": "c" * 100, "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    messages = [ASK, {"role": "assistant", "tool_calls": [call]}]
+    messages = [FIRST_MESSAGES, {"role": "assistant", "tool_calls": [call]}]
     messages.append({"role": "tool", "tool_call_id": call["id"], "content": "7"})
     for quirks, length in ((Quirks(longest_tool_id=40), 40), (Quirks(), 100)):
-        asked = ALL["openai"].call(request(messages=messages), route("openai", quirks)).request
-        body = json.loads(asked.body)
+        built = ALL["openai"].call(request(messages=messages), route("openai", quirks)).request
+        body = json.loads(built.body)
         assert body["messages"][1]["tool_calls"][0]["id"] == body["messages"][2]["tool_call_id"]
         assert len(body["messages"][2]["tool_call_id"]) == length
 
@@ -125,9 +127,9 @@ def test_encrypted_thinking_without_a_format_is_not_sent() -> None:
         "content": "Hi",
         "reasoning_details": [{"type": "reasoning.encrypted", "data": "x"}],
     }
-    given = request(messages=[ASK, message, ASK])
+    given_value = request(messages=[FIRST_MESSAGES, message, FIRST_MESSAGES])
     for family in ("anthropic", "bedrock"):
-        body = ALL[family].call(given, route(family, thinking="adaptive")).request.body
+        body = ALL[family].call(given_value, route(family, thinking="adaptive")).request.body
         assert b"edacted" not in body
 
 
@@ -135,16 +137,18 @@ def test_encrypted_thinking_without_a_format_is_not_sent() -> None:
 def test_results_are_sent_in_the_order_of_their_calls(family: str) -> None:
     calls = [{"id": name, "type": "function", "function": {"name": "w", "arguments": "{}"}} for name in ("a", "b")]
     results = [{"role": "tool", "tool_call_id": name, "content": f"for {name}"} for name in ("b", "a")]
-    given = request(messages=[ASK, {"role": "assistant", "tool_calls": calls}, *results])
-    body = ALL[family].call(given, route(family, thinking="budget")).request.body
+    given_value = request(messages=[FIRST_MESSAGES, {"role": "assistant", "tool_calls": calls}, *results])
+    body = ALL[family].call(given_value, route(family, thinking="budget")).request.body
     assert body.index(b"for a") < body.index(b"for b")
 
 
 @pytest.mark.parametrize("family", ["anthropic", "bedrock", "gemini"])
 def test_audio_in_assistant_messages_is_refused(family: str) -> None:
-    given = request(messages=[ASK, {"role": "assistant", "content": None, "audio": {"id": "audio_1"}}, ASK])
+    given_value = request(
+        messages=[FIRST_MESSAGES, {"role": "assistant", "content": None, "audio": {"id": "audio_1"}}, FIRST_MESSAGES]
+    )
     with pytest.raises(BadRequestError) as caught:
-        ALL[family].call(given, route(family))
+        ALL[family].call(given_value, route(family))
     assert caught.value.param == "messages[1].audio"
 
 
@@ -153,5 +157,5 @@ def test_audio_in_assistant_messages_is_refused(family: str) -> None:
 def test_lone_surrogates_are_refused_or_kept(family: str, part: str) -> None:
     url = "data:text/plain,\ud800"
     inner = {"image_url": {"url": url}} if part == "image_url" else {"file": {"file_data": url}}
-    given = request(messages=[{"role": "user", "content": [{"type": part, **inner}]}])
-    survives(lambda: ALL[family].call(given, route(family)).request)
+    given_value = request(messages=[{"role": "user", "content": [{"type": part, **inner}]}])
+    survives(lambda: ALL[family].call(given_value, route(family)).request)

@@ -15,8 +15,12 @@ def changed(value: Any, usage_field: str, more: Json) -> Any:
         return [changed(item, usage_field, more) for item in cast("list[Any]", value)]
     if not isinstance(value, dict):
         return value
-    made = {name: changed(inner, usage_field, more) for name, inner in cast(Json, value).items()}
-    return {**made, usage_field: {**made[usage_field], **more}} if usage_field in made else made
+    result_value = {name: changed(inner, usage_field, more) for name, inner in cast(Json, value).items()}
+    return (
+        {**result_value, usage_field: {**result_value[usage_field], **more}}
+        if usage_field in result_value
+        else result_value
+    )
 
 
 def both(family: str, name: str, usage_field: str, more: Json) -> list[tuple[Usage | None, Json]]:
@@ -53,7 +57,7 @@ def test_cached_audio_is_counted_separately() -> None:
         assert usage.cached_audio_tokens == 7
 
 
-@pytest.mark.parametrize(("said", "tier"), [("flex", "flex"), ("PRIORITY", "priority"), ("standard", "default")])
-def test_gemini_reports_the_tier_in_its_usage(said: str, tier: str) -> None:
-    for _, extra in both("gemini", "text", "usageMetadata", {"serviceTier": said}):
+@pytest.mark.parametrize(("content", "tier"), [("flex", "flex"), ("PRIORITY", "priority"), ("standard", "default")])
+def test_gemini_reports_the_tier_in_its_usage(content: str, tier: str) -> None:
+    for _, extra in both("gemini", "text", "usageMetadata", {"serviceTier": content}):
         assert extra["service_tier"] == tier
