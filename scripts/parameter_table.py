@@ -1,7 +1,7 @@
-"""Write docs/parameters.md: what becomes of each parameter at each provider, as the catalog and the adapters have it.
+"""Write docs/parameters.md: how each parameter is handled for each provider, by the catalog and the adapters.
 
-Nothing in it is written by hand: every parameter is put into a request, the request is translated for a model of the
-built-in catalog, and what came of it is looked at.
+The page is generated: each parameter is put into a request, the request is translated for a model of the built-in
+catalog, and the result is examined.
 """
 
 import base64
@@ -22,18 +22,18 @@ from tollgate.gateway.types import Json
 from tollgate.handler.components import read_catalog
 
 PAGE = Path(__file__).parent.parent / "docs" / "parameters.md"
-OWN = (
+FAMILY_MODELS = (
     "gpt-5.4", "gpt-4o", "claude-sonnet-4-6", "claude-opus-5-5", "gemini-2.5-flash", "gemini-3.6-flash",
     "bedrock/claude-sonnet-4-6", "bedrock/nova-pro", "bedrock/llama-3.3-70b-instruct",
 )  # fmt: skip
-"""Models of the four families, each of which differs from the others of its family."""
+"""Models of the four families whose parameters differ."""
 DIALECTS = (
     "azure", "deepseek", "groq", "mistral", "xai", "together", "fireworks", "openrouter", "ollama", "vllm", "sglang",
     "gemini-openai",
 )  # fmt: skip
 """Providers of the openai family."""
 EMULATED = (ONLY_JSON, f'"name":"{JSON_TOOL}"', NO_CALLS)
-"""What the gateway writes into a request where a provider has no word for what is asked."""
+"""Texts that the gateway adds to a request if a provider has no parameter for what is requested."""
 
 NO_THINKING: Json = {"reasoning_effort": "none"}
 HI: Json = {"role": "user", "content": "Hi"}
@@ -68,7 +68,7 @@ PARAMETERS: Mapping[str, Json] = {
     "`temperature` above 1": {"temperature": 1.5},
     "`top_p`": {"top_p": 0.5},
     "`top_k`": {"top_k": 40},
-    "`stop`, text or list": {"stop": ["END"]},
+    "`stop`, string or list": {"stop": ["END"]},
     "`n` above 1": {"n": 2},
     "`seed`": {"seed": 7},
     "`presence_penalty`, `frequency_penalty`": {"presence_penalty": 0.5, "frequency_penalty": 0.5},
@@ -78,7 +78,7 @@ PARAMETERS: Mapping[str, Json] = {
     "`tool_choice`: `required` or a name": {**TOOLS, "tool_choice": "required"},
     "`tool_choice`: `none` after calls": {**TOOLS, "tool_choice": "none", "messages": CALLED},
     "`parallel_tool_calls`: `false`": {**TOOLS, "parallel_tool_calls": False},
-    "results of tools": {**TOOLS, "messages": CALLED},
+    "tool results": {**TOOLS, "messages": CALLED},
     "`response_format`: `json_object`": {"response_format": {"type": "json_object"}},
     "`response_format`: `json_schema`": {
         "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": CLOSED}}
@@ -88,7 +88,7 @@ PARAMETERS: Mapping[str, Json] = {
     "`verbosity`": {"verbosity": "low"},
     "image by data URL": _image(f"data:image/png;base64,{PNG}"),
     "image by URL": _image(IMAGE),
-    "sound": _parts({"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}),
+    "audio": _parts({"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}),
     "PDF": _parts({"type": "file", "file": {"filename": "a.pdf", "file_data": f"data:application/pdf;base64,{PDF}"}}),
     "`cache_control` on a part": _parts({"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}),
     "`user`": {"user": "u-1"},
@@ -96,30 +96,30 @@ PARAMETERS: Mapping[str, Json] = {
     "`service_tier`": {"service_tier": "priority"},
     "`prediction`": {"prediction": {"type": "content", "content": "x"}},
     "`web_search_options`": {"web_search_options": {"search_context_size": "low"}},
-    "`modalities`: sound": {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}},
+    "`modalities`: audio": {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}},
     "`functions` (deprecated): as tools, one call at a time": {"functions": [{"name": "f"}]},
 }
 
 
 def outcome(route: Route, fields: Json) -> str:
-    """What becomes of these fields: native, emulated, clamped, dropped or refused.
+    """How these fields are handled: native, emulated, clamped, dropped or refused.
 
-    Raises AssertionError where they are lost and nobody is told.
+    Raises AssertionError if they are dropped without a report.
     """
     family = FAMILIES[route.provider.family]
     if IMAGE in json.dumps(fields) and not family.fetches_url(IMAGE):
         fetched = json.loads(json.dumps(fields).replace(IMAGE, f"data:image/png;base64,{PNG}"))
         return "emulated" if outcome(route, fetched) == "native" else outcome(route, fetched)
     try:
-        asked = family.calls["chat"](_request(fields), route).request
+        built = family.calls["chat"](_request(fields), route).request
     except BadRequestError:
         return "refused"
     plain = family.calls["chat"](_request({}), route).request
-    if asked.dropped:
-        return "clamped" if all("=" in entry for entry in asked.dropped) else "dropped"
-    is_said = asked.body != plain.body or fields == NO_THINKING  # one that never thinks need not be told so
-    assert is_said, f"{route.provider.name}: {fields} is lost"
-    return "emulated" if any(mark in asked.body.decode() for mark in EMULATED) else "native"
+    if built.dropped:
+        return "clamped" if all("=" in entry for entry in built.dropped) else "dropped"
+    is_sent = built.body != plain.body or fields == NO_THINKING  # a model that never thinks needs no parameter
+    assert is_sent, f"{route.provider.name}: {fields} is dropped without a report"
+    return "emulated" if any(mark in built.body.decode() for mark in EMULATED) else "native"
 
 
 def _request(fields: Json) -> ChatRequest:
@@ -127,18 +127,18 @@ def _request(fields: Json) -> ChatRequest:
 
 
 def routes(catalog: Catalog) -> tuple[Mapping[str, Route], Mapping[str, Route]]:
-    """The columns of both tables."""
-    own: dict[str, Route] = {}
-    for name in OWN:
+    """The columns of both tables: models of the families, and providers of the openai family."""
+    families: dict[str, Route] = {}
+    for name in FAMILY_MODELS:
         model = catalog.models[name]
-        own[name] = Route(model, catalog.providers[model.routes[0].provider], model.routes[0].model, None)
+        families[name] = Route(model, catalog.providers[model.routes[0].provider], model.routes[0].model, None)
     dialects: dict[str, Route] = {}
     for name in DIALECTS:
         models = [model for model in catalog.models.values() if model.routes[0].provider == name]
         heading = f"{name}: {models[0].id}" if models else name
         model = models[0] if models else catalog.models["gpt-4o"].model_copy(update={"capabilities": _anything()})
         dialects[heading] = Route(model, catalog.providers[name], "native", None)
-    return own, dialects
+    return families, dialects
 
 
 def _anything() -> Any:
@@ -159,26 +159,28 @@ def _line(cells: Sequence[str]) -> str:
 
 def page() -> str:
     """The whole page."""
-    own, dialects = routes(read_catalog(None))
+    families, dialects = routes(read_catalog(None))
     return f"""# Parameters by provider
 
 Written by `make docs` from the catalog and the adapters; a test keeps it up to date.
 
-- **native**: the provider has a word for it, and gets it.
-- **emulated**: the gateway says it in another way: as an instruction, as a tool of its own, or by fetching an image.
-- **clamped**: the nearest value that the model takes goes out, and `x-tollgate-dropped-params` says which.
-- **dropped**: left out, and `x-tollgate-dropped-params` says so. `provider: {{"require_parameters": true}}` refuses it.
-- **refused**: 400 `unsupported_parameter`, because without it the answer would be another one.
+- **native**: the provider has an equivalent parameter, which is sent.
+- **emulated**: the gateway uses an instruction or a tool of its own instead, or fetches the image.
+- **clamped**: the nearest value that the model supports is sent and named in `x-tollgate-dropped-params`.
+- **dropped**: the parameter is left out and named in `x-tollgate-dropped-params`. With
+  `provider: {{"require_parameters": true}}` the request is refused instead.
+- **refused**: the response is 400 `unsupported_parameter`, because the parameter changes the answer.
 
 ## The four families
 
-{table(own)}
+{table(families)}
 
-## Dialects of OpenAI's
+## OpenAI-compatible providers
 
 {table(dialects)}
 
-A server of your own, or one without a model here, is taken to be able to do all that its row does not exclude.
+A server of your own, or a provider without a model in the catalog, is assumed to support everything that its row does
+not exclude.
 """
 
 

@@ -1,5 +1,7 @@
-"""Fuzz the wire families: `python -m fuzz [--seconds 60] [FAMILY ...]`, each family for so long, as many at once as
-there are cores. It ends with 1 and the example that failed, as small as it could be made, where one does.
+"""Fuzz the parsers of the families: `python -m fuzz [--seconds 60] [FAMILY ...]`.
+
+Each family runs for this many seconds, as many at once as there are cores. The exit code is 1, with the shrunk example,
+if an example fails.
 """
 
 import argparse
@@ -13,10 +15,10 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from support.families import ALL, Family
-from support.fuzzing import fuzz_answer, fuzz_error, fuzz_stream
+from support.fuzzing import fuzz_error, fuzz_response, fuzz_stream
 
-TARGETS = (fuzz_stream, fuzz_stream, fuzz_answer, fuzz_error)
-"""Streams take half the time: that is where the state is."""
+TARGETS = (fuzz_stream, fuzz_stream, fuzz_response, fuzz_error)
+"""Streams take half the time, because their parsers have state."""
 BATCH = 250
 SETTINGS = settings(
     max_examples=BATCH,
@@ -28,7 +30,7 @@ SETTINGS = settings(
 
 
 def fuzz(name: str, seconds: float) -> str:
-    """Fuzz one family for so long. Raises what the failing example raises, shrunk."""
+    """Fuzz one family for this many seconds. Raises the error of a failing example, shrunk."""
     family, examples, start = ALL[name], 0, time.monotonic()
     first = SystemRandom().randrange(2**32)
     while time.monotonic() - start < seconds:
@@ -49,7 +51,7 @@ def _run(family: Family, target: Callable[[Family, st.DataObject], None], number
 
 def main() -> None:
     """Run."""
-    parser = argparse.ArgumentParser(prog="fuzz", description="Fuzz the wire families' parsers.")
+    parser = argparse.ArgumentParser(prog="fuzz", description="Fuzz the parsers of the families.")
     parser.add_argument("families", nargs="*", choices=[[], *ALL], metavar="FAMILY")
     parser.add_argument("--seconds", type=float, default=60)
     given_arguments = parser.parse_args()

@@ -1,8 +1,8 @@
-"""Every wire family with the recorded answers of its provider, in `tests/fixtures/FAMILY`.
+"""The families with recorded responses of their providers, in `tests/fixtures/FAMILY`.
 
-NAME.json is a whole answer, and NAME.sse the same answer as a stream; some are only one of both. error_NAME.json is the
-body of an answer with an error status, error_NAME.sse a stream in which an error comes, truncated.sse one that is cut.
-A stream of frames is NAME.jsonl, a line for each frame.
+NAME.json is a whole response, and NAME.sse the same response as a stream; some have one of both. error_NAME.json is the
+body of a response with an error status, error_NAME.sse a stream with an error, truncated.sse one that is cut off. A
+stream of frames is NAME.jsonl, with a line for each frame.
 """
 
 import datetime
@@ -41,7 +41,7 @@ class ChatProviderCall(ProviderCall, Protocol):
 
 @dataclass(frozen=True)
 class Family:
-    """One family's chat calls and fixtures; `encode` makes the bytes of a stream from its events."""
+    """One family's chat calls and fixtures; `encode` writes events as the bytes of a stream."""
 
     name: str
     call: Callable[[ChatRequest, Route], ChatProviderCall]
@@ -50,17 +50,17 @@ class Family:
 
     @property
     def folder(self) -> Path:
-        """Where the fixtures are."""
+        """The folder of the fixtures."""
         return FIXTURES / self.name
 
     @property
     def wholes(self) -> list[str]:
-        """The names of the whole answers."""
+        """The names of the whole responses."""
         return sorted(path.stem for path in self.folder.glob("*.json") if not path.stem.startswith("error_"))
 
     @property
     def errors(self) -> list[str]:
-        """The names of the bodies under an error status."""
+        """The names of the bodies with an error status."""
         return sorted(path.stem for path in self.folder.glob("error_*.json"))
 
     @property
@@ -70,11 +70,11 @@ class Family:
 
     @property
     def pairs(self) -> list[str]:
-        """The names of the answers that are there both ways."""
+        """The names of the responses that are both whole and streamed."""
         return sorted({*self.wholes} & {*self.streams})
 
     def whole(self, name: str) -> bytes:
-        """The bytes of a whole answer, or of an error."""
+        """The bytes of a whole response, or of an error."""
         return (self.folder / f"{name}.json").read_bytes()
 
     def stream(self, name: str) -> bytes:
@@ -83,26 +83,26 @@ class Family:
         return data if self.suffix == ".sse" else self.encode([json.loads(line) for line in data.splitlines()])
 
     def events(self, name: str) -> list[Any]:
-        """What a stream is made of: JSON, or the text of an event that is none."""
+        """The events of a stream: JSON values, or texts that are not JSON."""
         data = (self.folder / f"{name}{self.suffix}").read_bytes()
         if self.suffix != ".sse":
             return [json.loads(line) for line in data.splitlines()]
         return [_json_or_text(event.data) for event in EventReader().feed(data + b"\n\n")]
 
-    def asked(self, name: str) -> tuple[ChatRequest, Route]:
-        """What was asked for to get this fixture; json_tool is JSON from a model that must be made to call a tool."""
+    def request_for(self, name: str) -> tuple[ChatRequest, Route]:
+        """The request and the route of this fixture; json_tool is a JSON answer by a tool call."""
         if name == "json_tool":
-            wanted = {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}}
-            return request(response_format=wanted), route(self.name, json_schema=False)
+            response_format = {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}}
+            return request(response_format=response_format), route(self.name, json_schema=False)
         return request(), route(self.name)
 
     def parse(self, name: str) -> Completion:
-        """The whole answer, read."""
-        return self.call(*self.asked(name)).parse_response(self.whole(name))
+        """The whole response as a completion."""
+        return self.call(*self.request_for(name)).parse_response(self.whole(name))
 
     def open(self, name: str) -> StreamParser:
         """A parser for a stream of this name."""
-        return self.call(*self.asked(name)).open_stream()
+        return self.call(*self.request_for(name)).open_stream()
 
     def parse_error(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
         """The error for a response with an error status."""
@@ -110,12 +110,12 @@ class Family:
 
 
 def request(**fields: Any) -> ChatRequest:
-    """A request that says hi, and whatever else."""
+    """A request with the message "Hi" and these fields."""
     return ChatRequest.model_validate({"model": "m", "messages": [{"role": "user", "content": "Hi"}], **fields})
 
 
 def route(family: str, quirks: Quirks | None = None, **capabilities: Any) -> Route:
-    """A route to a provider of this family, with a model that can do this."""
+    """A route to a provider of this family, to a model with these capabilities."""
     model = Model(
         id="m",
         created=datetime.date(2026, 1, 1),
@@ -129,13 +129,13 @@ def route(family: str, quirks: Quirks | None = None, **capabilities: Any) -> Rou
 
 
 def read(parser: StreamParser, *pieces: bytes) -> list[Chunk]:
-    """The chunks of a stream that comes in these pieces, and then ends."""
+    """The chunks of a stream that arrives in these pieces and then ends."""
     chunks = [chunk for piece in pieces for chunk in parser.feed(piece)]
     return chunks if parser.done else [*chunks, *parser.close()]
 
 
 def sse(events: Sequence[Any]) -> bytes:
-    """Server-sent events without names, as most providers send them; a family knows its by the data."""
+    """Server-sent events without names, as most providers send them."""
     return b"".join(
         b"data: " + (e if isinstance(e, str) else json.dumps(e)).encode("utf-8", "surrogatepass") + b"\n\n"
         for e in events

@@ -1,4 +1,4 @@
-"""A client that puts a stream together again: chunks in, the choices of a whole completion out, the rules checked."""
+"""A client that assembles a stream: chunks in, the choices of a whole completion out; the rules are asserted."""
 
 import json
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from tollgate.gateway.types import Json
 
 
 def fold(chunks: Iterable[Chunk]) -> list[Json]:
-    """The choices that a client builds of a stream; asserts what StreamParser promises on the way."""
+    """The choices that a client assembles from a stream; asserts the rules of StreamParser."""
     built: dict[int, Json] = {}
     for chunk in chunks:
         for step in chunk.choices:
@@ -18,7 +18,7 @@ def fold(chunks: Iterable[Chunk]) -> list[Json]:
                 step["index"],
                 {"index": step["index"], "message": {"refusal": None}, "finish_reason": None, "logprobs": None},
             )
-            assert choice["finish_reason"] is None, "something came after the end"
+            assert choice["finish_reason"] is None, "a step follows the finish_reason"
             choice["finish_reason"] = step["finish_reason"]
             if logprobs := step.get("logprobs"):
                 before: list[Json] = choice["logprobs"]["content"] if choice["logprobs"] else []
@@ -26,19 +26,17 @@ def fold(chunks: Iterable[Chunk]) -> list[Json]:
             for name, value in step["delta"].items():
                 _add(choice["message"], name, value)
     for choice in built.values():
-        assert choice["finish_reason"] is not None, "it never ended"
+        assert choice["finish_reason"] is not None, "a choice has no finish_reason"
         if "tool_calls" in choice["message"] and not choice["message"]["content"]:
-            choice["message"]["content"] = None  # a stream cannot say "no text" before it knows
+            choice["message"]["content"] = None  # a stream sends its content before it can be null
     return [built[index] for index in sorted(built)]
 
 
 def plain(choices: Iterable[Json]) -> list[Json]:
-    """The choices without fields that OpenAI does not know, and with the arguments of their calls as values: white
-    space in JSON text is no difference.
-    """
-    known = ("index", "message", "finish_reason", "logprobs")
-    said = [{name: choice[name] for name in known} for choice in choices]
-    copies = cast("list[Json]", json.loads(json.dumps(said)))
+    """The choices with OpenAI's fields only, and with the arguments of tool calls parsed, to compare them."""
+    names = ("index", "message", "finish_reason", "logprobs")
+    selected = [{name: choice[name] for name in names} for choice in choices]
+    copies = cast("list[Json]", json.loads(json.dumps(selected)))
     for choice in copies:
         for call in choice["message"].get("tool_calls", []):
             call["function"]["arguments"] = json.loads(call["function"]["arguments"])
@@ -58,11 +56,11 @@ def _add(message: Json, name: str, value: Any) -> None:
 
 
 def _add_call(calls: list[Json], piece: Json) -> None:
-    assert piece["index"] <= len(calls), "a call was left out"
+    assert piece["index"] <= len(calls), "the index of a call is too large"
     function = piece["function"]
     if piece["index"] == len(calls):
         calls.append({**{name: value for name, value in piece.items() if name != "index"}, "function": dict(function)})
     else:
-        assert "id" not in piece, "an id comes once"
-        assert "name" not in function, "a name comes once"
+        assert "id" not in piece, "an id is sent twice"
+        assert "name" not in function, "a name is sent twice"
         calls[piece["index"]]["function"]["arguments"] += function["arguments"]

@@ -1,4 +1,4 @@
-"""Answers as no provider should send them: recorded ones with something changed, as strategies of Hypothesis."""
+"""Mutations of recorded responses, as strategies of Hypothesis."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -13,8 +13,8 @@ LEAVES: st.SearchStrategy[Any] = (
 
 
 @st.composite
-def changed(draw: st.DrawFn, value: Any, times: int = 3) -> Any:
-    """The JSON value with up to `times` places in it replaced, doubled, emptied or taken out."""
+def mutated(draw: st.DrawFn, value: Any, times: int = 3) -> Any:
+    """The JSON value with up to `times` mutations: values are replaced, doubled or removed."""
     value = deepcopy(value)
     for _ in range(draw(st.integers(1, times))):
         value = _change(draw, value)
@@ -23,7 +23,7 @@ def changed(draw: st.DrawFn, value: Any, times: int = 3) -> Any:
 
 @st.composite
 def shuffled(draw: st.DrawFn, events: Sequence[Any]) -> list[Any]:
-    """The events with some of them changed, left out, doubled, or in another place."""
+    """The events, some of them changed, removed, doubled or moved."""
     kept: list[Any] = [deepcopy(event) for event in events]
     for _ in range(draw(st.integers(1, 3))):
         if not kept:
@@ -44,18 +44,18 @@ def shuffled(draw: st.DrawFn, events: Sequence[Any]) -> list[Any]:
 
 
 @st.composite
-def torn(draw: st.DrawFn, data: bytes) -> bytes:
-    """The bytes with some of them flipped, cut out, or put in."""
-    torn_data = bytearray(data)
+def with_mutated_bytes(draw: st.DrawFn, data: bytes) -> bytes:
+    """The bytes, some of them replaced, removed or inserted."""
+    mutated_data = bytearray(data)
     for _ in range(draw(st.integers(1, 4))):
-        place = draw(st.integers(0, len(torn_data)))
+        place = draw(st.integers(0, len(mutated_data)))
         length = draw(st.integers(0, 3))
-        torn_data[place : place + length] = draw(st.binary(max_size=4) | st.sampled_from([b"\r", b"\n\n", b"data:"]))
-    return bytes(torn_data)
+        mutated_data[place : place + length] = draw(st.binary(max_size=4) | st.sampled_from([b"\r", b"\n\n", b"data:"]))
+    return bytes(mutated_data)
 
 
 def _change(draw: st.DrawFn, value: Any) -> Any:
-    """One place, somewhere in it, is something else."""
+    """The value with one mutation somewhere in it."""
     if not value or not isinstance(value, dict | list) or draw(st.integers(0, 9)) == 0:
         return draw(LEAVES)
     if isinstance(value, list):
@@ -70,7 +70,7 @@ def _change(draw: st.DrawFn, value: Any) -> Any:
 
 
 def _replaced(draw: st.DrawFn, value: Any) -> list[Any]:
-    """Nothing, the value twice, or the value changed."""
+    """Nothing, the value twice, or the mutated value."""
     match draw(st.integers(0, 9)):
         case 0:
             return []

@@ -1,4 +1,4 @@
-"""What holds of every answer that a family reads, however broken what it read."""
+"""Rules for every result of a family, also for malformed responses."""
 
 import json
 import re
@@ -13,13 +13,13 @@ from tollgate.gateway.types import Json, Usage
 
 FINISH_REASONS = (None, "stop", "length", "tool_calls", "content_filter")
 _NAME = re.compile(r"[\w.:-]{1,64}", re.ASCII)
-"""A reason that no table knows is told as the provider says it, if it is a name."""
+"""A finish reason that is in no table is relayed if it is a name."""
 STATUSES = frozenset({400, 404, 413, 429, 502, 503, 504})
 T = TypeVar("T")
 
 
-def survives(work: Callable[[], T]) -> T | None:
-    """What `work` gives; None where it fails as it may, with an error that a client can be told."""
+def result_or_gateway_error(work: Callable[[], T]) -> T | None:
+    """The result of `work`; None if it raises a GatewayError that a client may get."""
     try:
         return work()
     except GatewayError as error:
@@ -31,7 +31,7 @@ def survives(work: Callable[[], T]) -> T | None:
 
 
 def check_completion(completion: Completion) -> None:
-    """A whole answer has choices in OpenAI's words."""
+    """Assert that a whole response has choices in OpenAI's form."""
     assert completion.choices
     _check(completion.choices, completion.usage, completion.extra)
     for choice in completion.choices:
@@ -41,14 +41,14 @@ def check_completion(completion: Completion) -> None:
 
 
 def check_chunks(chunks: Iterable[Chunk]) -> None:
-    """Chunks as StreamParser promises them: the role first and once, one finish_reason a choice, then no more."""
+    """Assert the rules of StreamParser: the role first and once, one finish_reason per choice, nothing after it."""
     begun: set[int] = set()
     called: set[int] = set()
     ended: set[int] = set()
     for chunk in chunks:
         _check(chunk.choices, chunk.usage, chunk.extra)
         for step in chunk.choices:
-            assert step["index"] not in ended, "something came after the end"
+            assert step["index"] not in ended, "a step follows the finish_reason"
             assert ("role" in step["delta"]) == (step["index"] not in begun), "the role comes first, and once"
             begun.add(step["index"])
             assert isinstance(step["delta"].get("content"), str | None)
@@ -57,11 +57,11 @@ def check_chunks(chunks: Iterable[Chunk]) -> None:
             if step["finish_reason"] is not None:
                 ended.add(step["index"])
                 _check_end(step["finish_reason"], step["index"] in called)
-    assert begun == ended, "a choice never ended"
+    assert begun == ended, "a choice has no finish_reason"
 
 
 def _check_end(reason: str, has_calls: bool) -> None:
-    """Clients call their tools for "tool_calls" alone; only an answer that was cut ends otherwise with calls in it."""
+    """Clients run tools for "tool_calls" only; another reason with calls means a truncated response."""
     assert reason not in ("stop", "function_call") if has_calls else reason != "tool_calls"
 
 

@@ -8,7 +8,7 @@ from tollgate.gateway.types import Json
 ANTHROPIC = ALL["anthropic"]
 
 
-PLAIN, ROUTE = ANTHROPIC.asked("text")
+PLAIN, ROUTE = ANTHROPIC.request_for("text")
 
 
 def stream(name: str) -> list[Chunk]:

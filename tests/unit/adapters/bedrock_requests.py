@@ -127,13 +127,13 @@ def converse() -> Any:
 
 
 def check(body: Json) -> None:
-    """Raises where Converse does not know this body: names, types, lengths, and what strings may be made of."""
+    """Asserts that Converse accepts this body: names, types, lengths and patterns."""
     report = ParamValidator().validate({"modelId": "m", **_native(converse(), body)}, converse())
     assert not report.has_errors(), report.generate_report()
 
 
 def _native(shape: Any, value: Any) -> Any:
-    """A value off the wire as botocore takes it, its strings held against enumerations and patterns."""
+    """A JSON value as botocore takes it; asserts the enumerations and patterns of strings."""
     if shape.type_name == "blob":
         return base64.b64decode(value, validate=True)
     if shape.type_name == "structure" and not getattr(shape, "is_document_type", False):

@@ -11,7 +11,7 @@ from tollgate.gateway.types import Json
 GEMINI = ALL["gemini"]
 
 
-PLAIN, ROUTE = GEMINI.asked("text")
+PLAIN, ROUTE = GEMINI.request_for("text")
 
 
 def whole(name: str) -> Completion:

@@ -33,7 +33,7 @@ IN_JSON: Json = {"type": "json_schema", "json_schema": {"name": "n", "schema": S
 
 
 def built(name: str, fields: Json, **capabilities: Any) -> tuple[Json, UpstreamRequest]:
-    """The body for a provider of the built-in catalog, and all of the request."""
+    """The body for a provider of the built-in catalog, and the whole request."""
     model = families.route("openai").model.model_copy(update={"capabilities": Capabilities(**capabilities)})
     upstream_request = openai.ChatCall(request(**fields), Route(model, CATALOG.providers[name], "up", None)).request
     return json.loads(upstream_request.body), upstream_request

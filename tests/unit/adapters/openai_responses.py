@@ -73,7 +73,7 @@ def stream(*pieces: bytes) -> list[Chunk]:
 
 
 def fold(chunks: Iterable[Chunk]) -> list[Json]:
-    """The completion's choices that a client builds of a stream, checking the rules of a stream on the way."""
+    """The choices that a client assembles from a stream; asserts the rules of StreamParser."""
     built: dict[int, Json] = {}
     for got in chunks:
         for step in got.choices:

@@ -1,4 +1,4 @@
-"""Frames as AWS sends them, held against botocore's own reader."""
+"""Frames of AWS event streams, compared with botocore's own reader."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The echo family: what it says back, word by word, whole or streamed."""
+"""The echo family: whole and streamed responses, and the parameters that it drops or refuses."""
 
 import datetime
 from typing import Any
@@ -156,5 +156,5 @@ def test_response_ends_before_a_stop_sequence(stop: Any, text_content: str) -> N
 
 @pytest.mark.parametrize("text_content", [" " * 200_000, "\n" * 200_000 + "x", "x " * 100_000, "x" * 200_000])
 def test_reading_time_of_a_long_text_is_linear(text_content: str) -> None:
-    """The slow way took a minute for a tenth of it."""
+    """A quadratic implementation took a minute for a tenth of this text."""
     assert whole(ask(text_content))[0] == text_content.rstrip()

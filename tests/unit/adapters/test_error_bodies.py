@@ -1,4 +1,4 @@
-"""What a provider's error says, whatever it is wrapped in: its words, its code, how long to wait."""
+"""Errors in bodies of every form: the message, the code, the status and the wait."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What every wire family must do with what its provider sends: one test for all, over each family's fixtures.
+"""What every family must do with responses: one test for all families, over the fixtures of each.
 
 A family takes part by a line in `support.families.ALL` and its fixtures.
 """
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from support.families import ALL, Family, read
 from support.folding import fold, plain
-from support.fuzzing import fuzz_answer, fuzz_error, fuzz_stream
-from support.rules import check_chunks, check_completion, survives
+from support.fuzzing import fuzz_error, fuzz_response, fuzz_stream
+from support.rules import check_chunks, check_completion, result_or_gateway_error
 from tollgate.gateway.errors import GatewayError
 
 EACH_FAMILY = pytest.mark.parametrize("family", ALL.values(), ids=ALL)
@@ -27,7 +27,7 @@ EACH_STREAM = pytest.mark.parametrize(
 
 
 def outcome(family: Family, name: str, *edges: int) -> Any:
-    """The chunks of a stream cut at these edges, or the error it ends in."""
+    """The chunks of a stream that is split at these edges, or its error."""
     data = family.stream(name)
     places = sorted(min(edge, len(data)) for edge in edges)
     try:
@@ -64,10 +64,11 @@ def test_stream_split_anywhere_yields_the_same_chunks(family: Family, name: str,
 
 @EACH_PAIR
 def test_truncated_stream_is_never_complete(family: Family, name: str) -> None:
-    """Up to the event that completes it, nothing is a whole answer; from there on it is the same one."""
+    """A stream is complete from the event that ends it, and then the response is the same."""
     events = family.events(name)
     whole = [
-        survives(lambda end=end: read(family.open(name), family.encode(events[:end]))) for end in range(len(events) + 1)
+        result_or_gateway_error(lambda end=end: read(family.open(name), family.encode(events[:end])))
+        for end in range(len(events) + 1)
     ]
     ends = [chunks is not None for chunks in whole]
     assert ends == sorted(ends)
@@ -83,8 +84,8 @@ def test_line_ends_of_proxies_are_accepted(family: Family, end: bytes) -> None:
         return
     for name in family.streams:
         data = family.stream(name).replace(b"\r\n", b"\n").replace(b"\n", end)
-        got = survives(lambda data=data, name=name: read(family.open(name), data))
-        assert got == survives(lambda name=name: read(family.open(name), family.stream(name)))
+        got = result_or_gateway_error(lambda data=data, name=name: read(family.open(name), data))
+        assert got == result_or_gateway_error(lambda name=name: read(family.open(name), family.stream(name)))
 
 
 # --- what no provider should send -------------------------------------------------------------------------------------
@@ -94,7 +95,7 @@ def test_line_ends_of_proxies_are_accepted(family: Family, end: bytes) -> None:
 @given(data=st.data())
 @settings(max_examples=200, deadline=None)
 def test_mutated_response_is_parsed_or_raises_a_gateway_error(family: Family, data: st.DataObject) -> None:
-    fuzz_answer(family, data)
+    fuzz_response(family, data)
 
 
 @EACH_FAMILY

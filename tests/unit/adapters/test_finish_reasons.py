@@ -1,4 +1,4 @@
-"""Why an answer ended, in every family: by its table, whole and streamed, never a stop for want of a better word."""
+"""Finish reasons of every family, in whole and in streamed responses."""
 
 import json
 from typing import Any
@@ -64,7 +64,7 @@ def whole(family: str, native: str) -> Json:
 
 
 def streamed(family: str, native: str, got: list[Chunk] | None = None) -> Json:
-    """The last step of a stream, whose chunks are kept in `got` also where it fails."""
+    """The last step of a stream; its chunks are appended to `got`, also if it fails."""
     events = MAKE[family](native, whole=False)
     body = ALL[family].encode([*events, USAGE_FRAME] if family == "bedrock" else events)
     parser = ALL[family].call(request(), route(family)).open_stream()

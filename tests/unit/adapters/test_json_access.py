@@ -1,4 +1,4 @@
-"""Reading JSON of which nothing is certain."""
+"""Reading JSON of unknown form."""
 
 import json
 from typing import Any

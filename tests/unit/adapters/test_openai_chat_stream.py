@@ -115,8 +115,8 @@ def test_fields_of_a_call_are_relayed_once() -> None:
 
 
 def in_json(*pieces: bytes) -> Json:
-    """The one choice of a streamed answer in JSON, from a model that must be made to call a tool for it."""
-    parser = openai.ChatCall(*families.ALL["openai"].asked("json_tool")).open_stream()
+    """The choice of a streamed JSON answer by a tool call."""
+    parser = openai.ChatCall(*families.ALL["openai"].request_for("json_tool")).open_stream()
     (only,) = fold(families.read(parser, *pieces))
     return only
 
@@ -133,7 +133,7 @@ def test_json_answer_is_the_tools_arguments_only(finish: str) -> None:
     assert (only["message"], only["finish_reason"]) == ({"role": "assistant", "content": '{"a": 1}'}, "stop")
     message = {"content": "Let me see: ", "tool_calls": [CALL, {**CALL, "id": "d"}]}
     body = json.dumps({"choices": [choice(message, finish)]}).encode()
-    (whole,) = openai.ChatCall(*families.ALL["openai"].asked("json_tool")).parse_response(body).choices
+    (whole,) = openai.ChatCall(*families.ALL["openai"].request_for("json_tool")).parse_response(body).choices
     assert (whole["message"]["content"], whole["finish_reason"]) == ('{"a": 1}', "stop")
     assert "tool_calls" not in whole["message"]
 

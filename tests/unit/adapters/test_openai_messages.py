@@ -1,4 +1,4 @@
-"""Messages in the dialects of compatible servers: what a client echoes, and what a server will not read."""
+"""Messages in the dialects of compatible servers: fields of responses that clients send back, roles and cache marks."""
 
 import json
 from typing import Any
@@ -133,7 +133,7 @@ def test_sampling_is_dropped_where_a_model_thinks_by_default(name: str) -> None:
 
 
 def documents(*kinds: str) -> list[dict[str, Any]]:
-    """Texts and documents; each of the last kind is marked."""
+    """Texts and documents; each document has a cache breakpoint."""
     files = {"md": "data:text/markdown;base64,IyBoaQ==", "pdf": "data:application/pdf;base64,JVBERi0xLjQK"}
     parts: list[dict[str, Any]] = []
     for place, kind in enumerate(kinds):

@@ -1,4 +1,4 @@
-"""Calls of tools as compatible servers stream them: late, in pieces, under one index, without ids."""
+"""Tool calls that compatible servers stream late, in pieces, under one index, or without ids."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ def piece(arguments: Any = "", name: str | None = None, **call: Any) -> Json:
 
 
 def reported(*pieces: Json, tools: tuple[str, ...] = TOOLS) -> list[tuple[str, str]]:
-    """The names and arguments that a client joins, checking that ids and names are whole and first."""
+    """The names and arguments that a client assembles; asserts that ids and names are whole and first."""
     calls = StreamedCalls(ToolCallIds(request().messages), 0, tools)
     steps = [step for one in pieces for step in calls.read({"tool_calls": [one]})] + calls.flush()
     joined: list[Json] = []
@@ -134,7 +134,7 @@ def test_more_than_the_maximum_of_calls_is_refused() -> None:
 
 
 def turn(*ids: str) -> list[Json]:
-    """A conversation in which these calls were made and answered."""
+    """A conversation with these tool calls and their results."""
     calls = [{"id": one, "type": "function", "function": {"name": "read", "arguments": "{}"}} for one in ids]
     results = [{"role": "tool", "tool_call_id": one, "content": "x"} for one in ids]
     return [{"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": calls}, *results]

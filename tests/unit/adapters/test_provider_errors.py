@@ -1,4 +1,4 @@
-"""What a provider's failure means for the client, and what of its words the client may read."""
+"""The client's error for a provider's status, code and message."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What of a provider's words the client may read: no secret, no inside of its program."""
+"""Redaction of secrets and program details in a provider's messages."""
 
 import pytest
 from hypothesis import given

@@ -1,7 +1,7 @@
-"""What a request costs to translate grows as the request does, in every family and for every part of it.
+"""The time to translate a request is linear in its size, in every family and for every part of it.
 
-CPU of the process for n and for 4n: linear work takes 4 times as long, quadratic work 16. The best of some tries must
-be well below 16, so that a loaded machine fails nothing. Where a request may have only so many of something, 4n is it.
+CPU time of the process for n and for 4n: linear work takes 4 times as long, quadratic work 16. The best of several
+tries must be well below 16, so that a loaded machine fails no test. If the size of a part is limited, 4n is the limit.
 """
 
 import base64
@@ -105,7 +105,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def growth(make: Callable[[int], Callable[[], object]], n: int) -> float:
-    """How many times as long 4n takes as n; the least of some tries, which end at one that is low enough."""
+    """The CPU time of 4n divided by that of n; the minimum of several tries, which end at one that is low enough."""
     small, large = make(n), make(4 * n)
     minimum = float("inf")
     for _ in range(TRIES):

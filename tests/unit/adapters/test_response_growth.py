@@ -1,7 +1,7 @@
-"""Four times as long an answer takes about four times as long to read, whatever it is made of, in every family.
+"""The time to read a response is linear in its size, in every family and for every part of it.
 
-Time is the process's own CPU time, the lesser of two tries; what grows with the square of its input takes sixteen
-times as long. Counts that no answer has are refused.
+It is CPU time of the process, the minimum of two tries; four times the size may not take nine times as long. Numbers of
+choices and of objects beyond the maximum are refused.
 """
 
 import json
@@ -20,7 +20,7 @@ from tollgate.gateway.types import Json
 SIZE = 1500
 FACTOR = 4
 MAX_RATIO = 9.0
-"""Halfway between four and sixteen, as far as both are factors."""
+"""Between 4, for linear work, and 16, for quadratic work."""
 
 Make = Callable[[int], Any]
 
@@ -142,7 +142,7 @@ STREAMED: dict[str, tuple[str, Make]] = {
 
 
 def cpu(work: Callable[[], Any]) -> float:
-    """Seconds of CPU, the lesser of two tries."""
+    """Seconds of CPU time, the minimum of two tries."""
     tries: list[float] = []
     for _ in range(2):
         began = time.process_time()
@@ -162,7 +162,7 @@ def test_whole_response_is_read_in_linear_time(name: str) -> None:
 
     assert any(
         cpu_seconds(FACTOR * SIZE) < MAX_RATIO * cpu_seconds(SIZE) + 0.02 for _ in range(8)
-    )  # a busy machine slows some
+    )  # a busy machine slows some tries
 
 
 @pytest.mark.parametrize("name", STREAMED)
@@ -183,7 +183,7 @@ def test_stream_is_read_in_linear_time(name: str) -> None:
 
     assert any(
         cpu_seconds(FACTOR * SIZE) < MAX_RATIO * cpu_seconds(SIZE) + 0.02 for _ in range(8)
-    )  # a busy machine slows some
+    )  # a busy machine slows some tries
 
 
 # --- bounds -----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""JSON schemas in the subset that providers compile: what is kept, what becomes words, and what cannot be said."""
+"""JSON schemas in the subset that providers enforce: what is kept, what becomes part of the description."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a family needs to see again survives a client that gives back OpenAI's standard fields alone."""
+"""State in the ids of tool calls, with a client that sends back OpenAI's standard fields alone."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from support.families import ALL, read, request, route
 from support.folding import fold
-from support.rules import survives
+from support.rules import result_or_gateway_error
 from tollgate.adapters import tool_call_state
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.quirks import Quirks
@@ -16,13 +16,13 @@ FIRST_MESSAGES: Json = {"role": "user", "content": "Hi"}
 
 
 def echoed(message: Json) -> Json:
-    """An assistant's message as a client of OpenAI's keeps it."""
+    """An assistant message as OpenAI's clients send it back."""
     calls = [{name: call[name] for name in ("id", "type", "function")} for call in message["tool_calls"]]
     return {"role": "assistant", "content": message["content"], "tool_calls": calls}
 
 
 def next_turn(family: str, message: Json) -> Json:
-    """The body of the request that gives the results of the calls back, to a model that thinks as it sees fit."""
+    """The body of the request with the results of the calls, to a model that thinks adaptively."""
     results = [{"role": "tool", "tool_call_id": call["id"], "content": "7"} for call in message["tool_calls"]]
     tools = [{"type": "function", "function": {"name": call["function"]["name"]}} for call in message["tool_calls"]]
     given_value = request(messages=[FIRST_MESSAGES, echoed(message), *results], tools=tools)
@@ -158,4 +158,4 @@ def test_lone_surrogates_are_refused_or_kept(family: str, part: str) -> None:
     url = "data:text/plain,\ud800"
     inner = {"image_url": {"url": url}} if part == "image_url" else {"file": {"file_data": url}}
     given_value = request(messages=[{"role": "user", "content": [{"type": part, **inner}]}])
-    survives(lambda: ALL[family].call(given_value, route(family)).request)
+    result_or_gateway_error(lambda: ALL[family].call(given_value, route(family)).request)

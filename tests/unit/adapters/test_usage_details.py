@@ -1,4 +1,4 @@
-"""Counts with prices of their own, and the tier that answered, in whole answers and in streams of every family."""
+"""Counts with their own prices, and the service tier, in whole and in streamed responses of every family."""
 
 import json
 from typing import Any, cast
@@ -10,7 +10,7 @@ from tollgate.gateway.types import Json, Usage
 
 
 def changed(value: Any, usage_field: str, more: Json) -> Any:
-    """The same answer or events, with more in everything under this name."""
+    """The same response or events, with more fields in each object under this name."""
     if isinstance(value, list):
         return [changed(item, usage_field, more) for item in cast("list[Any]", value)]
     if not isinstance(value, dict):
@@ -24,10 +24,10 @@ def changed(value: Any, usage_field: str, more: Json) -> Any:
 
 
 def both(family: str, name: str, usage_field: str, more: Json) -> list[tuple[Usage | None, Json]]:
-    """Usage and extra fields of the recorded answer with these changes, whole and streamed."""
+    """Usage and extra fields of the recorded response with these changes, whole and streamed."""
     of = ALL[family]
     body = json.dumps(changed(json.loads(of.whole(name)), usage_field, more)).encode()
-    whole = of.call(*of.asked(name)).parse_response(body)
+    whole = of.call(*of.request_for(name)).parse_response(body)
     chunks = read(of.open(name), of.encode(changed(of.events(name), usage_field, more)))
     usages = [chunk.usage for chunk in chunks if chunk.usage is not None]
     return [(whole.usage, dict(whole.extra)), (usages[-1], {k: v for chunk in chunks for k, v in chunk.extra.items()})]
