@@ -40,13 +40,13 @@ class MessageFormat:
 
 
 class BlockWriter(Protocol):
-    """Writes the parts of a conversation as a family's content blocks. `place` is a path in the request for errors."""
+    """Writes the parts of a conversation as a family's content blocks. `path` is a path in the request for errors."""
 
     def text(self, value: str, part: Json) -> list[Json]:
         """A text that is not blank; `part` may have a cache breakpoint."""
         ...
 
-    def file(self, part: Json, place: str) -> list[Json]:
+    def file(self, part: Json, path: str) -> list[Json]:
         """An image, a file or audio. Raises BadRequestError if the family does not support it."""
         ...
 
@@ -96,37 +96,37 @@ class Conversation:
     def read(self, messages: Sequence[Message]) -> None:
         """Translate the messages. Raises BadRequestError for content that the family or the model does not support."""
         for index, (message, next_role) in enumerate(_with_next_roles(cast("Sequence[Json]", messages))):
-            place = f"messages[{index}]"
+            path = f"messages[{index}]"
             if message.get("name"):
                 self._dropped.drop("name")
             if message["role"] != "tool" and self._open_calls:
-                raise missing_result(place)
-            self._read_message(message, place, next_role)
+                raise missing_result(path)
+            self._read_message(message, path, next_role)
         if self._open_calls:
             raise missing_result("messages")
         self._finish()
 
-    def _read_message(self, message: Json, place: str, next_role: str | None) -> None:
+    def _read_message(self, message: Json, path: str, next_role: str | None) -> None:
         role = message["role"]
         if role == "function" or message.get("function_call"):
-            raise unsupported(place, "The model does not support the deprecated functions; use tools.")
+            raise unsupported(path, "The model does not support the deprecated functions; use tools.")
         if _is_system(message):
-            blocks = self._blocks(message, place, ("text",))
+            blocks = self._blocks(message, path, ("text",))
             self._add_system(self._writer.with_message_fields(blocks, message), next_role)
         elif role == "tool":
-            self._read_result(message, place)
+            self._read_result(message, path)
         elif role == "user":
-            blocks = self._blocks(message, place, self._format.user_parts)
+            blocks = self._blocks(message, path, self._format.user_parts)
             self._add("user", self._writer.with_message_fields(blocks, message))
         else:
-            self._add(self._format.assistant_role, self._assistant_blocks(message, place))
+            self._add(self._format.assistant_role, self._assistant_blocks(message, path))
 
-    def _assistant_blocks(self, message: Json, place: str) -> list[Json]:
+    def _assistant_blocks(self, message: Json, path: str) -> list[Json]:
         """The assistant's thinking, text and calls; thinking precedes the text or call that it led to."""
         if message.get("audio"):
-            raise unsupported(f"{place}.audio", "The model does not support audio in assistant messages.")
-        texts = self._blocks(message, place, ("text", "refusal")) or self._refusal(message)
-        calls, details = self._tool_calls(message, place), tool_call_state.details_of_message(message)
+            raise unsupported(f"{path}.audio", "The model does not support audio in assistant messages.")
+        texts = self._blocks(message, path, ("text", "refusal")) or self._refusal(message)
+        calls, details = self._tool_calls(message, path), tool_call_state.details_of_message(message)
         if not self._send_thinking:
             return self._writer.with_message_fields([*texts, *calls], message)
         by_call = [tool_call_state.details_of_call(call) for call in children(message, "tool_calls")]
@@ -147,10 +147,10 @@ class Conversation:
         self.messages.append({"role": role, self._format.content_field: blocks})
 
     def _add_system(self, blocks: list[Json], next_role: str | None) -> None:
-        """Add system texts: before the first message to `system`, later ones in place.
+        """Add system texts: those before the first message to `system`, later ones to `messages`.
 
-        A later text stays in place so that the prefix before it does not change and can be cached. It is a system
-        message if the model and the place allow one, else a user message.
+        A later text stays where it is so that the prefix before it does not change and can be cached. It is a system
+        message if the model and its position allow one, else a user message.
         """
         if not self.messages:
             self.system += blocks
@@ -172,39 +172,39 @@ class Conversation:
         if isinstance(block.get("text"), str):
             block["text"] = block["text"].rstrip()
 
-    def _blocks(self, message: Json, place: str, allowed: tuple[str, ...]) -> list[Json]:
+    def _blocks(self, message: Json, path: str, allowed: tuple[str, ...]) -> list[Json]:
         """The content as blocks. Blank texts are left out, because no family accepts them."""
         content = message.get("content")
         if isinstance(content, str):
             return self._writer.text(content, {}) if content.strip() else []
         blocks: list[Json] = []
         for index, part in enumerate(children(message, "content")):
-            blocks += self._part(part, f"{place}.content[{index}]", allowed)
+            blocks += self._part(part, f"{path}.content[{index}]", allowed)
         return blocks
 
-    def _part(self, part: Json, place: str, allowed: tuple[str, ...]) -> list[Json]:
+    def _part(self, part: Json, path: str, allowed: tuple[str, ...]) -> list[Json]:
         kind = part.get("type")
         if kind not in allowed:
             message = f"The model does not support content of type {str(kind)[:50]!r} in this message."
-            raise unsupported(f"{place}.type", message)
+            raise unsupported(f"{path}.type", message)
         if kind in ("text", "refusal"):
             value = text(part, str(kind)) or ""
             return self._writer.text(value, part) if value.strip() else []
         if kind != "input_audio" and not self._capabilities.vision:
-            raise unsupported(f"{place}.type", "The model does not support images and files.")
-        return self._writer.file(part, place)
+            raise unsupported(f"{path}.type", "The model does not support images and files.")
+        return self._writer.file(part, path)
 
     def _refusal(self, message: Json) -> list[Json]:
         refusal = text(message, "refusal") or ""
         return self._writer.text(refusal, {}) if refusal.strip() else []
 
-    def _tool_calls(self, message: Json, place: str) -> list[Json]:
+    def _tool_calls(self, message: Json, path: str) -> list[Json]:
         blocks: list[Json] = []
         for index, call in enumerate(children(message, "tool_calls")):
             function = child(call, "function")
             name = text(function, "name")
             if name is None:
-                raise unsupported(f"{place}.tool_calls[{index}]", "The model supports calls of functions only.")
+                raise unsupported(f"{path}.tool_calls[{index}]", "The model supports function calls only.")
             call_id = text(call, "id") or ""
             native_id = self._native_id(tool_call_state.strip_state(call_id))
             self._open_calls[call_id] = (native_id, name)
@@ -220,13 +220,13 @@ class Conversation:
         unique = call_id if uses == 1 else f"{call_id}#{uses}"
         return sanitize(unique, self._format.invalid_in_ids, self._format.max_id_length)
 
-    def _read_result(self, message: Json, place: str) -> None:
+    def _read_result(self, message: Json, path: str) -> None:
         """Results are sent together in the order of their calls: some providers match them by position alone."""
         open_call = self._open_calls.pop(message.get("tool_call_id") or "", None)
         if open_call is None:
-            raise missing_call(place)
+            raise missing_call(path)
         native_id, name = open_call
-        blocks = self._blocks(message, place, self._format.result_parts)
+        blocks = self._blocks(message, path, self._format.result_parts)
         content = self._writer.with_message_fields(blocks, message)
         self._results[native_id] = self._writer.tool_result(name, native_id, content)
         if not self._open_calls:

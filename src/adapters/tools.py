@@ -119,30 +119,30 @@ def parse_arguments(arguments: Any) -> Json:
     return {} if value is None or value == "" else {"arguments": value}
 
 
-def missing_result(place: str) -> BadRequestError:
+def missing_result(path: str) -> BadRequestError:
     """The error for a tool call without a tool message."""
     message = "An assistant message with tool_calls must be followed by a tool message for each call."
-    return BadRequestError(message, param=place, code="invalid_value")
+    return BadRequestError(message, param=path, code="invalid_value")
 
 
-def missing_call(place: str) -> BadRequestError:
+def missing_call(path: str) -> BadRequestError:
     """The error for a tool message without a tool call."""
     message = "A message with role 'tool' must follow the assistant message that has its tool call."
-    return BadRequestError(message, param=f"{place}.tool_call_id", code="invalid_value")
+    return BadRequestError(message, param=f"{path}.tool_call_id", code="invalid_value")
 
 
-def _function(tool: Json, place: str) -> Function:
+def _function(tool: Json, path: str) -> Function:
     function = child(tool, "function")
     name = text(function, "name")
     if tool.get("type", "function") != "function":
-        raise unsupported(f"{place}.type", "The model supports tools of type 'function' only.")
+        raise unsupported(f"{path}.type", "The model supports tools of type 'function' only.")
     if name is None:
-        param = f"{place}.function.name"
+        param = f"{path}.function.name"
         raise BadRequestError(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
     parameters = child(function, "parameters")
     schema: Json = {"type": "object", **parameters} if parameters else {"type": "object", "properties": {}}
     if schema["type"] != "object":
-        param = f"{place}.function.parameters"
+        param = f"{path}.function.parameters"
         raise BadRequestError(f"'{param}' must be the JSON schema of an object.", param=param, code="invalid_value")
     return Function(name, text(function, "description"), schema, function.get("strict") is True, tool)
 

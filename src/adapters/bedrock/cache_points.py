@@ -25,9 +25,9 @@ def place_cache_points(params: ParamReader, tools: list[Json], system: list[Json
     """Keep the cache points that the model supports, in these lists of blocks; the others are dropped."""
     supported = params.capabilities.cache_points
     lists = [("tools", tools), ("system", system), *(("messages", message["content"]) for message in messages)]
-    for place, blocks in lists:
+    for field, blocks in lists:
         if any("cachePoint" in block for block in blocks):
-            blocks[:] = _placed(params, blocks, place in supported)
+            blocks[:] = _placed(params, blocks, field in supported)
     surplus = sum("cachePoint" in block for _, blocks in lists for block in blocks) - MAX_POINTS
     if surplus > 0:
         params.dropped.drop("cache_control")
@@ -41,17 +41,17 @@ def place_cache_points(params: ParamReader, tools: list[Json], system: list[Json
 def _placed(params: ParamReader, blocks: Iterable[Json], is_supported: bool) -> list[Json]:
     """The blocks with each cache point after the last block before it that may have one."""
     placed: list[Json] = []
-    place = 0
+    position = 0
     for block in blocks:
         if "cachePoint" not in block:
             placed.append(block)
-            place = len(placed) if _may_be_cached(block) else place
+            position = len(placed) if _may_be_cached(block) else position
             continue
-        if not is_supported or place < len(placed) or place == 0:
+        if not is_supported or position < len(placed) or position == 0:
             params.dropped.drop("cache_control")
-        if is_supported and place > 0 and "cachePoint" not in placed[place - 1]:
-            placed.insert(place, _with_supported_ttl(params, block))
-            place += 1
+        if is_supported and position > 0 and "cachePoint" not in placed[position - 1]:
+            placed.insert(position, _with_supported_ttl(params, block))
+            position += 1
     return placed
 
 

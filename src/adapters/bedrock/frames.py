@@ -75,22 +75,22 @@ def _checked_length(buffer: bytearray) -> int:
 def _read_headers(data: bytes) -> Mapping[str, str]:
     """The headers of type string, by name."""
     headers: dict[str, str] = {}
-    place = 0
+    offset = 0
     try:
-        while place < len(data):
-            name_at = place + 1
-            type_at = name_at + data[place]
-            kind, place = data[type_at], type_at + 1
+        while offset < len(data):
+            name_at = offset + 1
+            type_at = name_at + data[offset]
+            kind, offset = data[type_at], type_at + 1
             if kind in _WITH_LENGTH:
-                size, place = int.from_bytes(data[place : place + 2], "big"), place + 2
+                size, offset = int.from_bytes(data[offset : offset + 2], "big"), offset + 2
             else:
                 size = _FIXED_SIZES[kind]
             if kind == _STRING:
-                headers[data[name_at:type_at].decode()] = data[place : place + size].decode()
-            place += size
+                headers[data[name_at:type_at].decode()] = data[offset : offset + size].decode()
+            offset += size
     except (IndexError, KeyError, UnicodeDecodeError):
         raise _corrupt() from None
-    if place != len(data):
+    if offset != len(data):
         raise _corrupt()
     return headers
 

@@ -50,10 +50,10 @@ class BedrockBlocks:
         """See BlockWriter."""
         return [{"text": value}, *cache_point(part)]
 
-    def file(self, part: Json, place: str) -> list[Json]:
+    def file(self, part: Json, path: str) -> list[Json]:
         """See BlockWriter."""
         is_image = part["type"] == "image_url"
-        block = self._image(part, f"{place}.image_url.url") if is_image else _document(part, f"{place}.file")
+        block = self._image(part, f"{path}.image_url.url") if is_image else _document(part, f"{path}.file")
         return [block, *cache_point(part)]
 
     def tool_call(self, call: Json, name: str, native_id: str, arguments: Json) -> Json:

@@ -118,8 +118,8 @@ def _check_params(request: ChatRequest, route: Route) -> tuple[str, ...]:
 def _until_stop(content: str, stop: str | list[str] | None) -> str:
     """The text before the first stop sequence."""
     sequences = [stop] if isinstance(stop, str) else stop or []
-    places = [place for sequence in sequences if sequence and (place := content.find(sequence)) >= 0]
-    return content[: min(places)] if places else content
+    positions = [position for sequence in sequences if sequence and (position := content.find(sequence)) >= 0]
+    return content[: min(positions)] if positions else content
 
 
 def _words(content: str) -> list[str]:

@@ -85,13 +85,13 @@ class GeminiBlocks:
             self._dropped.drop("cache_control")
         return [{"text": value}]
 
-    def file(self, part: Json, place: str) -> list[Json]:
+    def file(self, part: Json, path: str) -> list[Json]:
         """See BlockWriter."""
         if part["type"] == "image_url":
-            return [self._image(child(part, "image_url"), f"{place}.image_url.url")]
+            return [self._image(child(part, "image_url"), f"{path}.image_url.url")]
         if part["type"] == "input_audio":
-            return [_audio(child(part, "input_audio"), f"{place}.input_audio")]
-        return [_document(child(part, "file"), f"{place}.file")]
+            return [_audio(child(part, "input_audio"), f"{path}.input_audio")]
+        return [_document(child(part, "file"), f"{path}.file")]
 
     def tool_call(self, call: Json, name: str, native_id: str, arguments: Json) -> Json:
         """See BlockWriter. A signature comes back in Google's own field, or else in the id."""

@@ -67,17 +67,17 @@ def without_cache_marks(params: ParamReader, fields: Json, quirks: Quirks) -> Js
     return {**fields, **{name: holders for name, holders in lists.items() if holders}}
 
 
-def _message(params: ParamReader, message: Json, place: str, quirks: Quirks) -> Json:
+def _message(params: ParamReader, message: Json, path: str, quirks: Quirks) -> Json:
     if message["role"] == "developer" and not quirks.developer_role:
         message = {**message, "role": "system"}
-    content = _content(message, place, params.capabilities, quirks)
+    content = _content(message, path, params.capabilities, quirks)
     fields = {
         name: value
         for name, value in without_empty(message).items()
         if name != "content" and _is_supported(params, name, message["role"], quirks)
     }
     if message.get("audio") and "audio" not in fields:
-        raise unsupported(f"{place}.audio", "The model does not support audio in assistant messages.")
+        raise unsupported(f"{path}.audio", "The model does not support audio in assistant messages.")
     if calls := children(fields, "tool_calls"):
         fields["tool_calls"] = [_tool_call(call, quirks) for call in calls]
     if call_id := text(fields, "tool_call_id"):
@@ -105,13 +105,13 @@ def _is_supported(params: ParamReader, name: str, role: str, quirks: Quirks) -> 
     return False
 
 
-def _content(message: Json, place: str, capabilities: Capabilities, quirks: Quirks) -> Any:
+def _content(message: Json, path: str, capabilities: Capabilities, quirks: Quirks) -> Any:
     """The content; null only beside tool calls or audio. Without a field for refusals, a refusal is the content."""
     content = message.get("content")
     if isinstance(content, list):
         parts = [without_empty(part) for part in children(message, "content")]
         for index, part in enumerate(parts):
-            _check_part(part, f"{place}.content[{index}]", capabilities, quirks)
+            _check_part(part, f"{path}.content[{index}]", capabilities, quirks)
         is_text = all(part.get("type") in ("text", "refusal") for part in parts)
         if message["role"] in quirks.string_content and is_text:
             content = "\n".join(text(part, "text") or text(part, "refusal") or "" for part in parts)
@@ -141,16 +141,16 @@ def _in_strict_order(messages: list[Json]) -> list[Json]:
     return ordered
 
 
-def _check_part(part: Json, place: str, capabilities: Capabilities, quirks: Quirks) -> None:
+def _check_part(part: Json, path: str, capabilities: Capabilities, quirks: Quirks) -> None:
     """Raises BadRequestError for media that the model does not support, and for a URL that the server does not fetch.
 
     A model without vision supports text alone.
     """
     if part.get("type") in _NO_TEXT and not capabilities.vision:
-        raise unsupported(f"{place}.type", "The model supports text only.")
+        raise unsupported(f"{path}.type", "The model supports text only.")
     url = text(child(part, "image_url"), "url") or ""
     if url[:4].lower() == "http" and not quirks.fetches_urls:
-        raise unsupported(f"{place}.image_url.url", "The model does not fetch URLs; send a data URL.")
+        raise unsupported(f"{path}.image_url.url", "The model does not fetch URLs; send a data URL.")
 
 
 def _call_id(call_id: str, quirks: Quirks) -> str:
