@@ -25,7 +25,7 @@ MODEL = Model(
 ROUTE = Route(MODEL, PROVIDER, "echo", None)
 
 
-def ask(content: Any = "How many? Four.", **more: Any) -> ChatRequest:
+def chat_request(content: Any = "How many? Four.", **more: Any) -> ChatRequest:
     return ChatRequest.model_validate({"model": "m", "messages": [{"role": "user", "content": content}], **more})
 
 
@@ -44,7 +44,7 @@ def test_last_user_message_is_repeated() -> None:
         {"role": "user", "content": "three"},
         {"role": "tool", "content": None},
     ]
-    assert whole(ask(messages=messages)) == ("three", "stop", Usage(7, 1))
+    assert whole(chat_request(messages=messages)) == ("three", "stop", Usage(7, 1))
 
 
 def test_text_parts_are_joined() -> None:
@@ -53,32 +53,32 @@ def test_text_parts_are_joined() -> None:
         {"type": "image_url", "image_url": {}},
         {"type": "text", "text": "c"},
     ]
-    assert whole(ask(parts))[0] == "a b  c"
+    assert whole(chat_request(parts))[0] == "a b  c"
 
 
 @pytest.mark.parametrize("content", ["", "   ", None, []])
 def test_empty_message_is_repeated_as_empty(content: Any) -> None:
-    assert whole(ask(content)) == ("", "stop", Usage(0, 0))
+    assert whole(chat_request(content)) == ("", "stop", Usage(0, 0))
 
 
 def test_conversation_without_a_user_is_answered_with_nothing() -> None:
-    assert whole(ask(messages=[{"role": "system", "content": "a b"}])) == ("", "stop", Usage(2, 0))
+    assert whole(chat_request(messages=[{"role": "system", "content": "a b"}])) == ("", "stop", Usage(2, 0))
 
 
 @pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
 def test_response_is_truncated_at_the_output_limit(field: str) -> None:
-    assert whole(ask("a b c", **{field: 2})) == ("a b", "length", Usage(3, 2))
-    assert whole(ask("a b c", **{field: 3}))[1] == "stop"
+    assert whole(chat_request("a b c", **{field: 2})) == ("a b", "length", Usage(3, 2))
+    assert whole(chat_request("a b c", **{field: 3}))[1] == "stop"
 
 
 def test_more_than_one_choice_is_refused() -> None:
     with pytest.raises(BadRequestError) as caught:
-        chat.ChatCall(ask(n=2), ROUTE)
+        chat.ChatCall(chat_request(n=2), ROUTE)
     assert caught.value.param == "n"
 
 
 def test_truncated_stream_is_an_error() -> None:
-    request = ask("a b")
+    request = chat_request("a b")
     body = chat.ChatCall(request, ROUTE).request.body
     parser = chat.ChatCall(request, ROUTE).open_stream()
     assert len(list(parser.feed(body[:-1]))) == 2
@@ -89,7 +89,7 @@ def test_truncated_stream_is_an_error() -> None:
 
 @given(st.text(st.characters(codec="utf-8"), max_size=60), st.lists(st.integers(0, 500), max_size=4))
 def test_stream_split_anywhere_equals_the_whole_response(text_content: str, places: list[int]) -> None:
-    request = ask(text_content)
+    request = chat_request(text_content)
     body = chat.ChatCall(request, ROUTE).request.body
     parser = chat.ChatCall(request, ROUTE).open_stream()
     edges = [0, *sorted(place % (len(body) + 1) for place in places), len(body)]
@@ -104,12 +104,12 @@ def test_stream_split_anywhere_equals_the_whole_response(text_content: str, plac
 
 
 def test_lone_surrogates_and_line_ends_are_kept() -> None:
-    assert whole(ask("a\ud800 b\u2028c\rd\ne"))[0] == "a\ud800 b\u2028c\rd\ne"
-    assert b"\r" not in chat.ChatCall(ask("a\rb"), ROUTE).request.body
+    assert whole(chat_request("a\ud800 b\u2028c\rd\ne"))[0] == "a\ud800 b\u2028c\rd\ne"
+    assert b"\r" not in chat.ChatCall(chat_request("a\rb"), ROUTE).request.body
 
 
 def test_error_of_the_network_layer_is_a_bad_gateway() -> None:
-    assert chat.ChatCall(ask(), ROUTE).parse_error(500, {}, b"").status == 502
+    assert chat.ChatCall(chat_request(), ROUTE).parse_error(500, {}, b"").status == 502
 
 
 @pytest.mark.parametrize(
@@ -128,33 +128,33 @@ def test_error_of_the_network_layer_is_a_bad_gateway() -> None:
 def test_parameter_that_would_change_the_answer_is_refused(param: str, value: Any) -> None:
     tools = [{"type": "function", "function": {"name": "f"}}] if param == "tool_choice" else None
     with pytest.raises(BadRequestError) as refused:
-        chat.ChatCall(ask(tools=tools, **{param: value}), ROUTE)
+        chat.ChatCall(chat_request(tools=tools, **{param: value}), ROUTE)
     assert (refused.value.param, refused.value.code) == (param, "unsupported_parameter")
 
 
 def test_tools_without_a_choice_are_accepted() -> None:
     tools = [{"type": "function", "function": {"name": "f"}}]
     for more in ({}, {"tool_choice": "auto"}, {"tool_choice": "none"}):
-        assert chat.ChatCall(ask(tools=tools, **more), ROUTE).request.dropped == ()
+        assert chat.ChatCall(chat_request(tools=tools, **more), ROUTE).request.dropped == ()
 
 
 @pytest.mark.parametrize(
-    "given", [{"seed": 1}, {"temperature": 0.5}, {"reasoning_effort": "high"}, {"metadata": {"a": "b"}}]
+    "fields", [{"seed": 1}, {"temperature": 0.5}, {"reasoning_effort": "high"}, {"metadata": {"a": "b"}}]
 )
-def test_tuning_parameters_are_dropped_and_reported_or_refused_if_required(given: dict[str, Any]) -> None:
-    assert chat.ChatCall(ask(**given), ROUTE).request.dropped == tuple(given)
+def test_tuning_parameters_are_dropped_and_reported_or_refused_if_required(fields: dict[str, Any]) -> None:
+    assert chat.ChatCall(chat_request(**fields), ROUTE).request.dropped == tuple(fields)
     with pytest.raises(BadRequestError):
-        chat.ChatCall(ask(**given, provider={"require_parameters": True}), ROUTE)
+        chat.ChatCall(chat_request(**fields, provider={"require_parameters": True}), ROUTE)
 
 
 @pytest.mark.parametrize(
     ("stop", "text_content"), [("Four", "How many?"), (["x", "many"], "How"), ("no", "How many? Four.")]
 )
 def test_response_ends_before_a_stop_sequence(stop: Any, text_content: str) -> None:
-    assert whole(ask(stop=stop))[0] == text_content
+    assert whole(chat_request(stop=stop))[0] == text_content
 
 
 @pytest.mark.parametrize("text_content", [" " * 200_000, "\n" * 200_000 + "x", "x " * 100_000, "x" * 200_000])
 def test_reading_time_of_a_long_text_is_linear(text_content: str) -> None:
     """A quadratic implementation took a minute for a tenth of this text."""
-    assert whole(ask(text_content))[0] == text_content.rstrip()
+    assert whole(chat_request(text_content))[0] == text_content.rstrip()

@@ -11,30 +11,30 @@ from tollgate.adapters.provider_errors import error_from_response, in_band_error
 from tollgate.gateway.errors import BadRequestError, RateLimitError
 from tollgate.gateway.types import Json
 
-WORDS = "This model's maximum context length is 65536 tokens."
-INNER: Json = {"error": {"message": WORDS, "type": "invalid_request_error"}}
+MESSAGE = "This model's maximum context length is 65536 tokens."
+INNER: Json = {"error": {"message": MESSAGE, "type": "invalid_request_error"}}
 PROVIDER: Json = {"message": "Provider returned error"}
 WRAPPED: dict[str, Any] = {
     "openai": INNER,
     "openrouter": {"error": {**PROVIDER, "code": 400, "metadata": {"raw": json.dumps(INNER)}}},
-    "openrouter-words": {"error": {**PROVIDER, "metadata": {"raw": WORDS}}},
+    "openrouter-text": {"error": {**PROVIDER, "metadata": {"raw": MESSAGE}}},
     "openrouter-object": {"error": {**PROVIDER, "metadata": {"raw": INNER}}},
-    "cloudflare": {"success": False, "errors": [{"code": 5006, "message": WORDS}]},
-    "graphql": {"message": "Failed", "errors": [{"message": WORDS}]},
-    "baidu": {"error_code": 336007, "error_msg": WORDS},
-    "minimax": {"base_resp": {"status_code": 2013, "status_msg": WORDS}},
+    "cloudflare": {"success": False, "errors": [{"code": 5006, "message": MESSAGE}]},
+    "graphql": {"message": "Failed", "errors": [{"message": MESSAGE}]},
+    "baidu": {"error_code": 336007, "error_msg": MESSAGE},
+    "minimax": {"base_resp": {"status_code": 2013, "status_msg": MESSAGE}},
     "json-in-the-message": {"error": {"message": json.dumps(INNER)}},
-    "json-after-words": {"error": {"message": f"litellm.BadRequestError: OpenAIException - {json.dumps(INNER)}"}},
-    "python-after-words": {"detail": f"Error code: 400 - {INNER}"},
+    "json-after-text": {"error": {"message": f"litellm.BadRequestError: OpenAIException - {json.dumps(INNER)}"}},
+    "python-after-text": {"detail": f"Error code: 400 - {INNER}"},
     "twice": {"error": {"message": json.dumps({"error": {"message": f"Error code: 400 - {INNER}"}})}},
-    "nest": {"statusCode": 400, "error": "Bad Request", "message": [WORDS]},
-    "spring": {"status": 400, "error": "Bad Request", "message": WORDS, "path": "/v1/chat"},
-    "fastapi": {"detail": [{"loc": ["body"], "msg": WORDS, "type": "value_error"}]},
-    "anthropic": {"type": "error", "error": {"type": "invalid_request_error", "message": WORDS}},
-    "google": [{"error": {"code": 400, "message": WORDS, "status": "INVALID_ARGUMENT"}}],
-    "aws": {"Message": WORDS},
-    "flat": {"object": "error", "message": WORDS, "code": 400},
-    "text": WORDS,
+    "nest": {"statusCode": 400, "error": "Bad Request", "message": [MESSAGE]},
+    "spring": {"status": 400, "error": "Bad Request", "message": MESSAGE, "path": "/v1/chat"},
+    "fastapi": {"detail": [{"loc": ["body"], "msg": MESSAGE, "type": "value_error"}]},
+    "anthropic": {"type": "error", "error": {"type": "invalid_request_error", "message": MESSAGE}},
+    "google": [{"error": {"code": 400, "message": MESSAGE, "status": "INVALID_ARGUMENT"}}],
+    "aws": {"Message": MESSAGE},
+    "flat": {"object": "error", "message": MESSAGE, "code": 400},
+    "text": MESSAGE,
 }
 
 
@@ -43,7 +43,7 @@ WRAPPED: dict[str, Any] = {
 def test_inner_message_is_relayed_with_its_code(family: str, name: str) -> None:
     body = WRAPPED[name] if isinstance(WRAPPED[name], str) else json.dumps(WRAPPED[name])
     error = ALL[family].parse_error(400, {}, body.encode())
-    assert (type(error), error.message, error.code) == (BadRequestError, WORDS, "context_length_exceeded")
+    assert (type(error), error.message, error.code) == (BadRequestError, MESSAGE, "context_length_exceeded")
 
 
 def test_wrappers_message_is_used_without_an_inner_one() -> None:
