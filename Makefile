@@ -31,7 +31,7 @@ run-lambda: setup artifact ## the same, with the Lambda artifact under a local f
 	@$(BIN)/python -m devtools.run_artifact $(ARGS)
 
 unit: setup ## run the unit tests: no process, no port, no artifact
-	$(PYTEST) tests/unit $(ARGS)
+	$(PYTEST) -m "not slow" tests/unit $(ARGS)
 
 test: setup artifact ## run the tests, without the slow ones
 	$(PYTEST) -m "not slow" $(ARGS)
@@ -40,7 +40,7 @@ check: lint coverage check-gateways fuzz sam-check ## everything a change must p
 
 coverage: setup ## the unit and contract tests, and how much of the code they run
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(PARALLEL) tests/unit tests/contract
+	$(BIN)/coverage run -m pytest $(PARALLEL) --hypothesis-profile=check tests/unit tests/contract
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

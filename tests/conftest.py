@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 NOTE = pytest.StashKey[str]()
 
-settings.register_profile("tests", deadline=None)  # an example takes as long as the machine's load makes it
-settings.load_profile("tests")
+# No deadline: an example takes as long as the machine's load makes it. `make check` tries more examples.
+settings.register_profile("check", deadline=None, max_examples=300)
+settings.register_profile("quick", deadline=None, max_examples=40)
+settings.load_profile("quick")
 
 
 @pytest.fixture(scope="session")

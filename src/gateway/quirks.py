@@ -1,4 +1,4 @@
-"""How providers and models differ, as named columns of the catalog's rows: a new server or model is a row, not code."""
+"""How providers and models differ, as named columns of catalog rows: a new server or model is a row, not code."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -14,41 +14,41 @@ class Quirks(BaseModel):
     model_config = _ROW
 
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
-    """The only name under which this provider knows the output limit; none: as the client wrote it."""
+    """The only name of the output limit that this provider accepts; None: the name that the client sent."""
     stream_usage: StrictBool = True
-    """Whether it understands `stream_options.include_usage`; without it, usage comes unasked or not at all."""
+    """Whether it supports `stream_options.include_usage`; without it, usage comes unrequested or not at all."""
     unsupported: tuple[str, ...] = ()
-    """Request fields it refuses: those that change the answer are refused here, the others left out and told."""
+    """Request fields that it refuses: those that change the result are refused here, the others dropped."""
     fields: tuple[str, ...] = ()
-    """The only request fields it knows, for one that refuses all others; none: it takes any."""
+    """The only request fields that it accepts, for a provider that refuses all others; empty: any."""
     renamed: Mapping[str, str] = {}
-    """Request fields that it knows under another name."""
+    """Request fields that it accepts under another name."""
     router: StrictBool = False
     """Whether it reads OpenRouter's fields for a router (`provider`, `models`, `reasoning` and others)."""
     developer_role: StrictBool = False
-    """Whether it knows that role; to others it is `system`."""
-    cache_marks: tuple[str, ...] | None = None
-    """The marks it knows by which parts of a message are to be cached; none given: whatever the client sends."""
+    """Whether it supports the role `developer`; other providers get `system`."""
+    cache_control_fields: tuple[str, ...] | None = None
+    """The fields with which a part of a message is marked for caching; None: whatever the client sends."""
     fetches_urls: StrictBool = True
     """Whether it fetches images by URL."""
     reasoning_fields: tuple[str, ...] | None = None
-    """The fields of an assistant's message in which it takes reasoning back; none given: whatever the client sends."""
+    """The fields of an assistant's message in which it accepts reasoning; None: whatever the client sends."""
     thinking_switch: StrictBool = False
-    """Whether thinking is on unless `thinking` turns it off, and then must be given back with every call of a tool, and
-    lets none be forced."""
+    """Whether thinking is on unless `thinking` turns it off; it must then be returned with every tool call, and no tool
+    can be forced."""
     tool_id_length: Annotated[int, Field(gt=0)] | None = None
-    """It takes ids of tool calls of just so many letters and digits only."""
-    longest_tool_id: Annotated[int, Field(gt=12)] | None = None
-    """Characters of the longest id of a tool call it takes; none: any, and then no id is spelt anew."""
+    """The exact number of letters and digits of the tool call ids that it accepts."""
+    max_tool_id_length: Annotated[int, Field(gt=12)] | None = None
+    """The most characters of a tool call id that it accepts; None: any number, and no id is changed."""
     message_fields: Mapping[Literal["system", "user", "assistant", "tool"], tuple[str, ...]] = {}
-    """The fields it knows in messages of a role, beside `role` and `content`, for one that refuses all others; in those
-    of a role that is not named it takes any."""
+    """The fields that it accepts in messages of a role, beside `role` and `content`, for a provider that refuses all
+    others; in roles that are not named it accepts any."""
     call_fields: tuple[str, ...] = ("id", "type", "function", "custom")
-    """The fields it knows in an assistant's tool calls."""
+    """The fields that it accepts in an assistant's tool calls."""
     string_content: tuple[str, ...] = ()
-    """Roles whose content it takes as a string and not as a list of text parts."""
+    """Roles whose content it accepts as a string and not as a list of text parts."""
     strict_order: StrictBool = False
-    """Whether it refuses a user right after a tool's result, and a system message right after either's turn."""
+    """Whether it refuses a user message right after a tool result, and a system message right after either."""
 
     embeddings_unsupported: tuple[str, ...] = ()
     """Parameters of embeddings that it refuses: those that change the result are refused here, the others dropped."""

@@ -43,9 +43,9 @@ def without_empty(fields: Json) -> Json:
 
 def without_cache_marks(params: ParamReader, fields: Json, quirks: Quirks) -> Json:
     """The request's fields without the cache breakpoints that the server does not support."""
-    if quirks.cache_marks is None:
+    if quirks.cache_control_fields is None:
         return fields
-    removed = frozenset(name for name in _CACHE_MARKS if name not in quirks.cache_marks)
+    removed = frozenset(name for name in _CACHE_MARKS if name not in quirks.cache_control_fields)
 
     def clean(part: Json) -> Json:
         for name in _CACHE_MARKS:
@@ -158,7 +158,7 @@ def _call_id(call_id: str, quirks: Quirks) -> str:
     bare_id = tool_call_state.strip_state(call_id)
     if quirks.tool_id_length is not None:
         return _alphanumeric_id(bare_id, quirks.tool_id_length)
-    return bare_id if quirks.longest_tool_id is None else sanitize(bare_id, _NEVER, quirks.longest_tool_id)
+    return bare_id if quirks.max_tool_id_length is None else sanitize(bare_id, _NEVER, quirks.max_tool_id_length)
 
 
 def _alphanumeric_id(call_id: str, length: int) -> str:

@@ -37,8 +37,8 @@ REJECTED_CREDENTIALS = frozenset(
 def connect(connect_timeout: float = 0.3, read_timeout: float = 1) -> "DynamoDBClient":
     """A client for the region, credentials and endpoint of the environment, as botocore reads them.
 
-    The default timeouts, in seconds, suit calls within a region, because a client waits for each call. Raises ConfigurationError if the
-    environment names no region, or something that does not exist.
+    The default timeouts, in seconds, suit calls within a region, because a client waits for each call. Raises
+    ConfigurationError if the environment names no region, or something that does not exist.
     """
     config = Config(
         connect_timeout=connect_timeout,

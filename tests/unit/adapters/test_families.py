@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from support.families import ALL, Family, read
@@ -57,7 +57,6 @@ def test_stream_split_at_every_byte_yields_the_same_chunks(family: Family, name:
 
 @EACH_STREAM
 @given(places=st.lists(st.integers(0, 5000), max_size=8))
-@settings(max_examples=20, deadline=None)
 def test_stream_split_anywhere_yields_the_same_chunks(family: Family, name: str, places: list[int]) -> None:
     assert outcome(family, name, *places) == outcome(family, name)
 
@@ -93,20 +92,17 @@ def test_line_ends_of_proxies_are_accepted(family: Family, end: bytes) -> None:
 
 @EACH_FAMILY
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
 def test_mutated_response_is_parsed_or_raises_a_gateway_error(family: Family, data: st.DataObject) -> None:
     fuzz_response(family, data)
 
 
 @EACH_FAMILY
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
 def test_mutated_stream_is_parsed_or_raises_a_gateway_error(family: Family, data: st.DataObject) -> None:
     fuzz_stream(family, data)
 
 
 @EACH_FAMILY
 @given(data=st.data())
-@settings(max_examples=100, deadline=None)
 def test_mutated_error_is_a_gateway_error(family: Family, data: st.DataObject) -> None:
     fuzz_error(family, data)

@@ -4,7 +4,7 @@ import json
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from support.families import route
@@ -191,7 +191,6 @@ MESSAGES = st.one_of(
 
 
 @given(st.lists(MESSAGES, min_size=1, max_size=6), st.sampled_from([{}, BUDGET, LEVEL]))
-@settings(max_examples=300, deadline=None)
 def test_any_conversation_is_translated_or_refused(messages: list[Json], capabilities: Json) -> None:
     try:
         turns = contents(*messages, **capabilities)

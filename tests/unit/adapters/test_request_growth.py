@@ -128,6 +128,7 @@ def translation(name: str, fields: Json) -> Callable[[], object]:
     return work
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("model", MODELS)
 def test_request_is_translated_in_linear_time(model: str, part: str) -> None:

@@ -151,6 +151,7 @@ def cpu(work: Callable[[], Any]) -> float:
     return min(tries)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WHOLE)
 def test_whole_response_is_read_in_linear_time(name: str) -> None:
     family, make = WHOLE[name]
@@ -165,6 +166,7 @@ def test_whole_response_is_read_in_linear_time(name: str) -> None:
     )  # a busy machine slows some tries
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STREAMED)
 def test_stream_is_read_in_linear_time(name: str) -> None:
     family, make = STREAMED[name]

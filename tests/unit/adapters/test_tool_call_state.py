@@ -81,7 +81,7 @@ def test_long_id_is_shortened_consistently_for_servers_that_refuse_it() -> None:
     call = {"id": "c" * 100, "type": "function", "function": {"name": "f", "arguments": "{}"}}
     messages = [FIRST_MESSAGES, {"role": "assistant", "tool_calls": [call]}]
     messages.append({"role": "tool", "tool_call_id": call["id"], "content": "7"})
-    for quirks, length in ((Quirks(longest_tool_id=40), 40), (Quirks(), 100)):
+    for quirks, length in ((Quirks(max_tool_id_length=40), 40), (Quirks(), 100)):
         built = ALL["openai"].call(request(messages=messages), route("openai", quirks)).request
         body = json.loads(built.body)
         assert body["messages"][1]["tool_calls"][0]["id"] == body["messages"][2]["tool_call_id"]
