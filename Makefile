@@ -92,7 +92,7 @@ live: setup ## a dozen real calls: PROVIDER=openai, its credential in the enviro
 docs: setup ## write what is generated in docs/
 	$(BIN)/python scripts/parameter_table.py
 
-lock: setup ## pin every dependency anew
+lock: setup ## pin the newest version of every dependency, with hashes
 	$(BIN)/uv pip compile $(LOCK) requirements/function.in -o src/requirements.txt
 	$(BIN)/uv pip compile $(LOCK) requirements/function.in requirements/local.in requirements/dev.in -o requirements/dev.txt
 	$(BIN)/uv pip compile $(LOCK) requirements/sam.in -o requirements/sam.txt
@@ -101,7 +101,7 @@ LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --
 clean: ## remove everything that was made
 	rm -rf .venv .sam-venv .build .aws-sam .cache .pytest_cache .ruff_cache .hypothesis
 
-# The wheels of .venv are installed anew only when their pins change, the project only when its metadata does.
+# The wheels of .venv are installed again only when their pins change, the project only when its metadata does.
 .venv/.wheels: requirements/dev.txt
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python $(PIP_INSTALL) --require-hashes -r requirements/dev.txt

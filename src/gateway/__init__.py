@@ -1,1 +1,1 @@
-"""The core: what a gateway does, said without sockets, clocks, environment or cloud."""
+"""The core: what a gateway does, without network, clock, environment or cloud."""

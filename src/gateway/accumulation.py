@@ -39,7 +39,7 @@ class _Choice:
         self._message = _Pieces()
         self._calls: dict[int, tuple[_Pieces, _Pieces]] = {}
         self._logprobs = _Pieces()
-        self._beside: Json = {}
+        self._other_fields: Json = {}
 
     def add(self, step: Json) -> None:
         delta: Json = {**step["delta"]}
@@ -50,16 +50,18 @@ class _Choice:
         self._message.add(delta)
         if isinstance(step.get("logprobs"), dict):
             self._logprobs.add(step["logprobs"])
-        told = {name: value for name, value in step.items() if name not in ("index", "delta", "logprobs")}
-        self._beside |= {name: value for name, value in told.items() if value is not None or name not in self._beside}
+        others = {name: value for name, value in step.items() if name not in ("index", "delta", "logprobs")}
+        self._other_fields |= {
+            name: value for name, value in others.items() if value is not None or name not in self._other_fields
+        }
 
     def whole(self) -> Json:
         message = {"role": "assistant", "content": "", "refusal": None, **self._message.joined()}
         if self._calls:
             calls = [self._calls[place] for place in sorted(self._calls)]
-            message["tool_calls"] = [{**call.joined(), "function": said.joined()} for call, said in calls]
+            message["tool_calls"] = [{**call.joined(), "function": function.joined()} for call, function in calls]
             message["content"] = message["content"] or None
-        return {"message": message, "logprobs": self._logprobs.joined() or None, **self._beside}
+        return {"message": message, "logprobs": self._logprobs.joined() or None, **self._other_fields}
 
 
 class _Pieces:
@@ -76,8 +78,8 @@ class _Pieces:
         return {name: _joined(name, values) for name, values in self._pieces.items()}
 
 
-def _joined(name: str, given: list[Any]) -> Any:
-    values = [value for value in given if value is not None]
+def _joined(name: str, pieces: list[Any]) -> Any:
+    values = [value for value in pieces if value is not None]
     if not values:
         return None
     if name not in _ONCE and all(isinstance(value, str) for value in values):

@@ -73,8 +73,8 @@ class ChatRequest(BaseModel):
     def wants_usage_chunk(self) -> bool:
         """Whether the client requests the usage chunk of a stream, in OpenAI's way or OpenRouter's (`usage.include`;
         its documentation, "Usage Accounting")."""
-        asked: Any = (self.model_extra or {}).get("usage")
-        included = isinstance(asked, dict) and cast(Json, asked).get("include") is True
+        options: Any = (self.model_extra or {}).get("usage")
+        included = isinstance(options, dict) and cast(Json, options).get("include") is True
         return included or bool(self.stream_options and self.stream_options.get("include_usage"))
 
     @property

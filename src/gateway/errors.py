@@ -11,7 +11,7 @@ GatewayError                    500  server_error
 |- RequestTooLargeError         413  invalid_request_error    request_too_large
 |- RateLimitError               429  rate_limit_error         rate_limit_exceeded
 |- KeyExistsError               409  conflict_error
-|- ClientClosedError            499  (nobody is left to read it; it names the end of a request in log and record)
+|- ClientClosedError            499  (no client reads it; it is the status of the log line and the record)
 |- StoreUnavailableError        503  server_error             store_unavailable
 `- UpstreamError                502  upstream_error           upstream_error
    |- UpstreamAuthError         502  upstream_error           upstream_auth

@@ -66,7 +66,7 @@ class Limits:
     def __str__(self) -> str:
         """The limits in words; a dash for none."""
         rows = ((self.rpm, "{} rpm"), (self.tpm, "{} tpm"), (self.concurrency, "{} at once"), (self.budget, "${}"))
-        return ", ".join(said.format(limit) for limit, said in rows if limit is not None) or "-"
+        return ", ".join(text.format(limit) for limit, text in rows if limit is not None) or "-"
 
 
 @dataclass(frozen=True, slots=True)

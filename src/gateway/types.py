@@ -62,9 +62,9 @@ class Usage:
         """Combines two cumulative reports: the larger of each count; of other values the last."""
         merged: dict[str, Any] = {}
         for f in fields(self):
-            told = [value for value in (getattr(self, f.name), getattr(other, f.name)) if value is not None]
-            is_count = all(isinstance(value, int | Decimal) for value in told)
-            merged[f.name] = (max(told) if is_count else told[-1]) if told else None
+            values = [value for value in (getattr(self, f.name), getattr(other, f.name)) if value is not None]
+            is_count = all(isinstance(value, int | Decimal) for value in values)
+            merged[f.name] = (max(values) if is_count else values[-1]) if values else None
         return Usage(**merged)
 
     def counts(self) -> dict[str, int]:

@@ -90,6 +90,7 @@ async def test_totals_exclude_other_keys(store: Store, clock: FakeClock) -> None
 
 
 @pytest.mark.usefixtures("concurrent_requests")
+@pytest.mark.slow
 async def test_many_records_are_folded_in_several_steps(dynamodb_store: DynamoDBStore, clock: FakeClock) -> None:
     clock.now = NOON
     made = [record(number, NOON - DAY_SECONDS + number, f"model {number % 200}") for number in range(FOLD_BATCH + 100)]

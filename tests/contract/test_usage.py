@@ -54,6 +54,7 @@ async def test_records_of_other_keys_are_excluded(store: Store) -> None:
 
 
 @pytest.mark.usefixtures("concurrent_requests")
+@pytest.mark.slow
 async def test_more_records_than_one_batch_are_read(store: Store) -> None:
     made = [at(MINUTE + i, i) for i in range(1100)]
     await settle(store, *made)

@@ -30,7 +30,7 @@ class OpenAIChat:
 
 
 class ChatEncoder:
-    """`chat.completion` and `chat.completion.chunk` objects: one id, one created and one model, whoever answers.
+    """`chat.completion` and `chat.completion.chunk` objects with one id, one created and one model.
 
     `provider` is a field that OpenRouter's clients read (its API reference, "Chat completion"). With `has_functions` a
     tool call is written as the deprecated `function_call`.

@@ -75,7 +75,7 @@ def _with_json_tool(params: ParamReader, fields: Json, quirks: Quirks) -> Json:
 
 
 def _without_refused_choice(fields: Json, quirks: Quirks) -> Json:
-    """A server without `tool_choice` cannot be told to call no tool, so it gets no tools."""
+    """A server without `tool_choice` has no way to forbid tool calls, so it gets no tools."""
     if "tool_choice" not in quirks.unsupported or fields.get("tool_choice") != "none":
         return fields
     return {name: value for name, value in fields.items() if name not in _TOOL_FIELDS}

@@ -28,7 +28,7 @@ def listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        listener.listen()  # who is told the address may come at once
+        listener.listen()  # a client may connect as soon as it knows the address
     except OSError as error:
         listener.close()
         raise ConfigurationError(f"{host}:{port} cannot be listened on: {error.strerror}") from error

@@ -28,11 +28,11 @@ async def retrieve_model(request: Request) -> Response:
     gateway = components_of(request).gateway
     record = (await gateway.authenticate(bearer_key(request.headers), context_of(request))).record
     # Not a declared parameter: building a validator for it would cost every cold start 17 ms.
-    asked: str = request.path_params["model_id"]
-    model = find_model(gateway.catalog, asked)
-    if not keys.allows_model(record, asked):
-        raise unknown_model(asked)
-    return json_response(describe(model, model.id if keys.allows_model(record, model.id) else asked))
+    name: str = request.path_params["model_id"]
+    model = find_model(gateway.catalog, name)
+    if not keys.allows_model(record, name):
+        raise unknown_model(name)
+    return json_response(describe(model, model.id if keys.allows_model(record, model.id) else name))
 
 
 def _allowed_name(record: KeyRecord, model: Model) -> str | None:
