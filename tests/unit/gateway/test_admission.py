@@ -1,4 +1,4 @@
-"""The decision on a request, what its refusal says, and how a key stands in headers."""
+"""The admission decision, its errors, and the rate limit headers of a key."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -13,10 +13,10 @@ from tollgate.gateway.limits import Budget, Limits, full
 
 NOW = 1_795_262_410.0  # ten seconds into a minute
 KEY = ApiKey("k", "h" * 64)
-TIGHT = Limits(rpm=3, tpm=100, concurrency=2, budget=Budget(Decimal(1), "day"))
+LIMITS = Limits(rpm=3, tpm=100, concurrency=2, budget=Budget(Decimal(1), "day"))
 
 
-def account(limits: Limits = TIGHT, **changes: Any) -> Account:
+def account(limits: Limits = LIMITS, **changes: Any) -> Account:
     record = replace(KeyRecord("k", KEY.key_hash, "n", "active", 0, limits=limits), **changes)
     return Account(record, full(limits, NOW))
 
@@ -25,70 +25,70 @@ def hold(**changes: Any) -> Hold:
     return replace(Hold("r", KEY, "gpt-4o", NOW, NOW + 900, 10, 1000), **changes)
 
 
-def refused(kind: Refusal, before: Account, asked: Hold) -> RefusedError:
+def refused_by(kind: Refusal, before: Account, requested: Hold) -> RefusedError:
     with pytest.raises(RefusedError) as raised:
-        decide(before, asked)
+        decide(before, requested)
     assert raised.value.kind == kind
     assert raised.value.account == before
     return raised.value
 
 
-def test_what_is_asked_for_is_taken() -> None:
+def test_accepted_hold_is_reserved_in_the_balance() -> None:
     after = decide(account(), hold())
     assert after.balance.leases == {"r": hold().lease}
     assert (after.balance.requests_left, after.balance.tokens_left, after.balance.budget_left) == (2, 90, 999_000)
 
 
 @pytest.mark.parametrize("pattern", ["gpt-*", "*", "gpt-4o", "claude-*,gpt-?o"])
-def test_globs_let_in(pattern: str) -> None:
+def test_model_that_matches_a_glob_is_accepted(pattern: str) -> None:
     decide(account(models=tuple(pattern.split(","))), hold())
 
 
 @pytest.mark.parametrize("pattern", ["gpt-4", "GPT-*", "claude-*", "gpt"])
-def test_a_model_outside_the_globs_is_403(pattern: str) -> None:
-    asked = hold()
-    error = refusal_error(refused("model", account(models=(pattern,)), asked), asked)
+def test_model_that_matches_no_glob_is_403(pattern: str) -> None:
+    requested = hold()
+    error = refusal_error(refused_by("model", account(models=(pattern,)), requested), requested)
     assert (error.status, error.type, error.param) == (403, "permission_error", "model")
 
 
-def test_a_budget_refuses_what_has_no_price_unless_told_otherwise() -> None:
-    asked = hold(priced=False, micro_usd=0)
-    assert refusal_error(refused("unpriced", account(), asked), asked).code == "model_without_price"
-    decide(account(allow_unpriced=True), asked)
-    decide(account(Limits(rpm=1)), asked)
+def test_key_with_a_budget_refuses_an_unpriced_model_unless_allowed() -> None:
+    requested = hold(priced=False, micro_usd=0)
+    assert refusal_error(refused_by("unpriced", account(), requested), requested).code == "model_without_price"
+    decide(account(allow_unpriced=True), requested)
+    decide(account(Limits(rpm=1)), requested)
 
 
 @pytest.mark.parametrize(
-    ("asked", "status", "kind"),
+    ("requested", "status", "kind"),
     [(hold(tokens=101), 429, "tokens"), (hold(micro_usd=1_000_001), 402, "budget")],
 )
-def test_limits_are_told_in_their_own_names(asked: Hold, status: int, kind: Refusal) -> None:
-    error = refusal_error(refused(kind, account(), asked), asked)
+def test_exceeded_limit_is_named_in_the_error(requested: Hold, status: int, kind: Refusal) -> None:
+    error = refusal_error(refused_by(kind, account(), requested), requested)
     assert error.status == status
     assert error.code == (kind if status == 429 else "insufficient_quota")
 
 
-def test_requests_and_tokens_come_back_at_the_end_of_the_minute() -> None:
+def test_retry_after_is_the_rest_of_the_minute() -> None:
     before = account()
     before = replace(before, balance=replace(before.balance, requests_left=0))
-    error = refusal_error(refused("requests", before, hold()), hold())
+    error = refusal_error(refused_by("requests", before, hold()), hold())
     assert error.retry_after == 50
     assert error.headers() == {"retry-after": "50", "retry-after-ms": "50000"}
 
 
-def test_previous_secret_is_good_until_its_time() -> None:
+def test_previous_secret_is_valid_until_it_expires() -> None:
     rotated = account(key_hash="n" * 64, previous_hash=KEY.key_hash, previous_until=int(NOW) + 1)
     decide(rotated, hold())
     with pytest.raises(AuthenticationError):
         decide(rotated, hold(opened_at=NOW + 1))
 
 
-def test_a_key_without_a_previous_secret_has_none() -> None:
+def test_unknown_secret_is_refused_without_a_previous_secret() -> None:
     with pytest.raises(AuthenticationError):
         decide(account(key_hash="n" * 64), hold(key=ApiKey("k", "0" * 64)))
 
 
-def test_headers_tell_limit_rest_and_reset() -> None:
+def test_headers_have_limit_remaining_and_reset() -> None:
     assert rate_limit_headers(decide(account(), hold()), NOW) == {
         "x-ratelimit-limit-requests": "3",
         "x-ratelimit-remaining-requests": "2",
@@ -101,11 +101,11 @@ def test_headers_tell_limit_rest_and_reset() -> None:
     }
 
 
-def test_what_is_owed_is_shown_as_nothing_left() -> None:
+def test_negative_balance_is_shown_as_zero_remaining() -> None:
     before = account()
-    owing = replace(before, balance=replace(before.balance, tokens_left=-5))
-    assert rate_limit_headers(owing, NOW)["x-ratelimit-remaining-tokens"] == "0"
+    overdrawn = replace(before, balance=replace(before.balance, tokens_left=-5))
+    assert rate_limit_headers(overdrawn, NOW)["x-ratelimit-remaining-tokens"] == "0"
 
 
-def test_a_key_without_limits_has_no_such_headers() -> None:
+def test_key_without_limits_has_no_rate_limit_headers() -> None:
     assert rate_limit_headers(account(Limits()), NOW) == {}

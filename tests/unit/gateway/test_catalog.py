@@ -1,4 +1,4 @@
-"""The catalog: rows that are wrong are named by file, row and reason; layers lie over one another column by column."""
+"""The catalog: errors name file, row and reason, and overlays replace columns."""
 
 import datetime
 from decimal import Decimal
@@ -22,31 +22,31 @@ def read(*layers: str) -> Catalog:
     return load([(f"{number}.toml", text) for number, text in enumerate(layers)], ["openai", "echo"])
 
 
-def another(name: str, more: str = "") -> str:
+def other_model(name: str, more: str = "") -> str:
     return MODEL.replace("models.m", f'models."{name}"') + more
 
 
 def without(column: str, text: str) -> str:
-    kept = [line for line in text.splitlines() if not line.startswith(column)]
-    assert len(kept) < len(text.splitlines())
-    return "\n".join(kept) + "\n"
+    remaining = [line for line in text.splitlines() if not line.startswith(column)]
+    assert len(remaining) < len(text.splitlines())
+    return "\n".join(remaining) + "\n"
 
 
-BAD = {
+INVALID = {
     "no-base-url": (without("base_url", PROVIDER), "0.toml: providers.p: base_url: it is missing"),
     "base-url-without-scheme": (PROVIDER.replace("http://", ""), "0.toml: providers.p: base_url"),
-    "base-url-with-no-port": (PROVIDER.replace("p.example", "p.example:99999"), "0.toml: providers.p: base_url"),
-    "name-that-no-header-takes": (PROVIDER.replace("providers.p", 'providers."p\\n"'), "providers.p\n: name"),
-    "length-as-text": (PROVIDER + MODEL.replace("= 8", '= "8"'), "0.toml: models.m: context_length"),
-    "moment-for-a-day": (PROVIDER + MODEL.replace("01-01", "01-01T10:00:00"), "0.toml: models.m: created"),
-    "price-beyond-all-bounds": (PROVIDER + MODEL + PRICES.replace("= 2\n", "= 1e40\n"), "0.toml: models.m: prices"),
+    "base-url-with-invalid-port": (PROVIDER.replace("p.example", "p.example:99999"), "0.toml: providers.p: base_url"),
+    "name-invalid-in-a-header": (PROVIDER.replace("providers.p", 'providers."p\\n"'), "providers.p\n: name"),
+    "context-length-as-text": (PROVIDER + MODEL.replace("= 8", '= "8"'), "0.toml: models.m: context_length"),
+    "time-instead-of-a-date": (PROVIDER + MODEL.replace("01-01", "01-01T10:00:00"), "0.toml: models.m: created"),
+    "price-too-large": (PROVIDER + MODEL + PRICES.replace("= 2\n", "= 1e40\n"), "0.toml: models.m: prices"),
     "not-toml": ("[models", "0.toml: not TOML"),
-    "number-no-parser-takes": ("x = 1e99999999999999999999", "0.toml: not TOML"),
+    "number-with-a-huge-exponent": ("x = 1e99999999999999999999", "0.toml: not TOML"),
     "number-of-5000-digits": ("x = " + "9" * 5000, "0.toml: not TOML"),
-    "endless-nesting": ("x = " + "[" * 100_000, "0.toml: not TOML"),
-    "other-table": ("[keys.a]\n", "0.toml: [keys]: a catalog holds"),
-    "table-that-is-none": ("models = 3\n", "0.toml: [models]: a catalog holds"),
-    "row-that-is-none": ("[models]\nm = 3\n", "0.toml: models.m: a row is a table"),
+    "deep-nesting": ("x = " + "[" * 100_000, "0.toml: not TOML"),
+    "unknown-table": ("[keys.a]\n", "0.toml: [keys]: a catalog holds"),
+    "table-is-a-number": ("models = 3\n", "0.toml: [models]: a catalog holds"),
+    "row-is-a-number": ("[models]\nm = 3\n", "0.toml: models.m: a row is a table"),
     "unknown-model-column": (PROVIDER + MODEL + 'colour = "red"\n', "0.toml: models.m: colour: Extra inputs"),
     "unknown-provider-column": (PROVIDER + 'colour = "red"\n', "0.toml: providers.p: colour: Extra inputs"),
     "unknown-quirk": (PROVIDER + "quirks = { slow = true }\n", "0.toml: providers.p: quirks.slow: Extra inputs"),
@@ -54,7 +54,7 @@ BAD = {
         PROVIDER + MODEL + "capabilities = { wit = 1 }\n",
         "models.m: capabilities.wit: Extra inputs",
     ),
-    "thinking-of-no-kind": (
+    "unknown-thinking": (
         PROVIDER + MODEL + 'capabilities = { thinking = "hard" }\n',
         "models.m: capabilities.thinking",
     ),
@@ -72,34 +72,34 @@ BAD = {
     "unknown-auth": (PROVIDER.replace("none", "oath"), "0.toml: providers.p: auth: "),
     "credential-missing": ('[providers.p]\nfamily = "openai"\n', 'auth = "bearer" needs a credential name'),
     "no-routes": (PROVIDER + MODEL.replace('{ provider = "p", model = "up" }', ""), "0.toml: models.m: routes: "),
-    "route-to-nowhere": (MODEL, "0.toml: models.m: routes: no provider row is named 'p'"),
+    "route-to-unknown-provider": (MODEL, "0.toml: models.m: routes: no provider row is named 'p'"),
     "no-context": (PROVIDER + MODEL.replace("= 8", "= 0"), "0.toml: models.m: context_length: "),
-    "alias-claimed-twice": (
-        PROVIDER + another("a", 'aliases = ["x"]\n') + another("b", 'aliases = ["x"]\n'),
+    "duplicate-alias": (
+        PROVIDER + other_model("a", 'aliases = ["x"]\n') + other_model("b", 'aliases = ["x"]\n'),
         "0.toml: models.b: aliases: 'x' already names 'a'",
     ),
     "alias-is-a-later-models-id": (
-        PROVIDER + another("a", 'aliases = ["b"]\n') + another("b"),
+        PROVIDER + other_model("a", 'aliases = ["b"]\n') + other_model("b"),
         "0.toml: models.a: aliases: 'b' already names 'b'",
     ),
 }
 
 
-@pytest.mark.parametrize("name", BAD)
-def test_bad_catalog_is_refused_with_file_row_and_reason(name: str) -> None:
-    text, reason = BAD[name]
-    with pytest.raises(CatalogError) as caught:
+@pytest.mark.parametrize("name", INVALID)
+def test_invalid_catalog_is_refused_with_file_row_and_reason(name: str) -> None:
+    text, reason = INVALID[name]
+    with pytest.raises(CatalogError) as raised:
         read(text)
-    assert reason in str(caught.value)
-    assert str(caught.value).startswith("0.toml: ")
+    assert reason in str(raised.value)
+    assert str(raised.value).startswith("0.toml: ")
 
 
-def test_error_names_the_layer_that_wrote_the_row_last() -> None:
+def test_error_names_the_last_file_that_sets_the_row() -> None:
     with pytest.raises(CatalogError, match=r"^1\.toml: models\.m: context_length"):
         read(PROVIDER + MODEL, "[models.m]\ncontext_length = -1\n")
 
 
-def test_overlay_replaces_column_by_column() -> None:
+def test_overlay_replaces_single_columns() -> None:
     catalog = read(PROVIDER + MODEL + PRICES, '[models.m]\nowned_by = "me"\naliases = ["n"]\n')
     model = catalog.models["m"]
     assert (model.owned_by, model.context_length) == ("me", 8)
@@ -107,7 +107,7 @@ def test_overlay_replaces_column_by_column() -> None:
     assert catalog.names["n"] is catalog.names["m"] is model
 
 
-def test_overlay_replaces_a_column_of_columns_whole() -> None:
+def test_overlay_replaces_a_nested_table_as_a_whole() -> None:
     prices = PRICES.replace("= 2\n", "= 1\n")
     model = read(PROVIDER + MODEL + PRICES + "cached_usd_per_mtok = 1\n", prices).models["m"]
     assert model.prices is not None
@@ -116,25 +116,25 @@ def test_overlay_replaces_a_column_of_columns_whole() -> None:
 
 
 def test_overlay_adds_rows_and_keeps_the_order() -> None:
-    catalog = read(PROVIDER + MODEL, another("new"))
+    catalog = read(PROVIDER + MODEL, other_model("new"))
     assert list(catalog.models) == ["m", "new"]
 
 
-def test_empty_catalog_is_one() -> None:
+def test_empty_catalog_is_valid() -> None:
     assert read("") == Catalog({}, {}, {}, {})
 
 
-def test_prices_are_read_as_they_are_written() -> None:
+def test_prices_are_exact_decimals() -> None:
     model = read(PROVIDER + MODEL + PRICES.replace("= 2\n", "= 0.1\n")).models["m"]
     assert model.prices is not None
     assert str(model.prices.input_usd_per_mtok) == "0.1"
 
 
-def test_family_left_out_takes_its_models_and_their_aliases_along() -> None:
+def test_catalog_without_a_family_lacks_its_models_and_their_aliases() -> None:
     echo = '[providers.e]\nfamily = "echo"\nauth = "none"\n'
-    said = another("said", 'aliases = ["s"]\n').replace('"p"', '"e"')
-    both = another("both").replace(" }]", ' }, { provider = "e", model = "x" }]')
-    catalog = read(PROVIDER + echo + MODEL + said + both).without_family("echo")
+    only_echo = other_model("only-echo", 'aliases = ["s"]\n').replace('"p"', '"e"')
+    both = other_model("both").replace(" }]", ' }, { provider = "e", model = "x" }]')
+    catalog = read(PROVIDER + echo + MODEL + only_echo + both).without_family("echo")
     assert set(catalog.models) == set(catalog.names) == {"m", "both"}
 
 
@@ -157,7 +157,7 @@ def built_in() -> Catalog:
         "llama-4-maverick",
     ],
 )
-def test_every_model_that_the_api_documents_name_is_there(name: str) -> None:
+def test_models_named_in_the_api_documents_have_routes(name: str) -> None:
     assert find_model(built_in(), name).routes
 
 
@@ -175,7 +175,7 @@ def test_every_price_has_a_source_and_a_date(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in built_in().models if name.startswith("claude-")])
-def test_every_claude_says_how_it_thinks_and_how_much_it_answers(name: str) -> None:
+def test_every_claude_model_has_thinking_and_output_limit(name: str) -> None:
     capabilities = built_in().models[name].capabilities
     assert capabilities.thinking != "none"
     assert capabilities.max_output_tokens in (64_000, 128_000)
@@ -185,14 +185,14 @@ def test_every_claude_says_how_it_thinks_and_how_much_it_answers(name: str) -> N
     ("name", "auth"),
     [("anthropic", ("header", "x-api-key")), ("gemini", ("header", "x-goog-api-key")), ("bedrock", ("sigv4", None))],
 )
-def test_who_has_a_language_of_its_own_is_spoken_to_in_it(name: str, auth: tuple[str, str | None]) -> None:
+def test_provider_with_its_own_protocol_has_its_family_and_auth(name: str, auth: tuple[str, str | None]) -> None:
     provider = built_in().providers[name]
     assert provider.family == name
     assert provider.auth == auth[0]
     assert auth[1] in (None, provider.auth_header)
 
 
-def test_every_provider_with_a_network_is_reached_by_tls() -> None:
+def test_every_remote_provider_uses_tls() -> None:
     for provider in built_in().providers.values():
         safe = ("https://", "http://localhost:")
         assert provider.family == "echo" or provider.base_url.startswith(safe)

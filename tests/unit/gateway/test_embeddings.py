@@ -34,18 +34,18 @@ def request(value: Any, **more: Any) -> EmbeddingsRequest:
         ([[5, 6], [7]], 2, 3),
     ],
 )
-def test_input_is_counted_and_reserved(value: Any, inputs: int, tokens: int) -> None:
-    one = request(value)
-    reservation = EMBEDDINGS.reserve(one, route(PRICES))
-    assert one.inputs == inputs
+def test_input_is_counted_and_its_tokens_are_reserved(value: Any, inputs: int, tokens: int) -> None:
+    parsed = request(value)
+    reservation = EMBEDDINGS.reserve(parsed, route(PRICES))
+    assert parsed.inputs == inputs
     assert (reservation.usual.input_tokens, reservation.usual.output_tokens) == (tokens, 0)
     assert reservation.wanted_micro_usd == reservation.least_micro_usd == tokens * 2
     assert (reservation.at_most_half, reservation.priced) == (False, True)
 
 
-def test_model_without_a_price_is_not_priced() -> None:
+def test_reservation_of_an_unpriced_model_is_not_priced() -> None:
     assert not EMBEDDINGS.reserve(request("x"), route(None)).priced
 
 
-def test_models_for_a_router_must_be_allowed_too() -> None:
+def test_fallback_models_of_a_router_are_other_models() -> None:
     assert EMBEDDINGS.other_models(request("x", models=["a", "b"])) == ("a", "b")

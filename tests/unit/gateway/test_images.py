@@ -1,4 +1,4 @@
-"""Images put in the place of their URLs: which of them, where, and how many."""
+"""Image URLs replaced by data URLs: which parts, in which order, and how many."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,14 +13,14 @@ URL = "https://images.example/cat.png"
 DATA = "data:image/png;base64,aWNo"
 
 
-class Album:
-    """Has an image for every URL, and remembers what it was asked for."""
+class FakeFetcher:
+    """Returns an image for every URL and records the requests."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str]] = []
+        self.requested: list[tuple[str, str]] = []
 
     async def fetch_all(self, wanted: Sequence[tuple[str, str]]) -> Sequence[str]:
-        self.asked += wanted
+        self.requested += wanted
         return [f"data:image/png;base64,{url.rpartition('/')[2]}" for _, url in wanted]
 
 
@@ -32,37 +32,39 @@ def request(*messages: Any) -> ChatRequest:
     return ChatRequest.model_validate({"model": "m", "messages": [*messages], "seed": 7})
 
 
-def image(url: Any, **more: Any) -> Any:
-    return {"type": "image_url", "image_url": {"url": url, **more}}
+def image(url: Any, **extra: Any) -> Any:
+    return {"type": "image_url", "image_url": {"url": url, **extra}}
 
 
-async def test_each_image_takes_the_place_of_its_url() -> None:
+async def test_each_image_url_is_replaced_by_its_data_url() -> None:
     text = {"type": "text", "text": "Which?"}
-    given = request(
+    original = request(
         {"role": "system", "content": "Look."},
         {"role": "user", "content": [text, image(f"{URL}?a/1", detail="low"), image(DATA), image(f"{URL}?a/2")]},
         {"role": "assistant", "content": None, "tool_calls": []},
         {"role": "tool", "tool_call_id": "c", "content": [image("HTTPS://images.example/3")]},
     )
-    album = Album()
-    changed = await inline_images(given, album, fetches_nothing)
-    assert album.asked == [
+    fetcher = FakeFetcher()
+    changed = await inline_images(original, fetcher, fetches_nothing)
+    assert fetcher.requested == [
         ("messages[1].content[1].image_url.url", f"{URL}?a/1"),
         ("messages[1].content[3].image_url.url", f"{URL}?a/2"),
         ("messages[3].content[0].image_url.url", "HTTPS://images.example/3"),
     ]
-    here = "data:image/png;base64,"
-    parts = [text, image(f"{here}1", detail="low"), image(DATA), image(f"{here}2")]
+    data_prefix = "data:image/png;base64,"
+    parts = [text, image(f"{data_prefix}1", detail="low"), image(DATA), image(f"{data_prefix}2")]
     assert changed.wire() == {
-        **given.wire(),
+        **original.wire(),
         "messages": [
-            given.messages[0],
+            original.messages[0],
             {"role": "user", "content": parts},
-            given.messages[2],
-            {"role": "tool", "tool_call_id": "c", "content": [image(f"{here}3")]},
+            original.messages[2],
+            {"role": "tool", "tool_call_id": "c", "content": [image(f"{data_prefix}3")]},
         ],
     }
-    assert given.wire()["messages"][1]["content"][1] == image(f"{URL}?a/1", detail="low")  # as the client sent it
+    assert original.wire()["messages"][1]["content"][1] == image(
+        f"{URL}?a/1", detail="low"
+    )  # the client's request is unchanged
 
 
 @pytest.mark.parametrize(
@@ -78,40 +80,40 @@ async def test_each_image_takes_the_place_of_its_url() -> None:
         {"type": "image_url"},
     ],
 )
-async def test_what_is_no_image_by_url_stays_as_it_is(part: Any) -> None:
-    given, album = request({"role": "user", "content": [part]}), Album()
-    assert await inline_images(given, album, fetches_nothing) is given
-    assert album.asked == []
+async def test_part_without_an_image_url_is_unchanged(part: Any) -> None:
+    original, fetcher = request({"role": "user", "content": [part]}), FakeFetcher()
+    assert await inline_images(original, fetcher, fetches_nothing) is original
+    assert fetcher.requested == []
 
-    beside = await inline_images(request({"role": "user", "content": [part, image(URL)]}), album, fetches_nothing)
-    assert beside.wire()["messages"][0]["content"][0] == part
-    assert len(album.asked) == 1
+    with_image = await inline_images(request({"role": "user", "content": [part, image(URL)]}), fetcher, fetches_nothing)
+    assert with_image.wire()["messages"][0]["content"][0] == part
+    assert len(fetcher.requested) == 1
 
 
-async def test_url_that_is_not_https_is_for_the_fetcher_to_refuse() -> None:
-    album = Album()
+async def test_http_url_is_passed_to_the_fetcher_which_refuses_it() -> None:
+    fetcher = FakeFetcher()
     await inline_images(
-        request({"role": "user", "content": [image("http://images.example/1")]}), album, fetches_nothing
+        request({"role": "user", "content": [image("http://images.example/1")]}), fetcher, fetches_nothing
     )
-    assert [url for _, url in album.asked] == ["http://images.example/1"]
+    assert [url for _, url in fetcher.requested] == ["http://images.example/1"]
 
 
-@pytest.mark.parametrize("more", [0, 1])
-async def test_images_of_a_request_are_counted_over_all_its_messages(more: int) -> None:
+@pytest.mark.parametrize("extra", [0, 1])
+async def test_images_are_counted_over_all_messages(extra: int) -> None:
     messages = [{"role": "user", "content": [image(URL)] * 2} for _ in range(MAX_IMAGES // 2)]
-    given, album = request(*messages, {"role": "user", "content": [image(URL)] * more}), Album()
-    if more:
-        with pytest.raises(BadRequestError, match="At most 20 images") as caught:
-            await inline_images(given, album, fetches_nothing)
-        assert (caught.value.param, album.asked) == ("messages", [])
+    original, fetcher = request(*messages, {"role": "user", "content": [image(URL)] * extra}), FakeFetcher()
+    if extra:
+        with pytest.raises(BadRequestError, match="At most 20 images") as raised:
+            await inline_images(original, fetcher, fetches_nothing)
+        assert (raised.value.param, fetcher.requested) == ("messages", [])
     else:
-        await inline_images(given, album, fetches_nothing)
-        assert len(album.asked) == MAX_IMAGES
+        await inline_images(original, fetcher, fetches_nothing)
+        assert len(fetcher.requested) == MAX_IMAGES
 
 
-async def test_url_that_the_provider_fetches_itself_stays() -> None:
-    given = request({"role": "user", "content": [image(URL), image("https://files.example/1")]})
-    album = Album()
-    changed = await inline_images(given, album, lambda url: url.startswith("https://files.example/"))
-    assert album.asked == [("messages[0].content[0].image_url.url", URL)]
+async def test_url_that_the_provider_fetches_is_unchanged() -> None:
+    original = request({"role": "user", "content": [image(URL), image("https://files.example/1")]})
+    fetcher = FakeFetcher()
+    changed = await inline_images(original, fetcher, lambda url: url.startswith("https://files.example/"))
+    assert fetcher.requested == [("messages[0].content[0].image_url.url", URL)]
     assert changed.messages[0].get("content")[1] == image("https://files.example/1")  # type: ignore[index]

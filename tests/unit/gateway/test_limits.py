@@ -1,4 +1,4 @@
-"""What a key may take: taken, given back, filled again; never more than there was."""
+"""The arithmetic of a key's limits: reserve, release, refresh; never more than the limits allow."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -36,21 +36,21 @@ from tollgate.gateway.limits import (
 )
 
 NOON = 1_795_262_400.0  # 2026-11-21T12:00:00Z, a whole minute
-TIGHT = Limits(rpm=3, tpm=100, concurrency=2, budget=Budget(Decimal("1.5"), "day"))
+LIMITS = Limits(rpm=3, tpm=100, concurrency=2, budget=Budget(Decimal("1.5"), "day"))
 
 
 def lease(tokens: int = 10, micro_usd: int = 500_000, at: float = NOON) -> Lease:
     return Lease(at, at + 900, tokens, micro_usd)
 
 
-def test_a_full_balance_is_the_limits() -> None:
-    balance = full(TIGHT, NOON)
+def test_full_balance_equals_the_limits() -> None:
+    balance = full(LIMITS, NOON)
     assert (balance.requests_left, balance.tokens_left, balance.budget_left) == (3, 100, 1_500_000)
     assert iso(window_ends(balance)) == "2026-11-21T12:01:00Z"
     assert iso(balance.budget_until) == "2026-11-22T00:00:00Z"
 
 
-def test_what_is_not_limited_is_never_used_up() -> None:
+def test_balance_without_limits_is_unlimited() -> None:
     balance = full(Limits(), NOON)
     assert balance == Balance(int(NOON) // 60, UNLIMITED, UNLIMITED, NEVER, UNLIMITED, {})
 
@@ -63,7 +63,7 @@ def test_what_is_not_limited_is_never_used_up() -> None:
         (1_835_395_200.0, "2028-03-01T00:00:00Z"),
     ],
 )
-def test_a_month_ends_where_the_next_begins(at: float, until: str) -> None:
+def test_monthly_budget_ends_where_the_next_month_begins(at: float, until: str) -> None:
     assert iso(full(Limits(budget=Budget(Decimal(1), "month")), at).budget_until) == until
 
 
@@ -76,101 +76,101 @@ def test_a_month_ends_where_the_next_begins(at: float, until: str) -> None:
         ({"budget_left": 499_999}, "budget"),
     ],
 )
-def test_each_limit_refuses_in_its_own_name(changes: dict[str, object], kind: str) -> None:
+def test_exceeded_limit_is_named(changes: dict[str, object], kind: str) -> None:
     with pytest.raises(ExceededError) as raised:
-        reserve(replace(full(TIGHT, NOON), **changes), TIGHT, "x", lease())  # type: ignore[arg-type]
+        reserve(replace(full(LIMITS, NOON), **changes), LIMITS, "x", lease())  # type: ignore[arg-type]
     assert raised.value.kind == kind
 
 
-def test_the_last_of_everything_may_be_taken() -> None:
-    exact = replace(full(TIGHT, NOON), requests_left=1, tokens_left=10, budget_left=500_000, leases={"a": lease()})
-    left = reserve(exact, TIGHT, "x", lease())
+def test_exact_rest_of_every_limit_can_be_reserved() -> None:
+    exact = replace(full(LIMITS, NOON), requests_left=1, tokens_left=10, budget_left=500_000, leases={"a": lease()})
+    left = reserve(exact, LIMITS, "x", lease())
     assert (left.requests_left, left.tokens_left, left.budget_left, len(left.leases)) == (0, 0, 0, 2)
 
 
-def test_taking_one_hold_twice_takes_it_once() -> None:
-    once = reserve(full(TIGHT, NOON), TIGHT, "x", lease())
-    assert reserve(once, TIGHT, "x", lease()) == once
+def test_reserving_a_hold_twice_reserves_it_once() -> None:
+    once = reserve(full(LIMITS, NOON), LIMITS, "x", lease())
+    assert reserve(once, LIMITS, "x", lease()) == once
 
 
-def test_what_was_not_used_goes_back_but_not_the_request() -> None:
-    balance = release(reserve(full(TIGHT, NOON), TIGHT, "x", lease()), TIGHT, "x", 4, 100_000)
+def test_release_returns_unused_tokens_and_money_but_not_the_request() -> None:
+    balance = release(reserve(full(LIMITS, NOON), LIMITS, "x", lease()), LIMITS, "x", 4, 100_000)
     assert (balance.requests_left, balance.tokens_left, balance.budget_left) == (2, 96, 1_400_000)
     assert balance.leases == {}
-    assert release(balance, TIGHT, "x", 0, 0) == balance
+    assert release(balance, LIMITS, "x", 0, 0) == balance
 
 
-def test_using_more_than_was_held_is_owed() -> None:
-    balance = release(reserve(full(TIGHT, NOON), TIGHT, "x", lease()), TIGHT, "x", 130, 2_000_000)
+def test_usage_above_the_reservation_makes_the_balance_negative() -> None:
+    balance = release(reserve(full(LIMITS, NOON), LIMITS, "x", lease()), LIMITS, "x", 130, 2_000_000)
     assert (balance.tokens_left, balance.budget_left) == (-30, -500_000)
 
 
-def test_a_new_minute_fills_requests_and_tokens_only() -> None:
-    later = refreshed(reserve(full(TIGHT, NOON), TIGHT, "x", lease()), TIGHT, NOON + 60)
+def test_new_minute_resets_requests_and_tokens_only() -> None:
+    later = refreshed(reserve(full(LIMITS, NOON), LIMITS, "x", lease()), LIMITS, NOON + 60)
     assert (later.requests_left, later.tokens_left, later.budget_left) == (3, 100, 1_000_000)
     assert set(later.leases) == {"x"}
 
 
-def test_what_was_held_in_a_window_that_is_over_does_not_come_back_into_the_next() -> None:
-    later = refreshed(reserve(full(TIGHT, NOON), TIGHT, "x", lease()), TIGHT, NOON + 60)
-    settled = release(later, TIGHT, "x", 0, 0)
+def test_tokens_of_a_past_window_are_not_returned_to_the_next() -> None:
+    later = refreshed(reserve(full(LIMITS, NOON), LIMITS, "x", lease()), LIMITS, NOON + 60)
+    settled = release(later, LIMITS, "x", 0, 0)
     assert (settled.tokens_left, settled.budget_left) == (100, 1_500_000)
 
 
-def test_what_was_held_yesterday_does_not_come_back_into_todays_budget() -> None:
+def test_money_of_a_past_day_is_not_returned_to_the_next_budget() -> None:
     midnight = NOON + 12 * 3600
-    later = refreshed(reserve(full(TIGHT, NOON), TIGHT, "x", lease()), TIGHT, midnight)
+    later = refreshed(reserve(full(LIMITS, NOON), LIMITS, "x", lease()), LIMITS, midnight)
     assert later.budget_left == 1_500_000
-    assert release(later, TIGHT, "x", 0, 0).budget_left == 1_500_000
+    assert release(later, LIMITS, "x", 0, 0).budget_left == 1_500_000
 
 
-def test_time_never_goes_back() -> None:
-    balance = reserve(full(TIGHT, NOON + 60), TIGHT, "x", lease())
-    assert refreshed(balance, TIGHT, NOON) == balance
+def test_earlier_time_changes_nothing() -> None:
+    balance = reserve(full(LIMITS, NOON + 60), LIMITS, "x", lease())
+    assert refreshed(balance, LIMITS, NOON) == balance
 
 
-def test_leases_end_by_themselves() -> None:
-    balance = reserve(full(TIGHT, NOON), TIGHT, "x", lease())
+def test_leases_expire() -> None:
+    balance = reserve(full(LIMITS, NOON), LIMITS, "x", lease())
     assert ended(balance, NOON + 899) == {}
     assert set(ended(balance, NOON + 900)) == {"x"}
 
 
-def test_new_limits_leave_taken_what_was_taken() -> None:
-    balance = reserve(full(TIGHT, NOON), TIGHT, "x", lease())
+def test_changed_limits_keep_what_is_reserved() -> None:
+    balance = reserve(full(LIMITS, NOON), LIMITS, "x", lease())
     wider = Limits(rpm=10, tpm=50, concurrency=1, budget=Budget(Decimal(2), "day"))
-    after = changed(balance, TIGHT, wider, NOON)
+    after = changed(balance, LIMITS, wider, NOON)
     assert (after.requests_left, after.tokens_left, after.budget_left) == (9, 40, 1_500_000)
-    monthly = changed(balance, TIGHT, replace(wider, budget=Budget(Decimal(2), "month")), NOON)
-    assert monthly.budget_left == 1_500_000  # what is held goes back to it, and so is taken from it
+    monthly = changed(balance, LIMITS, replace(wider, budget=Budget(Decimal(2), "month")), NOON)
+    assert monthly.budget_left == 1_500_000  # open holds are reserved in the new budget too
 
 
 @pytest.mark.parametrize("per", ["day", "month", "total"])
-def test_first_budget_of_a_key_begins_anew(per: Period) -> None:
-    free = Limits(rpm=2)
-    balance = reserve(full(free, NOON), free, "old", lease(micro_usd=500_000_000))
-    balance = release(balance, free, "old", 0, 500_000_000)
-    balance = reserve(balance, free, "open", lease(micro_usd=100_000))
-    after = changed(balance, free, Limits(rpm=2, budget=Budget(Decimal(10), per)), NOON)
+def test_first_budget_of_a_key_ignores_earlier_spending(per: Period) -> None:
+    unlimited = Limits(rpm=2)
+    balance = reserve(full(unlimited, NOON), unlimited, "old", lease(micro_usd=500_000_000))
+    balance = release(balance, unlimited, "old", 0, 500_000_000)
+    balance = reserve(balance, unlimited, "open", lease(micro_usd=100_000))
+    after = changed(balance, unlimited, Limits(rpm=2, budget=Budget(Decimal(10), per)), NOON)
     assert after.budget_left == 9_900_000
 
 
-def test_what_was_answered_already_is_taken_whatever_is_left() -> None:
-    spent = replace(full(TIGHT, NOON), requests_left=0, tokens_left=0, budget_left=0)
-    after = reserve(spent, TIGHT, "x", lease(), forced=True)
+def test_forced_reservation_may_make_the_balance_negative() -> None:
+    spent = replace(full(LIMITS, NOON), requests_left=0, tokens_left=0, budget_left=0)
+    after = reserve(spent, LIMITS, "x", lease(), forced=True)
     assert (after.requests_left, after.tokens_left, after.budget_left) == (-1, -10, -500_000)
     assert set(after.leases) == {"x"}
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 800_000), st.integers(0, 60), st.integers(0, 800_000))))
-def test_no_order_of_events_gives_away_more_than_there_was(events: list[tuple[int, int, int, int]]) -> None:
-    balance, spent = full(TIGHT, NOON), 0
+def test_no_sequence_of_events_exceeds_the_limits(events: list[tuple[int, int, int, int]]) -> None:
+    balance, spent = full(LIMITS, NOON), 0
     for number, (tokens, money, used, cost) in enumerate(events):
         try:
-            balance = reserve(balance, TIGHT, str(number), lease(tokens, money))
+            balance = reserve(balance, LIMITS, str(number), lease(tokens, money))
         except ExceededError:
             continue
         if number % 3:
-            balance = release(balance, TIGHT, str(number), min(used, tokens), min(cost, money))
+            balance = release(balance, LIMITS, str(number), min(used, tokens), min(cost, money))
             spent += min(cost, money)
     held = sum(item.micro_usd for item in balance.leases.values())
     assert balance.budget_left == 1_500_000 - spent - held
@@ -188,7 +188,7 @@ def test_no_order_of_events_gives_away_more_than_there_was(events: list[tuple[in
         (Limits(rpm=20, tpm=20_000, concurrency=20, budget=Budget(Decimal(2), "day")), 20),
     ],
 )
-def test_limits_that_can_be_counted_and_shared_are_good(limits: Limits, shards: int) -> None:
+def test_countable_and_divisible_limits_are_accepted(limits: Limits, shards: int) -> None:
     check(limits, shards)
 
 
@@ -206,77 +206,77 @@ def test_limits_that_can_be_counted_and_shared_are_good(limits: Limits, shards: 
         (Limits(budget=Budget(Decimal("1.99"), "day")), 20, "budget"),
     ],
 )
-def test_limits_beyond_counting_or_sharing_are_refused_by_name(limits: Limits, shards: int, param: str) -> None:
+def test_uncountable_or_indivisible_limit_is_refused_by_name(limits: Limits, shards: int, param: str) -> None:
     with pytest.raises(BadRequestError) as refused:
         check(limits, shards)
     assert refused.value.param == param
 
 
-def test_a_concurrency_that_one_item_cannot_hold_names_the_shards_it_needs() -> None:
+def test_concurrency_too_large_for_one_item_names_the_required_shards() -> None:
     with pytest.raises(BadRequestError, match="--shards 3 or more"):
         check(Limits(concurrency=2 * MAX_OPEN + 1), 2)
 
 
-def test_an_absurd_count_blocks_nobody_without_a_limit() -> None:
-    free = Limits()
-    balance = reserve(full(free, NOON), free, "old", lease())
-    balance = release(balance, free, "old", 2**60, 2**60)
-    assert "next" in reserve(balance, free, "next", lease()).leases
+def test_huge_count_does_not_block_a_key_without_limits() -> None:
+    unlimited = Limits()
+    balance = reserve(full(unlimited, NOON), unlimited, "old", lease())
+    balance = release(balance, unlimited, "old", 2**60, 2**60)
+    assert "next" in reserve(balance, unlimited, "next", lease()).leases
 
 
-def test_a_key_without_limits_holds_a_bounded_number_of_requests_open() -> None:
-    free = Limits()
-    balance = replace(full(free, NOON), leases={str(number): lease() for number in range(MAX_OPEN)})
+def test_open_requests_of_a_key_without_limits_are_bounded() -> None:
+    unlimited = Limits()
+    balance = replace(full(unlimited, NOON), leases={str(number): lease() for number in range(MAX_OPEN)})
     with pytest.raises(ExceededError, match="open"):
-        reserve(balance, free, "next", lease())
+        reserve(balance, unlimited, "next", lease())
 
 
 YEAR = 365 * 86_400
 
 
 @pytest.mark.parametrize("per", ["day", "month"])
-def test_a_window_that_a_wrong_clock_has_opened_far_ahead_is_turned_back(per: Period) -> None:
+def test_window_far_in_the_future_is_corrected(per: Period) -> None:
     of = Limits(rpm=2, tpm=100, budget=Budget(Decimal(1), per))
     ahead = reserve(refreshed(full(of, NOON), of, NOON + YEAR), of, "r", lease(at=NOON + YEAR, micro_usd=400_000))
     back = refreshed(ahead, of, NOON)
     assert (back.window, back.requests_left, back.tokens_left) == (window_of(NOON), 2, 100)
     assert back.budget_until == full(of, NOON).budget_until
-    assert back.budget_left == 600_000  # what was taken stays taken
+    assert back.budget_left == 600_000  # reserved amounts stay reserved
     assert "r" in ended(back, NOON)
 
 
-def test_a_clock_that_is_a_little_ahead_is_followed() -> None:
-    ahead = reserve(refreshed(full(TIGHT, NOON), TIGHT, NOON + MAX_SKEW), TIGHT, "r", lease(at=NOON + MAX_SKEW))
-    back = refreshed(ahead, TIGHT, NOON)
+def test_window_slightly_in_the_future_is_kept() -> None:
+    ahead = reserve(refreshed(full(LIMITS, NOON), LIMITS, NOON + MAX_SKEW), LIMITS, "r", lease(at=NOON + MAX_SKEW))
+    back = refreshed(ahead, LIMITS, NOON)
     assert back == ahead
     assert not ended(back, NOON)
 
 
-def test_an_open_lease_takes_more_of_its_budget_down_to_the_last_cent() -> None:
+def test_lease_can_be_extended_to_the_end_of_the_budget() -> None:
     of = Limits(budget=Budget(Decimal(1), "day"))
     balance = reserve(full(of, NOON), of, "r", lease(micro_usd=300_000))
     balance = extend(balance, of, "r", 300_000, 1)
     assert (balance.leases["r"].micro_usd, balance.budget_left) == (600_000, 400_000)
-    balance = extend(balance, of, "r", 600_000, 1)  # all there is
+    balance = extend(balance, of, "r", 600_000, 1)  # the rest of the budget
     assert (balance.leases["r"].micro_usd, balance.budget_left) == (1_000_000, 0)
     with pytest.raises(ExceededError, match="budget"):
         extend(balance, of, "r", 600_000, 1)
     assert release(balance, of, "r", 0, 250_000).budget_left == 750_000
 
 
-def test_a_lease_that_is_over_takes_no_more() -> None:
+def test_expired_lease_cannot_be_extended() -> None:
     of = Limits(budget=Budget(Decimal(1), "day"))
     with pytest.raises(ExceededError, match="budget"):
         extend(full(of, NOON), of, "r", 1, 1)
 
 
-def test_a_lease_of_a_budget_that_is_over_takes_nothing_from_the_new_one() -> None:
+def test_lease_of_a_past_budget_reserves_nothing_of_the_new_one() -> None:
     of = Limits(budget=Budget(Decimal(1), "day"))
     balance = refreshed(reserve(full(of, NOON), of, "r", lease(micro_usd=300_000)), of, NOON + 86_400)
     after = extend(balance, of, "r", 5_000_000, 1)
     assert (after.budget_left, after.leases["r"].micro_usd) == (1_000_000, 5_300_000)
 
 
-def test_windows_meet_without_a_gap() -> None:
-    ends = [window_ends(full(TIGHT, NOON + minute * 60)) for minute in range(5)]
+def test_windows_have_no_gap() -> None:
+    ends = [window_ends(full(LIMITS, NOON + minute * 60)) for minute in range(5)]
     assert [later - sooner for sooner, later in pairwise(ends)] == [60] * 4

@@ -1,4 +1,4 @@
-"""What a request costs by its service tier, its prompt's length and its kinds of tokens; what is not known is said."""
+"""Costs by service tier, prompt length and kinds of tokens, and the notes of estimates."""
 
 import datetime
 from dataclasses import replace
@@ -13,17 +13,17 @@ from tollgate.gateway.types import UNITS, Unit, Usage
 
 DAY = datetime.date(2026, 11, 28)
 FLEX = TierRates(input_usd_per_mtok=Decimal(1), output_usd_per_mtok=Decimal(4))
-LONG = LongContextRates(above_input_tokens=1000, input_usd_per_mtok=Decimal(4), output_usd_per_mtok=Decimal(12))
+LONG_CONTEXT = LongContextRates(above_input_tokens=1000, input_usd_per_mtok=Decimal(4), output_usd_per_mtok=Decimal(12))
 
 
 def prices(**columns: Any) -> Prices:
-    whole: dict[str, Any] = {"input_usd_per_mtok": 2, "output_usd_per_mtok": 8, "source": "s", "date": DAY, **columns}
-    return Prices.model_validate(whole)
+    row: dict[str, Any] = {"input_usd_per_mtok": 2, "output_usd_per_mtok": 8, "source": "s", "date": DAY, **columns}
+    return Prices.model_validate(row)
 
 
 def billed(usage: Usage, of: Prices, tier: str | None = None) -> tuple[Decimal | None, str]:
     cost = cost_of(usage, of, PriceTerms(tier))
-    assert (cost.note is None) == (cost.source == "catalog"), "an estimate says why"
+    assert (cost.note is None) == (cost.source == "catalog"), "an estimate has a note"
     return cost.usd and cost.usd * 1_000_000, cost.source
 
 
@@ -31,7 +31,7 @@ def billed(usage: Usage, of: Prices, tier: str | None = None) -> tuple[Decimal |
 
 
 @pytest.mark.parametrize("tier", [None, "", "auto", "default", "DEFAULT", "standard", "on_demand"])
-def test_ordinary_tiers_cost_what_the_row_says(tier: str | None) -> None:
+def test_default_tiers_cost_the_price_of_the_row(tier: str | None) -> None:
     assert billed(Usage(100, 10), prices(tiers={"flex": FLEX}), tier) == (280, "catalog")
 
 
@@ -47,83 +47,90 @@ def test_tier_without_a_price_is_an_estimate() -> None:
 
 
 @pytest.mark.parametrize(("tokens", "usd"), [(1000, 2080), (1001, 4124)])
-def test_long_prompt_makes_the_whole_request_dearer(tokens: int, usd: int) -> None:
-    assert billed(Usage(tokens, 10), prices(long_context=LONG)) == (usd, "catalog")
+def test_long_prompt_raises_the_price_of_the_whole_request(tokens: int, usd: int) -> None:
+    assert billed(Usage(tokens, 10), prices(long_context=LONG_CONTEXT)) == (usd, "catalog")
 
 
 def test_cached_tokens_count_towards_the_length_of_a_prompt() -> None:
-    assert billed(Usage(1001, 0, cached_tokens=1001), prices(long_context=LONG)) == (4004, "catalog")
+    assert billed(Usage(1001, 0, cached_tokens=1001), prices(long_context=LONG_CONTEXT)) == (4004, "catalog")
 
 
-def test_long_prompt_in_a_tier_costs_what_the_tier_says_of_it() -> None:
-    of_flex = LongContextRates(above_input_tokens=1000, input_usd_per_mtok=Decimal(3), output_usd_per_mtok=Decimal(6))
-    tiers = {"flex": FLEX.model_copy(update={"long_context": of_flex})}
-    assert billed(Usage(2000, 0), prices(long_context=LONG, tiers=tiers), "flex") == (6000, "catalog")
-    assert billed(Usage(2000, 0), prices(long_context=LONG, tiers={"flex": FLEX}), "flex") == (8000, "estimated")
+def test_long_prompt_in_a_tier_costs_the_long_context_rates_of_the_tier() -> None:
+    flex_rates = LongContextRates(
+        above_input_tokens=1000, input_usd_per_mtok=Decimal(3), output_usd_per_mtok=Decimal(6)
+    )
+    tiers = {"flex": FLEX.model_copy(update={"long_context": flex_rates})}
+    assert billed(Usage(2000, 0), prices(long_context=LONG_CONTEXT, tiers=tiers), "flex") == (6000, "catalog")
+    assert billed(Usage(2000, 0), prices(long_context=LONG_CONTEXT, tiers={"flex": FLEX}), "flex") == (
+        8000,
+        "estimated",
+    )
 
 
 # --- caches -----------------------------------------------------------------------------------------------------------
 
 
-def test_caches_written_for_an_hour_have_a_price_of_their_own() -> None:
+def test_one_hour_cache_writes_have_their_own_price() -> None:
     usage = Usage(100, 0, cache_write_tokens=90, cache_write_1h_tokens=40)
     of = prices(cache_write_usd_per_mtok=3, cache_write_1h_usd_per_mtok=5)
     assert billed(usage, of) == (10 * 2 + 50 * 3 + 40 * 5, "catalog")
 
 
-def test_hour_without_a_price_is_an_estimate() -> None:
+def test_one_hour_cache_write_without_a_price_is_an_estimate() -> None:
     usage = Usage(100, 0, cache_write_tokens=100, cache_write_1h_tokens=40)
     assert billed(usage, prices(cache_write_usd_per_mtok=3)) == (300, "estimated")
 
 
-def test_no_more_tokens_are_written_for_an_hour_than_are_written() -> None:
+def test_one_hour_cache_writes_are_at_most_all_cache_writes() -> None:
     usage = Usage(100, 0, cache_write_tokens=10, cache_write_1h_tokens=99)
     of = prices(cache_write_usd_per_mtok=3, cache_write_1h_usd_per_mtok=5)
     assert billed(usage, of) == (90 * 2 + 10 * 5, "catalog")
 
 
-# --- sound ------------------------------------------------------------------------------------------------------------
+# --- audio ------------------------------------------------------------------------------------------------------------
 
-SOUND: dict[str, Any] = {"cached_usd_per_mtok": 1, "input_audio_usd_per_mtok": 6, "cached_audio_usd_per_mtok": 3}
+AUDIO_PRICES: dict[str, Any] = {"cached_usd_per_mtok": 1, "input_audio_usd_per_mtok": 6, "cached_audio_usd_per_mtok": 3}
 
 
 def test_cached_audio_is_charged_once() -> None:
     usage = Usage(100, 0, cached_tokens=60, input_audio_tokens=50, cached_audio_tokens=40)
-    assert billed(usage, prices(**SOUND)) == (20 * 1 + 40 * 3 + 10 * 6 + 30 * 2, "catalog")
+    assert billed(usage, prices(**AUDIO_PRICES)) == (20 * 1 + 40 * 3 + 10 * 6 + 30 * 2, "catalog")
 
 
-def test_overlap_that_is_not_told_is_the_least_there_must_be() -> None:
+def test_unreported_overlap_of_cached_and_audio_tokens_is_the_minimum() -> None:
     usage = Usage(100, 0, cached_tokens=80, input_audio_tokens=100)
-    assert billed(usage, prices(**SOUND)) == (80 * 3 + 20 * 6, "estimated")
+    assert billed(usage, prices(**AUDIO_PRICES)) == (80 * 3 + 20 * 6, "estimated")
 
 
 @pytest.mark.parametrize("usage", [Usage(100, 0, input_audio_tokens=50), Usage(100, 50, output_audio_tokens=50)])
-def test_sound_without_a_price_is_an_estimate(usage: Usage) -> None:
+def test_audio_without_a_price_is_an_estimate(usage: Usage) -> None:
     assert billed(usage, prices())[1] == "estimated"
 
 
-# --- what else is not known -------------------------------------------------------------------------------------------
+# --- other unknown costs -------------------------------------------------------------------------------------------
 
 
-def test_row_that_says_what_it_cannot_say_gives_estimates() -> None:
+def test_row_with_a_caveat_gives_estimates() -> None:
     cost = cost_of(Usage(100, 0), prices(caveat="Nights cost half."))
     assert cost == Cost(Decimal("0.0002"), "estimated", DAY, "Nights cost half.")
 
 
-def test_searches_are_charged_apart() -> None:
+def test_unpriced_searches_make_an_estimate() -> None:
     cost = cost_of(Usage(100, 0), prices(), PriceTerms(searches=True))
     assert (cost.source, cost.note) == ("estimated", "Searches of the web are charged apart.")
 
 
-def test_every_reason_is_told() -> None:
+def test_every_reason_for_an_estimate_is_in_the_note() -> None:
     cost = cost_of(Usage(100, 0, input_audio_tokens=5), prices(), PriceTerms("priority"), estimated=True)
     assert cost.note is not None
     assert all(word in cost.note for word in ("tier", "audio", "did not tell what was used"))
 
 
-def test_providers_own_figure_needs_no_price() -> None:
+def test_cost_reported_by_the_provider_needs_no_price() -> None:
     usage = Usage(2000, 0, cost_usd=Decimal(1), cache_write_1h_tokens=5)
-    assert cost_of(usage, prices(long_context=LONG), PriceTerms("priority")) == Cost(Decimal("1.000000"), "provider")
+    assert cost_of(usage, prices(long_context=LONG_CONTEXT), PriceTerms("priority")) == Cost(
+        Decimal("1.000000"), "provider"
+    )
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -142,7 +149,7 @@ def test_units_beside_tokens_are_billed_at_their_own_price(unit: Unit) -> None:
     assert unpriced.note == f"No price is known for {unit}."
 
 
-def test_searches_that_the_provider_counts_are_not_doubted() -> None:
+def test_searches_counted_by_the_provider_are_exact() -> None:
     priced = Prices(
         input_usd_per_mtok=Decimal(1),
         output_usd_per_mtok=Decimal(1),

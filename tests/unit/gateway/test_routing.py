@@ -1,4 +1,4 @@
-"""From a model's name to its routes, and what clients are told of a model."""
+"""From the name of a model to its routes and its description for clients."""
 
 import datetime
 from decimal import Decimal
@@ -12,7 +12,7 @@ from tollgate.gateway.routing import describe, find_model, find_routes
 
 DAY = datetime.date(2026, 1, 1)
 FREE = Prices(input_usd_per_mtok=Decimal(0), output_usd_per_mtok=Decimal(0), source="s", date=DAY)
-DEAR = Prices(
+PAID = Prices(
     input_usd_per_mtok=Decimal("2.50"),
     output_usd_per_mtok=Decimal(10),
     cached_usd_per_mtok=Decimal("0.075"),
@@ -25,7 +25,7 @@ def provider(name: str) -> Provider:
     return Provider(name=name, family="openai", credential=f"{name}_KEY")
 
 
-def model(name: str, *providers: str, prices: Prices | None = DEAR) -> Model:
+def model(name: str, *providers: str, prices: Prices | None = PAID) -> Model:
     routes = tuple(RouteRow(provider=p, model=f"{p}-{name}") for p in providers)
     return Model(id=name, created=DAY, owned_by="o", context_length=8, prices=prices, routes=routes)
 
@@ -34,35 +34,35 @@ M, ECHO = model("m", "a", "b"), model("echo", "e", prices=FREE)
 CATALOG = Catalog({name: provider(name) for name in "abe"}, {"m": M, "echo": ECHO}, {"m": M, "n": M, "echo": ECHO}, {})
 
 
-def ways(name: str, open_: str, substitute: Model | None = None) -> list[tuple[str, str]]:
-    routes = find_routes(CATALOG, name, lambda route: True, lambda p: p.name in open_, substitute)
-    return [(route.provider.name, route.upstream_model) for route in routes]
+def found_routes(name: str, with_credential: str, substitute: Model | None = None) -> list[tuple[str, str]]:
+    found = find_routes(CATALOG, name, lambda route: True, lambda p: p.name in with_credential, substitute)
+    return [(route.provider.name, route.upstream_model) for route in found]
 
 
-def test_alias_leads_to_its_model() -> None:
+def test_alias_finds_its_model() -> None:
     assert find_model(CATALOG, "n") is find_model(CATALOG, "m") is M
 
 
 @pytest.mark.parametrize("name", ["", "M", "m ", "models/m", "\u2028", "x" * 10_000])
 def test_unknown_model_is_not_found(name: str) -> None:
-    with pytest.raises(NotFoundError) as caught:
+    with pytest.raises(NotFoundError) as raised:
         find_model(CATALOG, name)
-    assert (caught.value.status, caught.value.param, caught.value.code) == (404, "model", "model_not_found")
+    assert (raised.value.status, raised.value.param, raised.value.code) == (404, "model", "model_not_found")
 
 
-def test_routes_come_in_the_catalogs_order() -> None:
-    assert ways("m", "ab") == [("a", "a-m"), ("b", "b-m")]
+def test_routes_are_in_the_order_of_the_catalog() -> None:
+    assert found_routes("m", "ab") == [("a", "a-m"), ("b", "b-m")]
 
 
-def test_route_without_a_credential_is_left_out() -> None:
-    assert ways("m", "b", ECHO) == [("b", "b-m")]
+def test_route_without_a_credential_is_omitted() -> None:
+    assert found_routes("m", "b", ECHO) == [("b", "b-m")]
 
 
-def test_without_any_credential_and_stand_in_the_routes_stay_and_the_call_says_what_is_missing() -> None:
-    assert ways("m", "") == [("a", "a-m"), ("b", "b-m")]
+def test_routes_without_credentials_are_kept_if_there_is_no_substitute() -> None:
+    assert found_routes("m", "") == [("a", "a-m"), ("b", "b-m")]
 
 
-def test_stand_in_answers_in_the_models_name_at_its_own_price() -> None:
+def test_substitute_serves_the_requested_model_at_its_own_price() -> None:
     (route,) = find_routes(CATALOG, "n", lambda route: True, lambda p: p.name == "e", ECHO)
     assert route.model is M
     assert (route.provider.name, route.upstream_model) == ("e", "e-echo")
@@ -70,10 +70,10 @@ def test_stand_in_answers_in_the_models_name_at_its_own_price() -> None:
 
 
 def test_model_is_described_with_prices_per_token_as_text() -> None:
-    told = describe(M, "n")
-    assert told["id"] == "n"
-    assert told["created"] == int(datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC).timestamp())
-    assert told["pricing"] == {
+    described = describe(M, "n")
+    assert described["id"] == "n"
+    assert described["created"] == int(datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC).timestamp())
+    assert described["pricing"] == {
         "prompt": "0.0000025",
         "completion": "0.00001",
         "input_cache_read": "0.000000075",
@@ -81,6 +81,6 @@ def test_model_is_described_with_prices_per_token_as_text() -> None:
     }
 
 
-def test_price_of_zero_is_told_and_an_unknown_one_is_not() -> None:
+def test_price_of_zero_is_listed_and_an_unknown_price_is_not() -> None:
     assert describe(ECHO, "echo")["pricing"] == {"prompt": "0", "completion": "0", "request": "0"}
     assert describe(model("x", "a", prices=None), "x")["pricing"] == {}

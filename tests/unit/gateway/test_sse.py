@@ -1,4 +1,4 @@
-"""Server-sent events: whatever way the bytes are cut, the same events come out."""
+"""Server-sent events: the same events are read however the bytes are split."""
 
 import json
 from itertools import pairwise
@@ -18,9 +18,9 @@ def read(*pieces: bytes) -> list[Event]:
     return [*events, *reader.close()]
 
 
-def cut(data: bytes, places: list[int]) -> list[bytes]:
-    dependencies = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    return [data[start:end] for start, end in pairwise(dependencies)]
+def split(data: bytes, positions: list[int]) -> list[bytes]:
+    bounds = [0, *sorted(position % (len(data) + 1) for position in positions), len(data)]
+    return [data[start:end] for start, end in pairwise(bounds)]
 
 
 STREAM = (
@@ -41,27 +41,27 @@ def test_stream_in_one_piece() -> None:
 
 
 def test_stream_split_at_every_byte() -> None:
-    for place in range(len(STREAM) + 1):
-        assert read(STREAM[:place], STREAM[place:]) == EVENTS, place
+    for position in range(len(STREAM) + 1):
+        assert read(STREAM[:position], STREAM[position:]) == EVENTS, position
 
 
 def test_stream_byte_by_byte() -> None:
     assert read(*(bytes([byte]) for byte in STREAM)) == EVENTS
 
 
-@given(places=st.lists(st.integers(0, 10_000), max_size=12))
-def test_stream_split_anywhere(places: list[int]) -> None:
-    assert read(*cut(STREAM, places)) == EVENTS
+@given(positions=st.lists(st.integers(0, 10_000), max_size=12))
+def test_stream_split_anywhere(positions: list[int]) -> None:
+    assert read(*split(STREAM, positions)) == EVENTS
 
 
 @given(
     data=st.lists(st.text(st.characters(exclude_characters="\r\n", codec="utf-8")), min_size=1, max_size=4),
     end=st.sampled_from(["\n", "\r", "\r\n"]),
-    places=st.lists(st.integers(0, 10_000), max_size=6),
+    positions=st.lists(st.integers(0, 10_000), max_size=6),
 )
-def test_any_text_comes_out_as_it_went_in(data: list[str], end: str, places: list[int]) -> None:
+def test_any_text_is_read_unchanged(data: list[str], end: str, positions: list[int]) -> None:
     raw = "".join(f"data: {line}{end}" for line in data) + end
-    assert read(*cut(raw.encode(), places)) == [Event("message", "\n".join(data))]
+    assert read(*split(raw.encode(), positions)) == [Event("message", "\n".join(data))]
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
@@ -76,22 +76,22 @@ def test_crlf_split_between_reads_is_one_line_end() -> None:
     assert read(b"data: a\r", b"\ndata: b\r", b"\n\r", b"\n") == [Event("message", "a\nb")]
 
 
-def test_lf_that_comes_alone_after_a_cr_ends_no_line() -> None:
+def test_lf_in_a_later_read_after_a_cr_ends_no_line() -> None:
     assert read(b"data: a\r", b"", b"\n", b"data: b\n\n") == [Event("message", "a\nb")]
 
 
-def test_two_pieces_of_one_line_are_one_event() -> None:
+def test_line_split_between_reads_is_one_event() -> None:
     assert read(b"da", b"ta: on", b"e\n\n") == [Event("message", "one")]
 
 
-def test_event_comes_with_the_byte_that_ends_it() -> None:
+def test_event_is_returned_with_the_byte_that_ends_it() -> None:
     reader = EventReader()
     assert list(reader.feed(b"data: a\n")) == []
     assert list(reader.feed(b"\n")) == [Event("message", "a")]
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\u0085", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e"])
-def test_characters_that_end_lines_elsewhere_stay_in_the_data(separator: str) -> None:
+def test_unicode_line_separators_are_part_of_the_data(separator: str) -> None:
     assert read(f"data: a{separator}b\n\n".encode()) == [Event("message", f"a{separator}b")]
 
 
@@ -99,11 +99,11 @@ def test_one_space_after_the_colon_is_not_data() -> None:
     assert [event.data for event in read(b"data:a\n\n", b"data: a\n\n", b"data:  a\n\n")] == ["a", "a", " a"]
 
 
-def test_comments_ids_retry_times_and_unknown_fields_are_passed_over() -> None:
+def test_comments_ids_retry_times_and_unknown_fields_are_ignored() -> None:
     assert read(b": x\n\nid: 4\n\nretry: 3\n\nfoo: bar\n\ndatax: no\n\n data: no\n\n") == []
 
 
-def test_name_without_data_is_no_event_and_names_no_later_one() -> None:
+def test_event_name_without_data_is_dropped() -> None:
     assert read(b"event: ping\n\ndata: a\n\n") == [Event("message", "a")]
 
 
@@ -120,7 +120,7 @@ def test_closing_twice_gives_nothing_more() -> None:
     assert list(reader.close()) == []
 
 
-def test_bytes_that_are_no_utf8_are_replaced() -> None:
+def test_invalid_utf8_is_replaced() -> None:
     assert read(b"data: a\xffb\n\n") == [Event("message", "a\ufffdb")]
 
 
@@ -129,7 +129,7 @@ def test_byte_order_mark_at_the_start_is_not_part_of_the_first_field() -> None:
     assert read(b"data: \xef\xbb\xbfa\n\n") == [Event("message", "\ufeffa")]
 
 
-def test_line_that_never_ends_is_refused() -> None:
+def test_unbounded_line_is_refused() -> None:
     reader = EventReader()
     piece = b"x" * (1024 * 1024)
     for _ in range(sse.MAX_EVENT_BYTES // len(piece)):
@@ -138,7 +138,7 @@ def test_line_that_never_ends_is_refused() -> None:
         list(reader.feed(piece))
 
 
-def test_event_of_endless_lines_is_refused() -> None:
+def test_event_of_unbounded_lines_is_refused() -> None:
     reader = EventReader()
     piece = b"data: " + b"x" * (1024 * 1024) + b"\n"
     for _ in range(sse.MAX_EVENT_BYTES // len(piece)):
@@ -147,7 +147,7 @@ def test_event_of_endless_lines_is_refused() -> None:
         list(reader.feed(piece + piece))
 
 
-def test_many_events_are_no_large_event() -> None:
+def test_size_limit_is_per_event() -> None:
     reader = EventReader()
     piece = b"data: " + b"x" * (1024 * 1024) + b"\n\n"
     for _ in range(sse.MAX_EVENT_BYTES // len(piece) + 2):
@@ -155,7 +155,7 @@ def test_many_events_are_no_large_event() -> None:
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5))
-def test_what_is_encoded_is_ascii_and_read_back(value: object) -> None:
+def test_encoded_value_is_ascii_and_is_read_back(value: object) -> None:
     raw = encode(value)
     assert raw.isascii()
     assert raw.endswith(b"\n\n")
@@ -163,5 +163,5 @@ def test_what_is_encoded_is_ascii_and_read_back(value: object) -> None:
     assert json.loads(event.data) == value
 
 
-def test_keep_alive_is_no_event_and_done_is_one() -> None:
+def test_keep_alive_is_not_an_event_and_done_is() -> None:
     assert read(sse.KEEP_ALIVE, sse.DONE) == [Event("message", "[DONE]")]
