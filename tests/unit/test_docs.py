@@ -1,4 +1,4 @@
-"""What is generated in docs/ is what would be generated now."""
+"""Generated pages in docs/ are up to date."""
 
 import parameter_table
 

@@ -1,4 +1,4 @@
-"""The template: what the functions may do, and what bounds their cost."""
+"""The SAM template: permissions of the functions, and limits of their cost."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ def actions_of(statement: dict[str, Any]) -> list[str]:
     return [action] if isinstance(action, str) else action
 
 
-def keys_of(action: str) -> list[list[str]]:
-    """The partitions for which an action is allowed, a list for each statement; `*` for all."""
+def partitions_of(action: str) -> list[list[str]]:
+    """The partitions for which an action is allowed: one list per statement, `*` for all."""
     found: list[list[str]] = []
     for statement in statements():
         if action in actions_of(statement):
@@ -25,12 +25,12 @@ def keys_of(action: str) -> list[list[str]]:
     return found
 
 
-def test_functions_write_usage_and_balances_and_never_a_key_or_its_audit() -> None:
-    assert keys_of("dynamodb:PutItem") == [["USE#*"]]
-    assert keys_of("dynamodb:UpdateItem") == [["KEY#*", "USE#*"]]
+def test_functions_write_usage_and_balances_but_no_keys_and_no_audit() -> None:
+    assert partitions_of("dynamodb:PutItem") == [["USE#*"]]
+    assert partitions_of("dynamodb:UpdateItem") == [["KEY#*", "USE#*"]]
 
 
-def test_functions_read_and_delete_nothing_by_other_ways() -> None:
+def test_functions_have_no_other_dynamodb_actions() -> None:
     actions = {action for statement in statements() for action in actions_of(statement)}
     assert {action for action in actions if action.startswith("dynamodb:")} == {
         "dynamodb:GetItem",
@@ -41,7 +41,7 @@ def test_functions_read_and_delete_nothing_by_other_ways() -> None:
     assert not any("*" in action for action in actions)
 
 
-def test_what_strangers_can_make_it_cost_is_bounded_by_parameters() -> None:
+def test_parameters_bound_the_cost_of_unauthenticated_requests() -> None:
     parameters, resources = template()["Parameters"], template()["Resources"]
     assert {"ReservedConcurrency", "ApiRequestsPerSecond", "ApiBurst", "DeletionProtection"} <= parameters.keys()
     assert all("Default" in parameter for parameter in parameters.values())

@@ -1,4 +1,4 @@
-"""Embeddings of the openai family: what is sent, and which responses are read as vectors."""
+"""Embeddings of the openai family: the request, and which responses are valid."""
 
 import json
 from typing import Any
@@ -20,8 +20,8 @@ def call(quirks: Quirks | None = None, capabilities: dict[str, Any] | None = Non
     return EmbeddingsCall(request, route("openai", quirks, **(capabilities or {})))
 
 
-def sent(one: EmbeddingsCall) -> dict[str, Any]:
-    return json.loads(one.request.body)
+def sent(embeddings_call: EmbeddingsCall) -> dict[str, Any]:
+    return json.loads(embeddings_call.request.body)
 
 
 def response(*vectors: Any, **more: Any) -> bytes:
@@ -29,40 +29,44 @@ def response(*vectors: Any, **more: Any) -> bytes:
     return json.dumps({"data": data, "usage": {"prompt_tokens": 2, "total_tokens": 2}, **more}).encode()
 
 
-def test_request_goes_out_with_the_providers_name_of_the_model() -> None:
-    one = call(dimensions=8, user="u", input_type="query")
+def test_request_has_the_upstream_model() -> None:
+    embeddings_call = call(dimensions=8, user="u", input_type="query")
     expected = {"model": "native", "input": ["a", "b"], "dimensions": 8, "user": "u", "input_type": "query"}
-    assert (one.request.url, sent(one), one.request.dropped) == ("https://x/v1/embeddings", expected, ())
+    assert (embeddings_call.request.url, sent(embeddings_call), embeddings_call.request.dropped) == (
+        "https://x/v1/embeddings",
+        expected,
+        (),
+    )
 
 
 @pytest.mark.parametrize(("requested", "expected"), [({}, None), ("float", None), ("base64", "base64")])
-def test_floats_are_requested_by_saying_nothing(requested: Any, expected: str | None) -> None:
+def test_encoding_format_float_is_not_sent(requested: Any, expected: str | None) -> None:
     fields = {"encoding_format": requested} if requested else {}
     assert sent(call(**fields)).get("encoding_format") == expected
 
 
-def test_server_without_base64_is_not_told_of_it() -> None:
-    one = call(Quirks(embeddings_unsupported=("encoding_format",)), encoding_format="base64")
-    assert "encoding_format" not in sent(one)
-    assert one.request.dropped == ()
+def test_unsupported_encoding_format_is_not_sent() -> None:
+    embeddings_call = call(Quirks(embeddings_unsupported=("encoding_format",)), encoding_format="base64")
+    assert "encoding_format" not in sent(embeddings_call)
+    assert embeddings_call.request.dropped == ()
 
 
-def test_parameters_are_renamed_and_dropped_by_the_row() -> None:
-    one = call(MISTRAL, dimensions=8, user="u")
-    assert sent(one) == {"model": "native", "input": ["a", "b"], "output_dimension": 8}
-    assert one.request.dropped == ("user",)
-    with pytest.raises(BadRequestError) as refused:
+def test_parameters_are_renamed_and_dropped_by_quirks() -> None:
+    embeddings_call = call(MISTRAL, dimensions=8, user="u")
+    assert sent(embeddings_call) == {"model": "native", "input": ["a", "b"], "output_dimension": 8}
+    assert embeddings_call.request.dropped == ("user",)
+    with pytest.raises(BadRequestError) as raised:
         call(MISTRAL, user="u", provider={"require_parameters": True})
-    assert refused.value.param == "user"
+    assert raised.value.param == "user"
 
 
-def test_dimensions_of_a_model_that_has_none_are_refused() -> None:
-    with pytest.raises(BadRequestError) as refused:
+def test_unsupported_dimensions_are_refused() -> None:
+    with pytest.raises(BadRequestError) as raised:
         call(capabilities={"unsupported": ("dimensions",)}, dimensions=8)
-    assert (refused.value.param, refused.value.code) == ("dimensions", "unsupported_parameter")
+    assert (raised.value.param, raised.value.code) == ("dimensions", "unsupported_parameter")
 
 
-def test_vectors_come_in_the_order_of_their_indexes() -> None:
+def test_vectors_are_ordered_by_index() -> None:
     data = [{"index": 1, "embedding": [2.0]}, {"index": 0, "embedding": [1.0]}]
     result = call().parse_response(response(data=data, id="x", meta={"a": 1}))
     assert (result.vectors, result.usage, result.extra) == ([[1.0], [2.0]], Usage(2), {"meta": {"a": 1}})
@@ -98,12 +102,12 @@ def test_usage_is_read_under_either_name(usage: Any, expected: Usage | None) -> 
         response([1.0], [2.0], error={"message": "no"}),
     ],
 )
-def test_anything_but_one_vector_for_each_input_is_an_error(body: bytes) -> None:
-    with pytest.raises(GatewayError) as failed:
+def test_response_without_one_valid_vector_per_input_is_an_error(body: bytes) -> None:
+    with pytest.raises(GatewayError) as raised:
         call().parse_response(body)
-    assert isinstance(failed.value, UpstreamError)
+    assert isinstance(raised.value, UpstreamError)
 
 
-def test_error_status_is_read_as_for_chat() -> None:
+def test_error_is_parsed_as_for_chat() -> None:
     body = b'{"error": {"message": "Slow down", "type": "rate_limit"}}'
     assert call().parse_error(429, {"retry-after": "3"}, body).retry_after == 3

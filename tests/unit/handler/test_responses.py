@@ -1,4 +1,4 @@
-"""From the core's answers to HTTP: the headers that tell who answered, and what of the request it was not told."""
+"""HTTP headers of responses: the provider that served the request, and the dropped parameters."""
 
 import datetime
 from types import SimpleNamespace
@@ -21,23 +21,23 @@ MODEL = Model(
 )
 
 
-def headers(kind: str, *dropped: str) -> Any:
+def headers(mode: str, *dropped: str) -> Any:
     route = Route(MODEL, Provider(name="p", family="openai", base_url="https://x", auth="none"), "up", None)
-    answer: Any = SimpleNamespace(route=route, dropped=dropped, body={})
+    result: Any = SimpleNamespace(route=route, dropped=dropped, body={})
     telemetry: Any = None
     encoder = ChatEncoder(ResponseInfo("req_1", 5, "m", "p"))
-    whole = kind == "whole"
-    response = WholeResponse(answer, encoder) if whole else EventStreamResponse(answer, encoder, "req_1", telemetry)
+    whole = mode == "whole"
+    response = WholeResponse(result, encoder) if whole else EventStreamResponse(result, encoder, "req_1", telemetry)
     return response.headers
 
 
-@pytest.mark.parametrize("kind", ["whole", "streamed"])
-def test_what_was_dropped_is_told_in_a_header(kind: str) -> None:
-    told = headers(kind, "seed", "temperature=1")
-    assert told["x-tollgate-dropped-params"] == "seed, temperature=1"
-    assert (told["x-tollgate-provider"], told["x-tollgate-upstream-model"]) == ("p", "up")
+@pytest.mark.parametrize("mode", ["whole", "streamed"])
+def test_dropped_parameters_are_in_a_header(mode: str) -> None:
+    received = headers(mode, "seed", "temperature=1")
+    assert received["x-tollgate-dropped-params"] == "seed, temperature=1"
+    assert (received["x-tollgate-provider"], received["x-tollgate-upstream-model"]) == ("p", "up")
 
 
-@pytest.mark.parametrize("kind", ["whole", "streamed"])
-def test_where_nothing_was_dropped_nothing_is_told(kind: str) -> None:
-    assert "x-tollgate-dropped-params" not in headers(kind)
+@pytest.mark.parametrize("mode", ["whole", "streamed"])
+def test_response_without_dropped_parameters_has_no_such_header(mode: str) -> None:
+    assert "x-tollgate-dropped-params" not in headers(mode)

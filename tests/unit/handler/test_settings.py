@@ -1,11 +1,11 @@
-"""Settings: what each variable means, and what holds without it."""
+"""Settings: the meaning and the default of each variable."""
 
 import pytest
 
 from tollgate.handler.settings import Settings, from_environment
 
 
-def test_without_variables_it_is_a_laptop() -> None:
+def test_no_variables_mean_local_defaults() -> None:
     assert from_environment({}) == Settings()
     assert from_environment({"PATH": "/bin", "TABLE": "t"}) == Settings()
 
@@ -30,14 +30,14 @@ def test_every_variable_is_read() -> None:
     )
 
 
-def test_empty_variable_is_not_set() -> None:
+def test_empty_variable_counts_as_unset() -> None:
     names = ["TABLE", "DB", "CATALOG", "CREDENTIALS_PATH", "ECHO", "DEV_KEY", "METRICS_NAMESPACE", "STORE_FAILURE"]
     names.append("LOG_LEVEL")
     assert from_environment({f"TOLLGATE_{name}": "" for name in names}) == Settings()
 
 
 @pytest.mark.parametrize(
-    ("table", "echo", "answers"), [("", "", True), ("t", "", False), ("t", "on", True), ("", "off", False)]
+    ("table", "echo", "enabled"), [("", "", True), ("t", "", False), ("t", "on", True), ("", "off", False)]
 )
-def test_echo_answers_by_default_only_where_there_is_no_table(table: str, echo: str, answers: bool) -> None:
-    assert from_environment({"TOLLGATE_TABLE": table, "TOLLGATE_ECHO": echo}).echo is answers
+def test_echo_is_enabled_by_default_only_without_a_table(table: str, echo: str, enabled: bool) -> None:
+    assert from_environment({"TOLLGATE_TABLE": table, "TOLLGATE_ECHO": echo}).echo is enabled

@@ -1,4 +1,4 @@
-"""OpenAI's Chat Completions as clients read them: the envelope around what every family answers."""
+"""Chat Completions responses: the envelope around the response of every family."""
 
 import json
 
@@ -18,11 +18,11 @@ def event(data: bytes) -> Json:
     return json.loads(data.removesuffix(DONE).removeprefix(b"data: "))
 
 
-def choice(place: str, finish: str | None = None, **said: object) -> Json:
-    return {"index": 0, place: said, "finish_reason": finish}
+def choice(key: str, finish: str | None = None, **fields: object) -> Json:
+    return {"index": 0, key: fields, "finish_reason": finish}
 
 
-def test_provider_is_the_row_whatever_a_router_says() -> None:
+def test_provider_is_the_catalog_row_and_not_what_a_router_reports() -> None:
     extra = {"provider": "Somebody", "service_tier": "flex"}
     for body in (
         json.loads(ENCODER.result(Completion([choice("message")], None, extra), None)),
@@ -32,14 +32,14 @@ def test_provider_is_the_row_whatever_a_router_says() -> None:
         assert (body["provider"], body["service_tier"]) == ("row", "flex")
 
 
-@pytest.mark.parametrize("said", [{"reasoning_content": "r"}, {"reasoning_content": "r", "reasoning": "r"}])
-def test_reasoning_has_both_names(said: Json) -> None:
-    whole = json.loads(ENCODER.result(Completion([choice("message", **said)]), None))["choices"][0]["message"]
-    step = event(ENCODER.chunk(Chunk([choice("delta", **said)])))["choices"][0]["delta"]
-    assert whole == step == {"reasoning_content": "r", "reasoning": "r"}
+@pytest.mark.parametrize("fields", [{"reasoning_content": "r"}, {"reasoning_content": "r", "reasoning": "r"}])
+def test_reasoning_has_both_names(fields: Json) -> None:
+    whole = json.loads(ENCODER.result(Completion([choice("message", **fields)]), None))["choices"][0]["message"]
+    delta = event(ENCODER.chunk(Chunk([choice("delta", **fields)])))["choices"][0]["delta"]
+    assert whole == delta == {"reasoning_content": "r", "reasoning": "r"}
 
 
-def test_call_has_the_shape_that_the_client_requested() -> None:
+def test_tool_call_has_the_format_of_the_request() -> None:
     encoder = ChatEncoder(INFO, has_functions=True)
     function = {"name": "f", "arguments": "{}"}
     calls = [{"id": "c", "function": function}, {"id": "d", "function": {"name": "g", "arguments": "{}"}}]
@@ -48,18 +48,18 @@ def test_call_has_the_shape_that_the_client_requested() -> None:
     ]
     assert (whole["message"], whole["finish_reason"]) == ({"function_call": function}, "function_call")
     pieces = [{"index": 0, "function": {"arguments": "}"}}, {"index": 1, "function": {"arguments": "{"}}]
-    (step,) = event(encoder.chunk(Chunk([choice("delta", tool_calls=pieces)])))["choices"]
-    assert step == choice("delta", function_call={"arguments": "}"})
-    (said,) = event(encoder.chunk(Chunk([choice("delta", "stop", content="a")])))["choices"]
-    assert said == choice("delta", "stop", content="a")
+    (delta,) = event(encoder.chunk(Chunk([choice("delta", tool_calls=pieces)])))["choices"]
+    assert delta == choice("delta", function_call={"arguments": "}"})
+    (text,) = event(encoder.chunk(Chunk([choice("delta", "stop", content="a")])))["choices"]
+    assert text == choice("delta", "stop", content="a")
 
 
-def test_without_usage_requested_a_stream_ends_with_done_alone() -> None:
+def test_stream_without_requested_usage_ends_with_done_only() -> None:
     assert ENCODER.end(Usage(1, 1), {}) == ChatEncoder(INFO, with_usage=True).end(None, {}) == DONE
 
 
 @pytest.mark.parametrize(
-    ("fields", "wants", "has_functions"),
+    ("fields", "wants_usage", "has_functions"),
     [
         ({}, False, False),
         ({"stream_options": {"include_usage": True}}, True, False),
@@ -71,6 +71,6 @@ def test_without_usage_requested_a_stream_ends_with_done_alone() -> None:
         ({"functions": []}, False, False),
     ],
 )
-def test_what_shape_a_client_wants_is_read_of_its_request(fields: Json, wants: bool, has_functions: bool) -> None:
-    asked = ChatRequest.model_validate({"model": "m", "messages": [{"role": "user", "content": "Hi"}], **fields})
-    assert (asked.wants_usage_chunk, asked.has_functions) == (wants, has_functions)
+def test_response_format_follows_from_the_request(fields: Json, wants_usage: bool, has_functions: bool) -> None:
+    request = ChatRequest.model_validate({"model": "m", "messages": [{"role": "user", "content": "Hi"}], **fields})
+    assert (request.wants_usage_chunk, request.has_functions) == (wants_usage, has_functions)
