@@ -1,1 +1,1 @@
-"""The measurements that README quotes, by `make bench`: CPU time of the process, medians, ratios in one run."""
+"""The measurements that the README quotes, by `make bench`: CPU time of the process, medians, ratios within one run."""

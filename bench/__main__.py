@@ -14,7 +14,7 @@ from support.artifact import ARTIFACT
 
 
 def zip_megabytes(folder: Path) -> float:
-    """The size `sam deploy` uploads."""
+    """The size of the archive that `sam deploy` uploads."""
     archive = folder / "function.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
         for file in ARTIFACT.rglob("*"):
@@ -23,15 +23,15 @@ def zip_megabytes(folder: Path) -> float:
 
 
 def main() -> None:
-    """Print what this machine measures."""
-    table = Table("what", "median", "min", "max", title=f"Tollgate on this machine ({sys.platform})")
+    """Run the measurements and print their table."""
+    table = Table("measurement", "median", "min", "max", title=f"Tollgate on this machine ({sys.platform})")
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         starts = cold_start.measure(folder)
         for row in starts:
             table.add_row(row.name, *row.cells())
-        naive, *ours = starts
-        for row in ours:
+        naive, *gateway_starts = starts
+        for row in gateway_starts:
             table.add_row(f"{row.name.removesuffix(', s CPU')} / naive", f"{row.median / naive.median:.2f}", "", "")
         table.add_section()
         for row in asyncio.run(serving.measure(folder)):

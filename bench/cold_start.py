@@ -1,8 +1,9 @@
 """Cold start: the CPU time from a fresh process to ready, of both functions, with and without .pyc.
 
-Held against the naive build: the same packages as SAM's own builder installs them, whole and without .pyc.
-Ready is the imported entry point for the API Gateway function (what the managed runtime does before its first event),
-and the first request for an invocation for the streaming one. Both have a table, as in AWS: botocore's client is made.
+The baseline is a naive build: the same packages as SAM's own builder installs them, complete and without .pyc.
+The API Gateway function is ready when its entry point is imported, as the managed runtime does before the first event.
+The streaming function is ready at its first request for an invocation. Both have a table, as in AWS, so that botocore's
+client is created.
 """
 
 import asyncio
@@ -51,9 +52,9 @@ LAMBDA = {
 
 
 def measure(folder: Path) -> list[Row]:
-    """CPU seconds; `folder` is for copies without .pyc."""
-    plain, layer = folder / "function", folder / "layer"
-    shutil.copytree(ARTIFACT, plain, ignore=shutil.ignore_patterns("__pycache__"))
+    """CPU seconds. `folder` gets copies without .pyc."""
+    uncompiled, layer = folder / "function", folder / "layer"
+    shutil.copytree(ARTIFACT, uncompiled, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(CHECKOUT / "layers/streaming", layer, ignore=shutil.ignore_patterns("__pycache__"))
     compiled = folder / "compiled-layer"
     shutil.copytree(layer, compiled)
@@ -61,19 +62,19 @@ def measure(folder: Path) -> list[Row]:
     return [
         Row("naive build, s CPU", [_run(_naive(folder), NAIVE) for _ in range(RUNS)]),
         Row("API Gateway function, with .pyc, s CPU", [_run(ARTIFACT, READY) for _ in range(RUNS)]),
-        Row("API Gateway function, no .pyc, s CPU", [_run(plain, READY) for _ in range(RUNS)]),
+        Row("API Gateway function, no .pyc, s CPU", [_run(uncompiled, READY) for _ in range(RUNS)]),
         Row("streaming function, with .pyc, s CPU", [_first_poll(ARTIFACT, compiled) for _ in range(RUNS)]),
-        Row("streaming function, no .pyc, s CPU", [_first_poll(plain, layer) for _ in range(RUNS)]),
+        Row("streaming function, no .pyc, s CPU", [_first_poll(uncompiled, layer) for _ in range(RUNS)]),
     ]
 
 
 def _naive(folder: Path) -> Path:
-    out = folder / "naive"
-    if not out.exists():
+    target = folder / "naive"
+    if not target.exists():
         pip = [artifact_python(), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
         pins = ["--no-deps", "--require-hashes", "-r", str(CHECKOUT / "src/requirements.txt")]
-        subprocess.run([*pip, *pins, "--target", str(out)], check=True)
-    return out
+        subprocess.run([*pip, *pins, "--target", str(target)], check=True)
+    return target
 
 
 def _run(artifact: Path, code: str) -> float:
@@ -109,7 +110,7 @@ async def _until_first_poll(artifact: Path, layer: Path) -> float:
         "AWS_LAMBDA_FUNCTION_NAME": "bench",
     }
     command = [str(layer / "exec-wrapper"), artifact_python()]
-    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)  # noqa: ASYNC220 - it is what is measured
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)  # noqa: ASYNC220 - its start is measured
     await asyncio.wait_for(polled.wait(), 60)
     process.kill()
     server.close()

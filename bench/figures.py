@@ -1,4 +1,4 @@
-"""One line of the table: a name and what was measured, several times."""
+"""A row of the table: a name and several measured values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Row:
-    """`values` are in the unit that `name` says."""
+    """`name` has the unit of `values`."""
 
     name: str
     values: Sequence[float]

@@ -1,4 +1,4 @@
-"""What the API documents show, with only base URL and key changed: Python, JavaScript, curl."""
+"""The examples of the API documents, with only base URL and key changed: Python, JavaScript, curl."""
 
 import json
 import os
@@ -16,7 +16,7 @@ NODE = shutil.which("node") and shutil.which("npm")
 JS = Path(__file__).parent / "js"
 
 
-def test_python_client_gets_a_buffered_answer(served: RunningGateway) -> None:
+def test_python_client_gets_a_buffered_response(served: RunningGateway) -> None:
     client = OpenAI(api_key=served.api_key, base_url=served.base_url)
     response = client.chat.completions.create(
         model="claude-3-5-sonnet",
@@ -28,15 +28,15 @@ def test_python_client_gets_a_buffered_answer(served: RunningGateway) -> None:
 
 def test_python_client_gets_a_stream_in_a_with_block(served: RunningGateway) -> None:
     client = OpenAI(api_key=served.api_key, base_url=served.base_url)
-    told = ""
+    story = ""
     with client.chat.completions.create(
         model="gpt-4o",
         messages=[{"role": "user", "content": "Tell me a story"}],
         stream=True,
     ) as stream:
         for chunk in stream:
-            told += chunk.choices[0].delta.content or ""
-    assert told == "Tell me a story"
+            story += chunk.choices[0].delta.content or ""
+    assert story == "Tell me a story"
 
 
 @pytest.fixture(scope="session")
@@ -56,18 +56,18 @@ def node_modules() -> Path:
 def test_javascript_client(served: RunningGateway, node_modules: Path, script: str) -> None:
     shutil.copy(JS / script, node_modules)
     env = {**os.environ, "TOLLGATE_BASE_URL": served.base_url, "TOLLGATE_API_KEY": served.api_key}
-    run = subprocess.run(["node", script], cwd=node_modules, env=env, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.strip() in ("Give me 3 product tagline options.", "Tell me a story")
+    process = subprocess.run(["node", script], cwd=node_modules, env=env, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.strip() in ("Give me 3 product tagline options.", "Tell me a story")
 
 
 @pytest.mark.parametrize("model", ["gpt-4o-mini", "claude-sonnet-4", "gemini-2.5-flash", "deepseek-r1"])
-def test_curl_changing_only_the_model(served: RunningGateway, model: str) -> None:
+def test_curl_with_every_model_name(served: RunningGateway, model: str) -> None:
     if shutil.which("curl") is None:
         pytest.skip("no curl on this machine")
     system = {"role": "system", "content": "You are a concise assistant."}
     body = {"model": model, "messages": [system, {"role": "user", "content": "Explain inference in one paragraph."}]}
-    run = subprocess.run(
+    process = subprocess.run(
         [
             *("curl", "-s", "-X", "POST", f"{served.base_url}/chat/completions"),
             *("-H", f"Authorization: Bearer {served.api_key}", "-H", "Content-Type: application/json"),
@@ -77,12 +77,12 @@ def test_curl_changing_only_the_model(served: RunningGateway, model: str) -> Non
         text=True,
         check=True,
     )
-    answer = json.loads(run.stdout)
-    assert answer["model"] == model
-    assert answer["choices"][0]["message"]["content"] == "Explain inference in one paragraph."
+    response = json.loads(process.stdout)
+    assert response["model"] == model
+    assert response["choices"][0]["message"]["content"] == "Explain inference in one paragraph."
 
 
-def test_echo_says_that_it_was_echo(served: RunningGateway) -> None:
+def test_echo_is_named_as_the_provider(served: RunningGateway) -> None:
     client = OpenAI(api_key=served.api_key, base_url=served.base_url)
     raw = client.chat.completions.with_raw_response.create(
         model="gpt-4o", messages=[{"role": "user", "content": "Who is there?"}]

@@ -1,4 +1,4 @@
-"""The wheel: installed alone into an empty environment, it serves a request."""
+"""The wheel, installed alone into an empty environment, serves a request."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from support.running_gateway import CHECKOUT
+from support.waiting import LIMIT_SECONDS
 
 
 def test_installed_wheel_serves_a_request(tmp_path: Path) -> None:
@@ -22,18 +23,20 @@ def test_installed_wheel_serves_a_request(tmp_path: Path) -> None:
     python = environment / "bin" / "python"
     install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
     subprocess.run([*install, str(wheel)], check=True, capture_output=True)
-    # What it depends on comes from this environment; the development install of the project itself does not: that is
-    # found through a .pth file, which PYTHONPATH does not read.
+    # Dependencies come from this environment. The development install of the project does not, because a .pth file
+    # provides it, and PYTHONPATH reads no .pth files.
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": sysconfig.get_path("purelib")}
     command = [str(environment / "bin" / "tollgate"), "serve", "--port", "0", "--json", "--db", str(tmp_path / "x.db")]
     with subprocess.Popen(command, env=env, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        served = json.loads(process.stdout.readline())
+        address = json.loads(process.stdout.readline())
         body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
-        headers = {"authorization": f"Bearer {served['api_key']}"}
-        response = httpx.post(f"{served['base_url']}/chat/completions", json=body, headers=headers, timeout=30)
+        headers = {"authorization": f"Bearer {address['api_key']}"}
+        response = httpx.post(
+            f"{address['base_url']}/chat/completions", json=body, headers=headers, timeout=LIMIT_SECONDS
+        )
         process.terminate()
     assert response.json()["choices"][0]["message"]["content"] == "Hello"
-    where = [str(python), "-c", "import tollgate; print(tollgate.__file__)"]
-    found = subprocess.run(where, env=env, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-    assert found.startswith(str(environment))
+    location = [str(python), "-c", "import tollgate; print(tollgate.__file__)"]
+    installed = subprocess.run(location, env=env, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert installed.startswith(str(environment))

@@ -1,4 +1,4 @@
-"""Both streaming doors in front of one scripted provider: the model a client names is the script it plays."""
+"""Gateways of both kinds, server and function, for one scripted provider: the requested model names the script."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +13,7 @@ from support.metered import CATALOG, MeteredGateway, metered_provider
 from support.running_gateway import RunningGateway, run_gateway
 from support.scenarios import SCRIPTS, overlay
 from support.upstream import ScriptedUpstream, scripted_upstream
+from support.waiting import LIMIT_SECONDS
 
 
 @pytest.fixture(scope="session")
@@ -21,35 +22,35 @@ def upstream() -> Iterator[ScriptedUpstream]:
         yield running
 
 
-@pytest.fixture(scope="session", params=["asgi", "lambda"])
+@pytest.fixture(scope="session", params=["server", "function"])
 def gateway(
     request: pytest.FixtureRequest, upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningGateway]:
-    folder: Path = tmp_path_factory.mktemp("door")
+    folder: Path = tmp_path_factory.mktemp("gateway")
     catalog = folder / "overlay.toml"
     catalog.write_text(overlay(upstream.url))
     env = {"SCRIPTED_API_KEY": "sk-upstream-secret", "TOLLGATE_ECHO": "off"}
-    with run_gateway(request.param, folder, catalog, env) as opened:
-        yield opened
+    with run_gateway(request.param, folder, catalog, env) as running:
+        yield running
 
 
 @pytest.fixture
 def client(gateway: RunningGateway) -> Iterator[OpenAI]:
-    with OpenAI(base_url=gateway.base_url, api_key=gateway.api_key, max_retries=0, timeout=30) as openai:
+    with OpenAI(base_url=gateway.base_url, api_key=gateway.api_key, max_retries=0, timeout=LIMIT_SECONDS) as openai:
         yield openai
 
 
 @pytest.fixture
 def http(gateway: RunningGateway) -> Iterator[httpx.Client]:
     headers = {"authorization": f"Bearer {gateway.api_key}"}
-    with httpx.Client(base_url=gateway.base_url, headers=headers, timeout=30) as plain:
-        yield plain
+    with httpx.Client(base_url=gateway.base_url, headers=headers, timeout=LIMIT_SECONDS) as http_client:
+        yield http_client
 
 
 def make_store(kind: str, request: pytest.FixtureRequest, folder: Path) -> SharedStore:
     """An SQLite file in this folder, or a new table in the DynamoDB of this test run."""
     if kind == "sqlite":
-        db = folder / "shared.db"
+        db = folder / "shared_store.db"
         return SharedStore(["--db", str(db)], {**base_env(), "TOLLGATE_DB": str(db)})
     dynamodb: DynamoDB = request.getfixturevalue("dynamodb")
     table = create_table(dynamodb.client())
@@ -64,11 +65,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> SharedStore:
 
 @pytest.fixture(scope="module", params=["server-sqlite", "server-dynamodb", "function-sqlite", "function-dynamodb"])
 def metered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeteredGateway]:
-    """A gateway by each door on each store, before a provider that bills by the token."""
-    kind, _, place = request.param.partition("-")
+    """A gateway of each kind on each store, for a provider that bills by the token."""
+    kind, _, store_kind = request.param.partition("-")
     folder: Path = tmp_path_factory.mktemp("metered")
-    shared, catalog = make_store(place, request, folder), folder / "metered.toml"
+    shared_store, catalog = make_store(store_kind, request, folder), folder / "metered.toml"
     with metered_provider() as provider:
         catalog.write_text(CATALOG.format(url=provider.url))
-        with instance(shared, catalog) if kind == "server" else function(shared, catalog) as base_url:
-            yield MeteredGateway(base_url, shared, provider)
+        with instance(shared_store, catalog) if kind == "server" else function(shared_store, catalog) as base_url:
+            yield MeteredGateway(base_url, shared_store, provider)

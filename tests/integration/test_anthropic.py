@@ -1,4 +1,4 @@
-"""The Anthropic family from door to door: the official client on one side, the bytes of the Messages API behind it."""
+"""The Anthropic family end to end: the official OpenAI client, the gateway, and bytes of the Messages API."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from support.running_gateway import RunningGateway, run_gateway
 from support.upstream import Script, ScriptedUpstream, scripted_upstream
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "anthropic"
-ASK: list[Any] = [{"role": "user", "content": "How many?"}]
+MESSAGES: list[Any] = [{"role": "user", "content": "How many?"}]
 TOOLS: list[Any] = [{"type": "function", "function": {"name": name}} for name in ("get_weather", "get_time")]
 SSE = {"content-type": "text/event-stream; charset=utf-8"}
 
@@ -53,7 +53,7 @@ def anthropic() -> Iterator[ScriptedUpstream]:
         yield running
 
 
-@pytest.fixture(scope="module", params=["asgi", "lambda"])
+@pytest.fixture(scope="module", params=["server", "function"])
 def gateway(
     request: pytest.FixtureRequest, anthropic: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningGateway]:
@@ -61,12 +61,12 @@ def gateway(
     catalog = folder / "overlay.toml"
     catalog.write_text(overlay(anthropic.url))
     env = {"CLAUDE_API_KEY": "sk-ant-secret", "TOLLGATE_ECHO": "off"}
-    with run_gateway(request.param, folder, catalog, env) as opened:
-        yield opened
+    with run_gateway(request.param, folder, catalog, env) as running:
+        yield running
 
 
-def test_request_arrives_in_anthropics_words(client: OpenAI, anthropic: ScriptedUpstream) -> None:
-    raw = client.chat.completions.with_raw_response.create(model="text", messages=ASK, temperature=0.3, seed=7)
+def test_request_is_translated_to_the_messages_api(client: OpenAI, anthropic: ScriptedUpstream) -> None:
+    raw = client.chat.completions.with_raw_response.create(model="text", messages=MESSAGES, temperature=0.3, seed=7)
     received = anthropic.requests[-1]
     assert received.path == "/v1/messages"
     assert received.headers["x-api-key"] == "sk-ant-secret"
@@ -82,9 +82,9 @@ def test_request_arrives_in_anthropics_words(client: OpenAI, anthropic: Scripted
     assert raw.headers["x-tollgate-dropped-params"] == "seed, temperature"
 
 
-def test_tools_are_called_whole_and_streamed_alike(client: OpenAI) -> None:
-    whole = client.chat.completions.create(model="tools", messages=ASK, tools=TOOLS).choices[0]
-    with client.chat.completions.stream(model="tools-stream", messages=ASK, tools=TOOLS) as stream:
+def test_tool_calls_are_the_same_whole_and_streamed(client: OpenAI) -> None:
+    whole = client.chat.completions.create(model="tools", messages=MESSAGES, tools=TOOLS).choices[0]
+    with client.chat.completions.stream(model="tools-stream", messages=MESSAGES, tools=TOOLS) as stream:
         streamed = stream.get_final_completion().choices[0]
     assert whole.finish_reason == streamed.finish_reason == "tool_calls"
     pairs = zip(whole.message.tool_calls or [], streamed.message.tool_calls or [], strict=True)
@@ -94,36 +94,38 @@ def test_tools_are_called_whole_and_streamed_alike(client: OpenAI) -> None:
         assert json.loads(one.function.arguments) == json.loads(other.function.arguments)
 
 
-def test_cache_is_counted_in_the_usage(client: OpenAI) -> None:
-    usage = client.chat.completions.create(model="cached", messages=ASK).usage
+def test_cached_tokens_are_in_the_usage(client: OpenAI) -> None:
+    usage = client.chat.completions.create(model="cached", messages=MESSAGES).usage
     assert usage is not None
     assert usage.prompt_tokens_details is not None
     assert (usage.prompt_tokens, usage.prompt_tokens_details.cached_tokens) == (188563, 188086)
 
 
 @pytest.mark.parametrize(("model", "stream"), [("error-first", True), ("overloaded", True), ("overloaded", False)])
-def test_overload_is_a_503_before_anything_was_sent(client: OpenAI, model: str, stream: bool) -> None:
-    with pytest.raises(InternalServerError) as caught:
-        client.chat.completions.create(model=model, messages=ASK, stream=stream)
-    assert caught.value.status_code == 503
-    assert caught.value.code == "overloaded"
+def test_overload_before_the_first_chunk_is_a_503(client: OpenAI, model: str, stream: bool) -> None:
+    with pytest.raises(InternalServerError) as raised:
+        client.chat.completions.create(model=model, messages=MESSAGES, stream=stream)
+    assert raised.value.status_code == 503
+    assert raised.value.code == "overloaded"
 
 
-def test_half_a_call_never_finishes(client: OpenAI) -> None:
-    chunks = client.chat.completions.create(model="truncated", messages=ASK, stream=True)
+def test_incomplete_tool_call_has_no_finish_reason(client: OpenAI) -> None:
+    chunks = client.chat.completions.create(model="truncated", messages=MESSAGES, stream=True)
     reasons: list[Any] = []
     with pytest.raises(APIError, match="cut"):
         reasons.extend(choice.finish_reason for chunk in chunks for choice in chunk.choices)
     assert set(reasons) == {None}
 
 
-def test_what_anthropic_cannot_say_is_refused_before_it_is_asked(client: OpenAI, anthropic: ScriptedUpstream) -> None:
-    asked = len(anthropic.requests)
-    with pytest.raises(BadRequestError) as caught:
-        client.chat.completions.create(model="text", messages=ASK, n=2)
-    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "n")
+def test_unsupported_parameter_is_refused_before_the_provider_is_called(
+    client: OpenAI, anthropic: ScriptedUpstream
+) -> None:
+    requests_before = len(anthropic.requests)
+    with pytest.raises(BadRequestError) as raised:
+        client.chat.completions.create(model="text", messages=MESSAGES, n=2)
+    assert (raised.value.code, raised.value.param) == ("unsupported_parameter", "n")
     strict = {"provider": {"require_parameters": True}}
-    with pytest.raises(BadRequestError) as caught:
-        client.chat.completions.create(model="text", messages=ASK, seed=1, extra_body=strict)
-    assert caught.value.param == "seed"
-    assert len(anthropic.requests) == asked
+    with pytest.raises(BadRequestError) as raised:
+        client.chat.completions.create(model="text", messages=MESSAGES, seed=1, extra_body=strict)
+    assert raised.value.param == "seed"
+    assert len(anthropic.requests) == requests_before

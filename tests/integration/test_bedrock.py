@@ -1,4 +1,4 @@
-"""The Bedrock family from door to door: the official client on one side, the bytes of Converse behind it."""
+"""The Bedrock family end to end: the official OpenAI client, the gateway, and bytes of the Converse API."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from support.running_gateway import RunningGateway, run_gateway
 from support.upstream import Script, ScriptedUpstream, scripted_upstream
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "bedrock"
-ASK: list[Any] = [{"role": "user", "content": "How many?"}]
+MESSAGES: list[Any] = [{"role": "user", "content": "How many?"}]
 TOOLS: list[Any] = [{"type": "function", "function": {"name": name}} for name in ("get_weather", "get_time")]
 
 
@@ -60,7 +60,7 @@ def bedrock() -> Iterator[ScriptedUpstream]:
         yield running
 
 
-@pytest.fixture(scope="module", params=["asgi", "lambda"])
+@pytest.fixture(scope="module", params=["server", "function"])
 def gateway(
     request: pytest.FixtureRequest, bedrock: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningGateway]:
@@ -75,12 +75,14 @@ def gateway(
         "AWS_REGION": "eu-west-3",
         "AWS_BEARER_TOKEN_BEDROCK": "bedrock-api-key",
     }
-    with run_gateway(request.param, folder, catalog, env) as opened:
-        yield opened
+    with run_gateway(request.param, folder, catalog, env) as running:
+        yield running
 
 
-def test_request_arrives_in_bedrocks_words_and_signed(client: OpenAI, bedrock: ScriptedUpstream) -> None:
-    raw = client.chat.completions.with_raw_response.create(model="us.text-v1:0", messages=ASK, temperature=0.3, seed=7)
+def test_request_is_translated_to_converse_and_signed(client: OpenAI, bedrock: ScriptedUpstream) -> None:
+    raw = client.chat.completions.with_raw_response.create(
+        model="us.text-v1:0", messages=MESSAGES, temperature=0.3, seed=7
+    )
     received = bedrock.requests[-1]
     assert received.path == "/eu-west-3/model/us.text-v1%3A0/converse"
     assert received.headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
@@ -94,8 +96,8 @@ def test_request_arrives_in_bedrocks_words_and_signed(client: OpenAI, bedrock: S
     assert raw.headers["x-tollgate-dropped-params"] == "seed"
 
 
-def test_key_of_bedrock_goes_as_a_bearer(client: OpenAI, bedrock: ScriptedUpstream) -> None:
-    client.chat.completions.create(model="by-key", messages=ASK)
+def test_bedrock_api_key_is_a_bearer_token(client: OpenAI, bedrock: ScriptedUpstream) -> None:
+    client.chat.completions.create(model="by-key", messages=MESSAGES)
     received = bedrock.requests[-1]
     assert (received.path, received.headers["authorization"]) == (
         "/model/us.text-v1%3A0/converse",
@@ -106,7 +108,7 @@ def test_key_of_bedrock_goes_as_a_bearer(client: OpenAI, bedrock: ScriptedUpstre
 def test_text_is_streamed_with_its_usage(client: OpenAI, bedrock: ScriptedUpstream) -> None:
     chunks = [
         *client.chat.completions.create(
-            model="us.text-stream-v1:0", messages=ASK, stream=True, stream_options={"include_usage": True}
+            model="us.text-stream-v1:0", messages=MESSAGES, stream=True, stream_options={"include_usage": True}
         )
     ]
     assert bedrock.requests[-1].path.endswith("/converse-stream")
@@ -117,16 +119,16 @@ def test_text_is_streamed_with_its_usage(client: OpenAI, bedrock: ScriptedUpstre
     assert (chunks[-1].usage.prompt_tokens, chunks[-1].usage.completion_tokens) == (11, 9)
 
 
-def test_tools_are_called_and_answered(client: OpenAI, bedrock: ScriptedUpstream) -> None:
-    whole = client.chat.completions.create(model="tools", messages=ASK, tools=TOOLS).choices[0]
-    with client.chat.completions.stream(model="tools-stream", messages=ASK, tools=TOOLS) as stream:
+def test_tool_calls_and_results_round_trip(client: OpenAI, bedrock: ScriptedUpstream) -> None:
+    whole = client.chat.completions.create(model="tools", messages=MESSAGES, tools=TOOLS).choices[0]
+    with client.chat.completions.stream(model="tools-stream", messages=MESSAGES, tools=TOOLS) as stream:
         streamed = stream.get_final_completion().choices[0]
     assert whole.finish_reason == streamed.finish_reason == "tool_calls"
     calls = streamed.message.tool_calls or []
     assert [call.id for call in whole.message.tool_calls or []] == [call.id for call in calls]
     results: list[Any] = [{"role": "tool", "tool_call_id": call.id, "content": "7"} for call in calls]
-    turn: Any = streamed.message.model_dump(exclude_none=True, include={"role", "content", "tool_calls"})
-    client.chat.completions.create(model="us.text-v1:0", messages=[*ASK, turn, *results], tools=TOOLS)
+    assistant: Any = streamed.message.model_dump(exclude_none=True, include={"role", "content", "tool_calls"})
+    client.chat.completions.create(model="us.text-v1:0", messages=[*MESSAGES, assistant, *results], tools=TOOLS)
     sent = bedrock.requests[-1].body["messages"]
     uses = [block["toolUse"] for block in sent[1]["content"][1:]]
     assert [use["toolUseId"] for use in uses] == [call.id for call in calls]
@@ -135,28 +137,28 @@ def test_tools_are_called_and_answered(client: OpenAI, bedrock: ScriptedUpstream
 
 
 @pytest.mark.parametrize(("model", "stream"), [("error-first", True), ("throttled", True), ("throttled", False)])
-def test_throttling_is_a_429_before_anything_was_sent(client: OpenAI, model: str, stream: bool) -> None:
+def test_throttling_before_the_first_chunk_is_a_429(client: OpenAI, model: str, stream: bool) -> None:
     with pytest.raises(RateLimitError, match="please wait before trying again"):
-        client.chat.completions.create(model=model, messages=ASK, stream=stream)
+        client.chat.completions.create(model=model, messages=MESSAGES, stream=stream)
 
 
-def test_gateways_own_trouble_is_a_502_that_tells_no_account(client: OpenAI) -> None:
-    with pytest.raises(APIStatusError) as caught:
-        client.chat.completions.create(model="denied", messages=ASK)
-    assert (caught.value.status_code, caught.value.code) == (502, "upstream_auth")
-    assert "123456789012" not in str(caught.value)
+def test_denied_credential_is_a_502_without_the_account_id(client: OpenAI) -> None:
+    with pytest.raises(APIStatusError) as raised:
+        client.chat.completions.create(model="denied", messages=MESSAGES)
+    assert (raised.value.status_code, raised.value.code) == (502, "upstream_auth")
+    assert "123456789012" not in str(raised.value)
 
 
-def test_prompt_too_long_has_openais_code(client: OpenAI) -> None:
-    with pytest.raises(BadRequestError) as caught:
-        client.chat.completions.create(model="too-long", messages=ASK)
-    assert caught.value.code == "context_length_exceeded"
+def test_too_long_prompt_has_the_code_of_openai(client: OpenAI) -> None:
+    with pytest.raises(BadRequestError) as raised:
+        client.chat.completions.create(model="too-long", messages=MESSAGES)
+    assert raised.value.code == "context_length_exceeded"
 
 
-@pytest.mark.parametrize(("model", "words"), [("truncated", "cut"), ("error-midstream", "The model stopped")])
-def test_stream_that_breaks_never_finishes(client: OpenAI, model: str, words: str) -> None:
-    chunks = client.chat.completions.create(model=model, messages=ASK, stream=True)
+@pytest.mark.parametrize(("model", "message"), [("truncated", "cut"), ("error-midstream", "The model stopped")])
+def test_broken_stream_has_no_finish_reason(client: OpenAI, model: str, message: str) -> None:
+    chunks = client.chat.completions.create(model=model, messages=MESSAGES, stream=True)
     reasons: list[Any] = []
-    with pytest.raises(APIError, match=words):
+    with pytest.raises(APIError, match=message):
         reasons.extend(choice.finish_reason for chunk in chunks for choice in chunk.choices)
     assert set(reasons) == {None}

@@ -1,4 +1,4 @@
-"""A budget is a cap, on both doors and both stores, against a provider that bills what it is asked for."""
+"""A budget is a hard limit, for server and function on both stores, with a provider that bills by the token."""
 
 import concurrent.futures
 import json
@@ -7,119 +7,126 @@ from typing import Any
 import httpx
 import pytest
 
-from support.metered import PROMPT, USD_PER_MTOK, Metered, MeteredGateway
+from support.metered import PROMPT_TOKENS, USD_PER_MTOK, MeteredGateway, MeteredProvider
+from support.waiting import LIMIT_SECONDS
 
-ASK: list[Any] = [{"role": "user", "content": "Go on."}]
+MESSAGES: list[Any] = [{"role": "user", "content": "Go on."}]
 BUDGET = 1.20
 
 
 @pytest.fixture
-def provider(metered: MeteredGateway) -> Metered:
-    """With nothing asked of it yet."""
-    metered.provider.unasked = 200
+def provider(metered: MeteredGateway) -> MeteredProvider:
+    """The provider, without requests and with its default output."""
+    metered.provider.default_tokens = 200
     metered.provider.bodies.clear()
-    metered.provider.answered.clear()
+    metered.provider.output_tokens.clear()
     return metered.provider
 
 
-def ask(url: str, key: str, **more: Any) -> httpx.Response:
-    body = {"model": "test/metered", "messages": ASK, **more}
-    return httpx.post(f"{url}/chat/completions", json=body, headers={"authorization": f"Bearer {key}"}, timeout=120)
+def chat(url: str, key: str, **more: Any) -> httpx.Response:
+    body = {"model": "test/metered", "messages": MESSAGES, **more}
+    return httpx.post(
+        f"{url}/chat/completions", json=body, headers={"authorization": f"Bearer {key}"}, timeout=LIMIT_SECONDS
+    )
 
 
-def ten_at_once(url: str, key: str, **more: Any) -> list[httpx.Response]:
+def ten_concurrent(url: str, key: str, **more: Any) -> list[httpx.Response]:
     with concurrent.futures.ThreadPoolExecutor(10) as pool:
-        return [done.result() for done in [pool.submit(ask, url, key, **more) for _ in range(10)]]
+        return [done.result() for done in [pool.submit(chat, url, key, **more) for _ in range(10)]]
 
 
 def spent(url: str, key: str) -> float:
-    answer = httpx.get(f"{url}/credits", headers={"authorization": f"Bearer {key}"}, timeout=60)
-    return answer.json()["data"]["total_usage"]
+    response = httpx.get(f"{url}/credits", headers={"authorization": f"Bearer {key}"}, timeout=LIMIT_SECONDS)
+    return response.json()["data"]["total_usage"]
 
 
-def events(answer: httpx.Response) -> list[Any]:
-    data = [line.removeprefix("data: ") for line in answer.text.splitlines() if line.startswith("data: ")]
+def events(response: httpx.Response) -> list[Any]:
+    data = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
     return [json.loads(event) for event in data if event != "[DONE]"]
 
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("limit", [{"max_tokens": 100_000}, {"max_completion_tokens": 100_000}, {}])
-def test_ten_at_once_never_spend_more_than_the_budget(
-    metered: MeteredGateway, provider: Metered, stream: bool, limit: dict[str, int]
+def test_ten_concurrent_requests_never_exceed_the_budget(
+    metered: MeteredGateway, provider: MeteredProvider, stream: bool, limit: dict[str, int]
 ) -> None:
-    provider.unasked = 3_000
+    provider.default_tokens = 3_000
     key = metered.store.key("--budget", f"{BUDGET}/total")
-    answers = ten_at_once(metered.base_url, key, stream=stream, **limit)
-    assert {answer.status_code for answer in answers} <= {200, 402}
-    assert any(answer.status_code == 200 for answer in answers)
+    responses = ten_concurrent(metered.base_url, key, stream=stream, **limit)
+    assert {response.status_code for response in responses} <= {200, 402}
+    assert any(response.status_code == 200 for response in responses)
     assert 0 < spent(metered.base_url, key) <= BUDGET
-    if limit or not stream:  # an answer that is stopped has gone on at the provider for a moment
+    if limit or not stream:  # a stopped response continues at the provider for a moment
         assert provider.billed_usd <= BUDGET
 
 
-def test_a_limit_that_the_budget_does_not_cover_is_lowered_and_told(metered: MeteredGateway, provider: Metered) -> None:
+def test_output_limit_above_the_budget_is_lowered_and_reported(
+    metered: MeteredGateway, provider: MeteredProvider
+) -> None:
     key = metered.store.key("--budget", f"{BUDGET}/total")
-    answer = ask(metered.base_url, key, max_tokens=100_000)
+    response = chat(metered.base_url, key, max_tokens=100_000)
     (sent,) = (body["max_tokens"] for body in provider.bodies)
     assert 1024 <= sent < BUDGET * 1e6 / USD_PER_MTOK
-    assert answer.headers["x-tollgate-dropped-params"] == f"max_tokens={sent}"
-    assert answer.json()["choices"][0]["finish_reason"] == "length"
+    assert response.headers["x-tollgate-dropped-params"] == f"max_tokens={sent}"
+    assert response.json()["choices"][0]["finish_reason"] == "length"
     assert (
-        ask(metered.base_url, key, max_tokens=100_000).status_code == 402
-    )  # not even the usual answer is covered any more
+        chat(metered.base_url, key, max_tokens=100_000).status_code == 402
+    )  # the rest of the budget does not cover even the usual output
 
 
-def test_a_stream_with_a_lowered_limit_comes_whole(metered: MeteredGateway, provider: Metered) -> None:
+def test_stream_with_a_lowered_limit_is_complete(metered: MeteredGateway, provider: MeteredProvider) -> None:
     key = metered.store.key("--budget", f"{BUDGET}/total")
-    answer = ask(metered.base_url, key, max_tokens=100_000, stream=True)
+    response = chat(metered.base_url, key, max_tokens=100_000, stream=True)
     (sent,) = (body["max_tokens"] for body in provider.bodies)
-    assert answer.headers["x-tollgate-dropped-params"] == f"max_tokens={sent}"
-    reasons = [choice["finish_reason"] for event in events(answer) for choice in event["choices"]]
+    assert response.headers["x-tollgate-dropped-params"] == f"max_tokens={sent}"
+    reasons = [choice["finish_reason"] for event in events(response) for choice in event["choices"]]
     assert len(reasons) == sent + 1
-    assert (reasons[-1], answer.text.endswith("data: [DONE]\n\n")) == ("length", True)
-    assert spent(metered.base_url, key) == pytest.approx((PROMPT + sent) * USD_PER_MTOK / 1e6)
+    assert (reasons[-1], response.text.endswith("data: [DONE]\n\n")) == ("length", True)
+    assert spent(metered.base_url, key) == pytest.approx((PROMPT_TOKENS + sent) * USD_PER_MTOK / 1e6)
 
 
-def test_who_requires_every_parameter_is_refused_rather_than_cut(metered: MeteredGateway, provider: Metered) -> None:
+def test_require_parameters_refuses_instead_of_lowering_the_limit(
+    metered: MeteredGateway, provider: MeteredProvider
+) -> None:
     key = metered.store.key("--budget", f"{BUDGET}/total")
-    refused = ask(metered.base_url, key, max_tokens=100_000, provider={"require_parameters": True})
+    refused = chat(metered.base_url, key, max_tokens=100_000, provider={"require_parameters": True})
     assert (refused.status_code, refused.json()["error"]["code"]) == (402, "insufficient_quota")
     assert provider.bodies == []
 
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("limit", [{"max_tokens": 2_500}, {}])
-def test_with_enough_budget_nobody_is_refused_or_cut(
-    metered: MeteredGateway, provider: Metered, stream: bool, limit: dict[str, int]
+def test_sufficient_budget_refuses_and_lowers_nothing(
+    metered: MeteredGateway, provider: MeteredProvider, stream: bool, limit: dict[str, int]
 ) -> None:
-    provider.unasked = 2_500
+    provider.default_tokens = 2_500
     key = metered.store.key("--budget", "300/total")
-    answers = ten_at_once(metered.base_url, key, stream=stream, **limit)
-    assert [answer.status_code for answer in answers] == [200] * 10
-    assert not any("x-tollgate-dropped-params" in answer.headers for answer in answers)
-    assert provider.answered == [2_500] * 10
-    assert spent(metered.base_url, key) == pytest.approx(10 * (PROMPT + 2_500) * USD_PER_MTOK / 1e6)
+    responses = ten_concurrent(metered.base_url, key, stream=stream, **limit)
+    assert [response.status_code for response in responses] == [200] * 10
+    assert not any("x-tollgate-dropped-params" in response.headers for response in responses)
+    assert provider.output_tokens == [2_500] * 10
+    assert spent(metered.base_url, key) == pytest.approx(10 * (PROMPT_TOKENS + 2_500) * USD_PER_MTOK / 1e6)
 
 
-def test_a_stream_without_a_limit_grows_to_the_end_of_the_budget_and_says_so(
-    metered: MeteredGateway, provider: Metered
+def test_stream_without_a_limit_ends_in_an_error_at_the_end_of_the_budget(
+    metered: MeteredGateway, provider: MeteredProvider
 ) -> None:
-    provider.unasked = 1_000_000
+    provider.default_tokens = 1_000_000
     key = metered.store.key("--budget", f"{BUDGET}/total")
-    answer = ask(metered.base_url, key, stream=True)
-    *chunks, last = events(answer)
+    response = chat(metered.base_url, key, stream=True)
+    *chunks, last = events(response)
     assert "max_tokens" not in provider.bodies[0]
-    assert (last["error"]["code"], "[DONE]" in answer.text) == ("insufficient_quota", False)
-    assert len(chunks) > 1024 * 4  # grown over its first hold, more than once
+    assert (last["error"]["code"], "[DONE]" in response.text) == ("insufficient_quota", False)
+    assert len(chunks) > 1024 * 4  # the hold was extended more than once
     assert not any(choice["finish_reason"] for chunk in chunks for choice in chunk["choices"])
     assert 0.9 * BUDGET < spent(metered.base_url, key) <= BUDGET
 
 
-def test_a_buffered_answer_without_a_limit_gets_one_that_is_paid_for(
-    metered: MeteredGateway, provider: Metered
+def test_buffered_request_without_a_limit_gets_one_that_the_budget_covers(
+    metered: MeteredGateway, provider: MeteredProvider
 ) -> None:
     key = metered.store.key("--budget", f"{BUDGET}/total")
-    answer = ask(metered.base_url, key)
+    response = chat(metered.base_url, key)
     (sent,) = (body["max_tokens"] for body in provider.bodies)
     assert 1024 <= sent <= BUDGET * 1e6 / USD_PER_MTOK
-    assert answer.headers["x-tollgate-dropped-params"] == f"max_tokens={sent}"
+    assert response.headers["x-tollgate-dropped-params"] == f"max_tokens={sent}"

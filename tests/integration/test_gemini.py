@@ -1,4 +1,4 @@
-"""The Gemini family from door to door: the official client on one side, the bytes of generateContent behind it."""
+"""The Gemini family end to end: the official OpenAI client, the gateway, and bytes of generateContent."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from support.running_gateway import RunningGateway, run_gateway
 from support.upstream import Script, ScriptedUpstream, scripted_upstream
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "gemini"
-ASK: list[Any] = [{"role": "user", "content": "How many?"}]
+MESSAGES: list[Any] = [{"role": "user", "content": "How many?"}]
 TOOLS: list[Any] = [{"type": "function", "function": {"name": name}} for name in ("get_weather", "get_time")]
 
 
@@ -54,7 +54,7 @@ def gemini() -> Iterator[ScriptedUpstream]:
         yield running
 
 
-@pytest.fixture(scope="module", params=["asgi", "lambda"])
+@pytest.fixture(scope="module", params=["server", "function"])
 def gateway(
     request: pytest.FixtureRequest, gemini: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningGateway]:
@@ -62,13 +62,13 @@ def gateway(
     catalog = folder / "overlay.toml"
     catalog.write_text(overlay(gemini.url))
     env = {"GOOGLE_API_KEY": "AIza-secret", "TOLLGATE_ECHO": "off"}
-    with run_gateway(request.param, folder, catalog, env) as opened:
-        yield opened
+    with run_gateway(request.param, folder, catalog, env) as running:
+        yield running
 
 
-def test_request_arrives_in_googles_words(client: OpenAI, gemini: ScriptedUpstream) -> None:
+def test_request_is_translated_to_generate_content(client: OpenAI, gemini: ScriptedUpstream) -> None:
     raw = client.chat.completions.with_raw_response.create(
-        model="text", messages=ASK, temperature=0.3, frequency_penalty=1
+        model="text", messages=MESSAGES, temperature=0.3, frequency_penalty=1
     )
     received = gemini.requests[-1]
     assert received.path == "/v1beta/models/text:generateContent"
@@ -78,39 +78,43 @@ def test_request_arrives_in_googles_words(client: OpenAI, gemini: ScriptedUpstre
         "contents": [{"role": "user", "parts": [{"text": "How many?"}]}],
         "generationConfig": {"temperature": 0.3},
     }
-    answer = raw.parse()
-    assert answer.choices[0].message.content == "Four score\u2028 and s\u00e9ven \U0001f600."
-    assert answer.usage is not None
-    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (7, 9)
+    response = raw.parse()
+    assert response.choices[0].message.content == "Four score\u2028 and s\u00e9ven \U0001f600."
+    assert response.usage is not None
+    assert (response.usage.prompt_tokens, response.usage.completion_tokens) == (7, 9)
     assert raw.headers["x-tollgate-dropped-params"] == "frequency_penalty"
 
 
-def test_text_is_streamed_with_its_finish_and_usage(client: OpenAI, gemini: ScriptedUpstream) -> None:
+def test_text_is_streamed_with_finish_reason_and_usage(client: OpenAI, gemini: ScriptedUpstream) -> None:
     options: Any = {"include_usage": True}
-    chunks = [*client.chat.completions.create(model="text-stream", messages=ASK, stream=True, stream_options=options)]
+    chunks = [
+        *client.chat.completions.create(model="text-stream", messages=MESSAGES, stream=True, stream_options=options)
+    ]
     assert gemini.requests[-1].path == "/v1beta/models/text-stream:streamGenerateContent?alt=sse"
-    said = [choice.delta.content or "" for chunk in chunks for choice in chunk.choices]
-    assert "".join(said) == "Four score\u2028 and s\u00e9ven \U0001f600."
+    contents = [choice.delta.content or "" for chunk in chunks for choice in chunk.choices]
+    assert "".join(contents) == "Four score\u2028 and s\u00e9ven \U0001f600."
     assert [choice.finish_reason for chunk in chunks for choice in chunk.choices][-2:] == [None, "stop"]
     assert [chunk.usage.total_tokens for chunk in chunks if chunk.usage] == [16]
 
 
 @pytest.mark.parametrize("model", ["tools", "tools-stream"])
-def test_signature_survives_a_client_of_standard_fields(client: OpenAI, gemini: ScriptedUpstream, model: str) -> None:
+def test_thought_signature_round_trips_through_standard_fields(
+    client: OpenAI, gemini: ScriptedUpstream, model: str
+) -> None:
     if model == "tools":
-        said = client.chat.completions.create(model=model, messages=ASK, tools=TOOLS).choices[0]
+        choice = client.chat.completions.create(model=model, messages=MESSAGES, tools=TOOLS).choices[0]
     else:
-        with client.chat.completions.stream(model=model, messages=ASK, tools=TOOLS) as stream:
-            said = stream.get_final_completion().choices[0]
-    assert said.finish_reason == "tool_calls"
+        with client.chat.completions.stream(model=model, messages=MESSAGES, tools=TOOLS) as stream:
+            choice = stream.get_final_completion().choices[0]
+    assert choice.finish_reason == "tool_calls"
     calls = [
         {"id": call.id, "type": "function", "function": {"name": f.name, "arguments": f.arguments}}
-        for call in said.message.tool_calls or []
+        for call in choice.message.tool_calls or []
         if call.type == "function" and (f := call.function)
     ]
     results: list[Any] = [{"role": "tool", "tool_call_id": call["id"], "content": "9"} for call in calls]
-    echo: list[Any] = [*ASK, {"role": "assistant", "content": None, "tool_calls": calls}, *results]
-    client.chat.completions.create(model="text", messages=echo, tools=TOOLS)
+    conversation: list[Any] = [*MESSAGES, {"role": "assistant", "content": None, "tool_calls": calls}, *results]
+    client.chat.completions.create(model="text", messages=conversation, tools=TOOLS)
 
     native = json.loads((FIXTURES / "tools.json").read_bytes())["candidates"][0]["content"]
     assert gemini.requests[-1].body["contents"][1:] == [
@@ -125,40 +129,42 @@ def test_signature_survives_a_client_of_standard_fields(client: OpenAI, gemini: 
     ]
 
 
-def test_blocked_prompt_is_a_choice_that_was_filtered(client: OpenAI) -> None:
-    chunks = client.chat.completions.create(model="blocked-stream", messages=ASK, stream=True)
+def test_blocked_prompt_has_the_finish_reason_content_filter(client: OpenAI) -> None:
+    chunks = client.chat.completions.create(model="blocked-stream", messages=MESSAGES, stream=True)
     assert [choice.finish_reason for chunk in chunks for choice in chunk.choices] == ["content_filter"]
 
 
-def test_overload_is_a_503_before_anything_was_sent(client: OpenAI) -> None:
-    with pytest.raises(InternalServerError) as caught:
-        client.chat.completions.create(model="error-first", messages=ASK, stream=True)
-    assert (caught.value.status_code, caught.value.code) == (503, "overloaded")
+def test_overload_before_the_first_chunk_is_a_503(client: OpenAI) -> None:
+    with pytest.raises(InternalServerError) as raised:
+        client.chat.completions.create(model="error-first", messages=MESSAGES, stream=True)
+    assert (raised.value.status_code, raised.value.code) == (503, "overloaded")
 
 
-def test_rate_limit_says_how_long_to_wait(client: OpenAI) -> None:
-    with pytest.raises(RateLimitError) as caught:
-        client.chat.completions.create(model="rate-limit", messages=ASK)
-    assert caught.value.response.headers["retry-after"] == "17"
+def test_rate_limit_has_a_retry_delay(client: OpenAI) -> None:
+    with pytest.raises(RateLimitError) as raised:
+        client.chat.completions.create(model="rate-limit", messages=MESSAGES)
+    assert raised.value.response.headers["retry-after"] == "17"
 
 
-def test_key_that_google_refuses_is_not_the_clients(client: OpenAI) -> None:
-    with pytest.raises(InternalServerError) as caught:
-        client.chat.completions.create(model="bad-key", messages=ASK)
-    assert caught.value.status_code == 502
+def test_credential_refused_by_google_is_a_502(client: OpenAI) -> None:
+    with pytest.raises(InternalServerError) as raised:
+        client.chat.completions.create(model="bad-key", messages=MESSAGES)
+    assert raised.value.status_code == 502
 
 
-def test_stream_that_is_cut_never_finishes(client: OpenAI) -> None:
-    chunks = client.chat.completions.create(model="truncated", messages=ASK, stream=True)
+def test_truncated_stream_has_no_finish_reason(client: OpenAI) -> None:
+    chunks = client.chat.completions.create(model="truncated", messages=MESSAGES, stream=True)
     reasons: list[Any] = []
     with pytest.raises(APIError, match="cut"):
         reasons.extend(choice.finish_reason for chunk in chunks for choice in chunk.choices)
     assert set(reasons) == {None}
 
 
-def test_what_gemini_cannot_say_is_refused_before_it_is_asked(client: OpenAI, gemini: ScriptedUpstream) -> None:
-    asked = len(gemini.requests)
-    with pytest.raises(BadRequestError) as caught:
-        client.chat.completions.create(model="text", messages=ASK, n=9)
-    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "n")
-    assert len(gemini.requests) == asked
+def test_unsupported_parameter_is_refused_before_the_provider_is_called(
+    client: OpenAI, gemini: ScriptedUpstream
+) -> None:
+    requests_before = len(gemini.requests)
+    with pytest.raises(BadRequestError) as raised:
+        client.chat.completions.create(model="text", messages=MESSAGES, n=9)
+    assert (raised.value.code, raised.value.param) == ("unsupported_parameter", "n")
+    assert len(gemini.requests) == requests_before

@@ -1,7 +1,7 @@
 """A dozen real calls: `python -m live PROVIDER [--model ID]`, through a gateway on this machine.
 
-It needs the provider's credential in the environment, costs some cents, and is never part of the tests. Each call says
-`ok` or what went wrong; the last line is what they cost together, as the gateway has it.
+They need the credential of the provider in the environment, cost some cents, and are not part of the tests. Each call
+prints `ok` or its error. The last line is their total cost, as the gateway reports it.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from support.running_gateway import RunningGateway, run_gateway
 from tollgate.gateway.catalog import Catalog, Provider
 from tollgate.handler.components import read_catalog
 
-ASK: list[Any] = [{"role": "user", "content": "Answer with the one word: yes"}]
+MESSAGES: list[Any] = [{"role": "user", "content": "Answer with the one word: yes"}]
 TOOL: Any = {
     "type": "function",
     "function": {
@@ -43,47 +43,47 @@ IMAGE_URL = "https://upload.wikimedia.org/wikipedia/commons/4/47/PNG_transparenc
 
 
 class Calls:
-    """The calls, each a method that raises AssertionError, or whatever the client raises."""
+    """The calls. Each public method is one; it raises AssertionError, or an error of the client."""
 
     def __init__(self, client: OpenAI, model: str) -> None:
         self._client = client
         self._model = model
 
     def whole(self) -> None:
-        answer = self._ask(ASK)
-        assert "yes" in (answer.choices[0].message.content or "").lower(), answer
-        assert answer.usage.prompt_tokens * answer.usage.completion_tokens > 0, answer.usage
+        completion = self._chat(MESSAGES)
+        assert "yes" in (completion.choices[0].message.content or "").lower(), completion
+        assert completion.usage.prompt_tokens * completion.usage.completion_tokens > 0, completion.usage
 
     def streamed(self) -> None:
-        seen = self._stream(ASK, stream_options={"include_usage": True})
-        said = "".join(chunk.choices[0].delta.content or "" for chunk in seen if chunk.choices)
-        assert "yes" in said.lower(), said
-        assert seen[-1].usage.completion_tokens > 0, seen[-1]
+        chunks = self._stream(MESSAGES, stream_options={"include_usage": True})
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+        assert "yes" in text.lower(), text
+        assert chunks[-1].usage.completion_tokens > 0, chunks[-1]
 
     def system_and_developer(self) -> None:
         for role in ("system", "developer"):
-            said = self._ask([{"role": role, "content": "Answer in capital letters only."}, *ASK])
-            assert "YES" in (said.choices[0].message.content or ""), said
+            completion = self._chat([{"role": role, "content": "Answer in capital letters only."}, *MESSAGES])
+            assert "YES" in (completion.choices[0].message.content or ""), completion
 
     def stop_as_text_and_list(self) -> None:
-        count = [{"role": "user", "content": "Count from one to ten in words, with commas."}]
+        messages = [{"role": "user", "content": "Count from one to ten in words, with commas."}]
         for stop in ("four", ["four", "five"]):
-            assert "six" not in (self._ask(count, stop=stop).choices[0].message.content or "")
+            assert "six" not in (self._chat(messages, stop=stop).choices[0].message.content or "")
 
     def output_limit(self) -> None:
-        answer = self._ask([{"role": "user", "content": "Tell a long story."}], max_tokens=2000)
-        assert answer.usage.completion_tokens <= 2000, answer.usage
+        completion = self._chat([{"role": "user", "content": "Tell a long story."}], max_tokens=2000)
+        assert completion.usage.completion_tokens <= 2000, completion.usage
 
     def tool_call_and_its_result(self) -> None:
-        answer = self._ask(WEATHER, tools=[TOOL])
-        calls: list[Any] = answer.choices[0].message.tool_calls or []
+        completion = self._chat(WEATHER, tools=[TOOL])
+        calls: list[Any] = completion.choices[0].message.tool_calls or []
         call = calls[0]
-        assert answer.choices[0].finish_reason == "tool_calls"
+        assert completion.choices[0].finish_reason == "tool_calls"
         assert "bern" in json.loads(call.function.arguments)["city"].lower()
-        said = answer.choices[0].message.model_dump(include={"role", "content", "tool_calls"})
+        assistant = completion.choices[0].message.model_dump(include={"role", "content", "tool_calls"})
         result = {"role": "tool", "tool_call_id": call.id, "content": "Rain, 9 degrees."}
-        after = self._ask([*WEATHER, said, result], tools=[TOOL])
-        assert "9" in (after.choices[0].message.content or ""), after
+        final = self._chat([*WEATHER, assistant, result], tools=[TOOL])
+        assert "9" in (final.choices[0].message.content or ""), final
 
     def tool_call_streamed(self) -> None:
         arguments = ""
@@ -93,42 +93,44 @@ class Calls:
         assert "bern" in json.loads(arguments)["city"].lower()
 
     def json_object(self) -> None:
-        ask = [{"role": "user", "content": 'The capital of France, as JSON: {"capital": ...}'}]
-        self._is_paris(ask, {"type": "json_object"})
+        messages = [{"role": "user", "content": 'The capital of France, as JSON: {"capital": ...}'}]
+        self._check_capital(messages, {"type": "json_object"})
 
     def json_schema(self) -> None:
-        ask = [{"role": "user", "content": "What is the capital of France?"}]
-        self._is_paris(ask, {"type": "json_schema", "json_schema": {"name": "capital", "schema": SCHEMA}})
+        messages = [{"role": "user", "content": "What is the capital of France?"}]
+        self._check_capital(messages, {"type": "json_schema", "json_schema": {"name": "capital", "schema": SCHEMA}})
 
     def image_by_data_url(self) -> None:
-        self._sees(f"data:image/png;base64,{base64.b64encode(red_square()).decode()}", "red")
+        self._check_image(f"data:image/png;base64,{base64.b64encode(red_square()).decode()}", "red")
 
     def image_by_url(self) -> None:
-        self._sees(IMAGE_URL, "dice")
+        self._check_image(IMAGE_URL, "dice")
 
     def reasoning(self) -> None:
-        answer = self._ask([{"role": "user", "content": "Is 1009 prime?"}], reasoning_effort="low", max_tokens=4000)
-        assert answer.choices[0].message.content, answer
+        completion = self._chat(
+            [{"role": "user", "content": "Is 1009 prime?"}], reasoning_effort="low", max_tokens=4000
+        )
+        assert completion.choices[0].message.content, completion
 
-    def _ask(self, messages: list[Any], **more: Any) -> Any:
+    def _chat(self, messages: list[Any], **more: Any) -> Any:
         create: Any = self._client.chat.completions.create
         return create(model=self._model, messages=messages, **more)
 
     def _stream(self, messages: list[Any], **more: Any) -> list[Any]:
-        with self._ask(messages, stream=True, **more) as chunks:
+        with self._chat(messages, stream=True, **more) as chunks:
             return list(chunks)
 
-    def _is_paris(self, messages: list[Any], response_format: Any) -> None:
-        content = self._ask(messages, response_format=response_format).choices[0].message.content
+    def _check_capital(self, messages: list[Any], response_format: Any) -> None:
+        content = self._chat(messages, response_format=response_format).choices[0].message.content
         assert "paris" in json.loads(content or "")["capital"].lower(), content
 
-    def _sees(self, url: str, what: str) -> None:
+    def _check_image(self, url: str, expected: str) -> None:
         parts = [
             {"type": "text", "text": "What do you see? Answer with a few words."},
             {"type": "image_url", "image_url": {"url": url}},
         ]
-        said = self._ask([{"role": "user", "content": parts}]).choices[0].message.content or ""
-        assert what in said.lower(), said
+        text = self._chat([{"role": "user", "content": parts}]).choices[0].message.content or ""
+        assert expected in text.lower(), text
 
 
 def red_square() -> bytes:
@@ -143,19 +145,19 @@ def red_square() -> bytes:
 
 
 def main() -> None:
-    """Run, and end with 1 where a call went wrong."""
+    """Run the calls, and exit with 1 if one failed."""
     parser = argparse.ArgumentParser(prog="live", description="Real calls to one provider, through the gateway.")
     parser.add_argument("provider")
     parser.add_argument("--model", help="the model's id in the catalog; by default the provider's first")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     catalog = read_catalog(os.environ.get("TOLLGATE_CATALOG"))
-    if given.provider not in catalog.providers:
-        sys.exit(f"There is no provider {given.provider!r}. There are: {', '.join(catalog.providers)}.")
-    provider = catalog.providers[given.provider]
-    model = given.model or _first_model(catalog, provider)
+    if arguments.provider not in catalog.providers:
+        sys.exit(f"There is no provider {arguments.provider!r}. There are: {', '.join(catalog.providers)}.")
+    provider = catalog.providers[arguments.provider]
+    model = arguments.model or _first_model(catalog, provider)
     with (
         tempfile.TemporaryDirectory() as folder,
-        run_gateway("asgi", Path(folder), env=_environment(provider)) as gateway,
+        run_gateway("server", Path(folder), env=_environment(provider)) as gateway,
     ):
         failed = _run(gateway, model)
         _print_cost(gateway)
@@ -165,7 +167,7 @@ def main() -> None:
 def _first_model(catalog: Catalog, provider: Provider) -> str:
     found = [model.id for model in catalog.models.values() if model.routes[0].provider == provider.name]
     if not found:
-        sys.exit(f"The catalog has no model of {provider.name!r}: name one with --model, in a catalog of your own.")
+        sys.exit(f"The catalog has no model of {provider.name!r}: name one with --model, from your own catalog.")
     return found[0]
 
 
@@ -184,9 +186,9 @@ def _run(gateway: RunningGateway, model: str) -> int:
         calls = Calls(client, model)
         names = [name for name in vars(Calls) if not name.startswith("_")]
         for name in names:
-            went_wrong = _try(getattr(calls, name))
-            failed += went_wrong is not None
-            print(f"{model}  {name:<26} {went_wrong or 'ok'}", flush=True)
+            error = _try(getattr(calls, name))
+            failed += error is not None
+            print(f"{model}  {name:<26} {error or 'ok'}", flush=True)
     return failed
 
 

@@ -1,4 +1,4 @@
-"""The built Lambda artifact of `make artifact`, and the events that go into it."""
+"""The Lambda artifact that `make artifact` builds, and the events for it."""
 
 import json
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import Any
 CHECKOUT = Path(__file__).parent.parent.parent
 ARTIFACT = CHECKOUT / ".build" / "function"
 EVENTS = CHECKOUT / "events"
-LOCAL = "local.json"
+SETTINGS = "local.json"
 
 
 def artifact_python() -> str:
-    """The interpreter the artifact is for."""
+    """The interpreter that the artifact is built for."""
     return (CHECKOUT / ".build" / "python").read_text().strip()
 
 
@@ -21,10 +21,10 @@ def event(name: str) -> dict[str, Any]:
 
 
 def event_names() -> list[str]:
-    """Every event, less the file with the settings of offline runs."""
-    return sorted(path.name for path in EVENTS.glob("*.json") if path.name != LOCAL)
+    """Every event; the file with the settings of local runs is not one."""
+    return sorted(path.name for path in EVENTS.glob("*.json") if path.name != SETTINGS)
 
 
 def local_settings(folder: Path) -> dict[str, str]:
-    """The environment that `sam local invoke` runs with, its SQLite file in `folder`."""
-    return {**event(LOCAL)["Parameters"], "TOLLGATE_DB": str(folder / "tollgate.db")}
+    """The environment of `sam local invoke`, with the SQLite file in `folder`."""
+    return {**event(SETTINGS)["Parameters"], "TOLLGATE_DB": str(folder / "tollgate.db")}

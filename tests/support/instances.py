@@ -1,4 +1,4 @@
-"""Gateways as Lambda runs them: several processes on one store, which may be killed at any moment."""
+"""Gateways as Lambda runs them: several processes on one store, which may be killed at any time."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,39 +17,40 @@ import httpx
 from devtools.local_function_url.local import LocalFunctionUrl
 from support.artifact import ARTIFACT, artifact_python
 from support.running_gateway import TOLLGATE
+from support.waiting import LIMIT_SECONDS, wait_until
 
 APP = "tollgate.handler.lambda_function:app"
 
 
 @dataclass(frozen=True)
 class SharedStore:
-    """Where the instances keep keys and usage, with the words that lead a command and a process there."""
+    """A store of several gateways: command line flags and environment that select it."""
 
     flags: Sequence[str]
     env: Mapping[str, str]
 
     def key(self, *flags: str) -> str:
-        """A new key, made by the command line."""
-        words = [str(TOLLGATE), "keys", "create", "--name", "test", *self.flags, *flags]
-        return subprocess.run(words, env=dict(self.env), capture_output=True, text=True, check=True).stdout.strip()
+        """A new key, created by the command line."""
+        command = [str(TOLLGATE), "keys", "create", "--name", "test", *self.flags, *flags]
+        return subprocess.run(command, env=dict(self.env), capture_output=True, text=True, check=True).stdout.strip()
 
 
 @contextlib.contextmanager
 def instance(store: SharedStore, catalog: Path) -> Generator[str]:
-    """One gateway process under a server; its base URL."""
+    """One gateway process, as a server. Yields its base URL."""
     with process(store, catalog) as (base_url, _):
         yield base_url
 
 
 @contextlib.contextmanager
 def process(store: SharedStore, catalog: Path) -> Generator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """One gateway process; its base URL, and the process to kill."""
+    """One gateway process. Yields its base URL and the process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     env = {**store.env, "TOLLGATE_CATALOG": str(catalog), "SCRIPTED_API_KEY": "k", "TOLLGATE_CREDENTIALS_PATH": ""}
-    words = [sys.executable, "-m", "uvicorn", APP, "--port", str(port), "--lifespan", "off", "--log-level", "error"]
-    started = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "uvicorn", APP, "--port", str(port), "--lifespan", "off", "--log-level", "error"]
+    started = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_for(url)
@@ -63,7 +63,7 @@ def process(store: SharedStore, catalog: Path) -> Generator[tuple[str, "subproce
 
 @contextlib.contextmanager
 def function(store: SharedStore, catalog: Path, environments: int = 4) -> Generator[str]:
-    """The built artifact under the local function URL, on this store; its base URL."""
+    """The built artifact under the local function URL, on this store. Yields its base URL."""
     url = LocalFunctionUrl(
         artifact=ARTIFACT,
         handler="tollgate.handler.lambda_function.app",
@@ -77,26 +77,25 @@ def function(store: SharedStore, catalog: Path, environments: int = 4) -> Genera
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
-        asyncio.run_coroutine_threadsafe(url.__aenter__(), loop).result(60)
+        asyncio.run_coroutine_threadsafe(url.__aenter__(), loop).result(LIMIT_SECONDS)
         _wait_for(url.url)
         yield f"{url.url}/v1"
     finally:
-        asyncio.run_coroutine_threadsafe(url.__aexit__(None, None, None), loop).result(60)
+        asyncio.run_coroutine_threadsafe(url.__aexit__(None, None, None), loop).result(LIMIT_SECONDS)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
 
 
 def base_env() -> dict[str, str]:
-    """What a process needs of this environment, and nothing else of it."""
+    """The part of this environment that every process needs."""
     return {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
 
 
 def _wait_for(url: str) -> None:
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
+    def is_healthy() -> bool:
         with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(f"{url}/health").status_code == 200:
-                return
-        time.sleep(0.02)
-    raise AssertionError(f"{url} did not come up")
+            return httpx.get(f"{url}/health", timeout=LIMIT_SECONDS).status_code == 200
+        return False
+
+    wait_until(is_healthy, f"the start of {url}")

@@ -1,6 +1,6 @@
-"""A provider that bills by the token: it answers with as many tokens as it is asked for, and counts them exactly.
+"""A provider that bills by the token: it generates as many tokens as the request allows, and counts them exactly.
 
-Without a limit it answers `unasked` tokens. A token is the word "word"; the prompt is counted as ten tokens.
+Without a limit it generates `default_tokens`. A token is the word "word"; the prompt counts ten tokens.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from typing import Any
 
 from support.instances import SharedStore
 
-PROMPT = 10
+PROMPT_TOKENS = 10
 USD_PER_MTOK = 100
 
 CATALOG = """
@@ -31,32 +31,32 @@ prices = {{ input_usd_per_mtok = 100, output_usd_per_mtok = 100, source = "tests
 
 
 @dataclass
-class Metered:
-    """The provider: where it is, the bodies it was sent, and how many tokens it has answered and would bill."""
+class MeteredProvider:
+    """The provider: its URL, the request bodies, and the output tokens of each response."""
 
     url: str
-    unasked: int = 200
+    default_tokens: int = 200
     bodies: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    answered: list[int] = field(default_factory=list[int])
+    output_tokens: list[int] = field(default_factory=list[int])
 
     @property
     def billed_usd(self) -> float:
-        """What it would charge for all that it has answered."""
-        return sum(PROMPT + tokens for tokens in self.answered) * USD_PER_MTOK / 1e6
+        """The price of all responses."""
+        return sum(PROMPT_TOKENS + tokens for tokens in self.output_tokens) * USD_PER_MTOK / 1e6
 
 
 @dataclass
 class MeteredGateway:
-    """A gateway before the provider, and the store it keeps its keys in."""
+    """A gateway for the provider, and the store of its keys."""
 
     base_url: str
     store: SharedStore
-    provider: Metered
+    provider: MeteredProvider
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    provider: Metered
+    provider: MeteredProvider
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -64,14 +64,14 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.provider.bodies.append(body)
-        asked = body.get("max_completion_tokens") or body.get("max_tokens")
-        tokens = asked or self.provider.unasked
-        finish = "length" if asked else "stop"
+        limit = body.get("max_completion_tokens") or body.get("max_tokens")
+        tokens = limit or self.provider.default_tokens
+        finish = "length" if limit else "stop"
         if body.get("stream"):
             with contextlib.suppress(OSError):
                 self._stream(tokens, finish)
         else:
-            self.provider.answered.append(tokens)
+            self.provider.output_tokens.append(tokens)
             message = {"role": "assistant", "content": "word " * min(tokens, 100)}
             choice = {"index": 0, "message": message, "finish_reason": finish}
             self._send(json.dumps({"choices": [choice], "usage": _usage(tokens)}).encode(), "application/json")
@@ -91,18 +91,18 @@ class _Handler(BaseHTTPRequestHandler):
         sent = 0
         try:
             while sent < tokens:
-                some = min(200, tokens - sent)
-                self.wfile.write(_event([{"index": 0, "delta": {"content": "word "}, "finish_reason": None}]) * some)
-                sent += some
+                count = min(200, tokens - sent)
+                self.wfile.write(_event([{"index": 0, "delta": {"content": "word "}, "finish_reason": None}]) * count)
+                sent += count
         finally:
-            self.provider.answered.append(sent)
+            self.provider.output_tokens.append(sent)
         self.wfile.write(_event([{"index": 0, "delta": {}, "finish_reason": finish}], usage=_usage(tokens)))
         self.wfile.write(b"data: [DONE]\n\n")
         self.close_connection = True
 
 
 def _usage(tokens: int) -> dict[str, int]:
-    return {"prompt_tokens": PROMPT, "completion_tokens": tokens, "total_tokens": PROMPT + tokens}
+    return {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": tokens, "total_tokens": PROMPT_TOKENS + tokens}
 
 
 def _event(choices: list[dict[str, Any]], **more: Any) -> bytes:
@@ -110,11 +110,11 @@ def _event(choices: list[dict[str, Any]], **more: Any) -> bytes:
 
 
 @contextlib.contextmanager
-def metered_provider() -> Generator[Metered]:
+def metered_provider() -> Generator[MeteredProvider]:
     """The provider on a free port of loopback, until the block ends."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
-    provider = Metered(f"http://127.0.0.1:{server.server_address[1]}")
+    provider = MeteredProvider(f"http://127.0.0.1:{server.server_address[1]}")
     _Handler.provider = provider
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

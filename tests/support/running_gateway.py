@@ -1,4 +1,4 @@
-"""A running gateway, as a person would start it, in a process of its own: `tollgate serve`, or `make run-lambda`."""
+"""A running gateway in a process of its own, as its owner starts it: `tollgate serve`, or `make run-lambda`."""
 
 import contextlib
 import json
@@ -8,20 +8,23 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from support.waiting import LIMIT_SECONDS, wait_until
 
 CHECKOUT = Path(__file__).parents[2]
 TOLLGATE = Path(sys.executable).parent / "tollgate"
+Kind = Literal["server", "function"]
 
 
 @dataclass
 class RunningGateway:
-    """Where it is, a key for it, its SQLite file, and every line it has written since."""
+    """A gateway: its kind, its base URL, a key, its SQLite file, and the lines of its output."""
 
+    kind: Kind
     base_url: str
     api_key: str
     db: Path
@@ -29,17 +32,19 @@ class RunningGateway:
     lines: list[str] = field(default_factory=list[str])
 
     def key(self, *flags: str) -> str:
-        """A new key, made as its owner makes one: `tollgate keys create` with these flags."""
+        """A new key, created by `tollgate keys create` with these flags."""
         command = [str(TOLLGATE), "keys", "create", "--name", "test", "--db", str(self.db), *flags]
-        return subprocess.run(command, env=_clean(), capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            command, env=_clean_environment(), capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     def processes(self) -> list[int]:
-        """The processes that run the app: the server itself, or the function's below the local function URL."""
+        """The processes that run the app: the server itself, or the environments of the local function URL."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         return [int(child) for child in children] or [self.pid]
 
     def peak_megabytes(self) -> float:
-        """The most memory that any of its processes has had."""
+        """The largest peak memory of its processes."""
         peaks: list[int] = []
         for process in self.processes():
             lines = Path(f"/proc/{process}/status").read_text().splitlines()
@@ -47,22 +52,18 @@ class RunningGateway:
         return max(peaks) / 1000
 
     def open_holds(self) -> int:
-        """How many requests are admitted and not settled."""
+        """The number of requests that are admitted and not settled."""
         return len(records_in(self.db)[1])
 
     def log_of(self, request_id: str) -> dict[str, Any]:
-        """The one log line of a request; it is written after the client has its last byte, so it is waited for."""
-        end = time.monotonic() + 10
-        while time.monotonic() < end:
-            found = [json.loads(line) for line in list(self.lines) if request_id in line]
-            if found:
-                assert len(found) == 1, found
-                return found[0]
-            time.sleep(0.01)
-        raise AssertionError(f"no log line for {request_id} in {self.lines[-20:]}")
+        """The only log line of a request, which is written after the last byte of the response."""
+        wait_until(lambda: any(request_id in line for line in list(self.lines)), f"the log line of {request_id}")
+        found = [json.loads(line) for line in list(self.lines) if request_id in line]
+        assert len(found) == 1, found
+        return found[0]
 
     def settled(self, request_id: str) -> dict[str, Any]:
-        """The request's usage record, when it is there and no hold is left."""
+        """The usage record of a request, which has no open hold."""
         self.log_of(request_id)
         records, holds = records_in(self.db)
         (record,) = [record for record in records if record["request_id"] == request_id]
@@ -72,11 +73,11 @@ class RunningGateway:
 
 @contextlib.contextmanager
 def run_gateway(
-    kind: str, folder: Path, catalog: Path | None = None, env: Mapping[str, str] | None = None
+    kind: Kind, folder: Path, catalog: Path | None = None, env: Mapping[str, str] | None = None
 ) -> Generator[RunningGateway]:
-    """A gateway on a free port until the block ends: the `app` itself, or the artifact of the function (`lambda`)."""
+    """A gateway on a free port until the block ends: the server, or the built artifact as a function."""
     db = folder / f"{kind}.db"
-    serve = [str(TOLLGATE), "serve"] if kind == "asgi" else [sys.executable, "-m", "devtools.run_artifact"]
+    serve = [str(TOLLGATE), "serve"] if kind == "server" else [sys.executable, "-m", "devtools.run_artifact"]
     command = [*serve, "--json", "--port", "0", "--db", str(db)]
     command += ["--catalog", str(catalog)] if catalog else []
     process = subprocess.Popen(
@@ -85,22 +86,22 @@ def run_gateway(
         stderr=subprocess.STDOUT,
         text=True,
         cwd=folder,
-        env={**_clean(), "PYTHONPATH": str(CHECKOUT), **(env or {})},
+        env={**_clean_environment(), "PYTHONPATH": str(CHECKOUT), **(env or {})},
     )
     assert process.stdout is not None
     stdout = process.stdout
     try:
         first = stdout.readline()
         assert first.startswith("{"), first + stdout.read()
-        opened = json.loads(first)
-        gateway = RunningGateway(opened["base_url"], opened["api_key"], db, process.pid)
+        address = json.loads(first)
+        gateway = RunningGateway(kind, address["base_url"], address["api_key"], db, process.pid)
         reader = threading.Thread(target=lambda: gateway.lines.extend(iter(stdout.readline, "")), daemon=True)
         reader.start()
         yield gateway
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(timeout=20)
+            process.wait(timeout=LIMIT_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -108,7 +109,7 @@ def run_gateway(
 
 
 def records_in(db: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """Every usage record of an SQLite file, and the ids of the holds that are open in it."""
+    """Every usage record of an SQLite file, and the ids of its open holds."""
     with contextlib.closing(sqlite3.connect(db)) as connection:
         connection.row_factory = sqlite3.Row
         records = connection.execute("SELECT * FROM usage").fetchall()
@@ -116,8 +117,8 @@ def records_in(db: Path) -> tuple[list[dict[str, Any]], list[str]]:
     return [dict(record) for record in records], [hold["hold_id"] for hold in holds]
 
 
-def _clean() -> dict[str, str]:
-    """This environment without credentials and settings: a test's gateway knows only what the test tells it."""
+def _clean_environment() -> dict[str, str]:
+    """This environment without credentials and settings, so that a gateway has only those of its test."""
     return {
         name: value
         for name, value in os.environ.items()

@@ -1,4 +1,4 @@
-"""What the scripted provider can play, and the catalog that names it: model `test/NAME` plays script NAME."""
+"""The scripts of the scripted provider, and a catalog for them: model `test/NAME` plays script NAME."""
 
 import base64
 import gzip
@@ -31,7 +31,7 @@ def chunk(delta: dict[str, Any] | None = None, finish: str | None = None, **more
     )
 
 
-def answer(**more: Any) -> bytes:
+def response(**more: Any) -> bytes:
     message = {"role": "assistant", "content": "Four score."}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     whole = {"id": "up-1", "object": "chat.completion", "created": 5, "model": "m", "choices": [choice], "usage": USAGE}
@@ -44,7 +44,7 @@ def error(status: int, **fields: Any) -> Script:
 
 TOKENS = [chunk({"role": "assistant", "content": "Four"}), chunk({"content": " score"})]
 END = [chunk({"content": "."}), chunk({}, "stop"), chunk(usage=USAGE), b"data: [DONE]\n\n"]
-HALF_A_CALL = [
+INCOMPLETE_CALL = [
     chunk({"role": "assistant", "content": None}),
     chunk(
         {"tool_calls": [{"index": 0, "id": "c1", "type": "function", "function": {"name": "find", "arguments": ""}}]}
@@ -54,7 +54,7 @@ HALF_A_CALL = [
 HELD = Wait()
 
 VECTORS = [[0.5, -0.25, 3.0], [1.0, 2.0, -4.5]]
-"""Floats that float32 holds exactly."""
+"""Floats that float32 represents exactly."""
 
 
 def packed(vector: list[float]) -> str:
@@ -74,13 +74,15 @@ SCRIPTS: dict[str, Script] = {
     "embed-uncounted": embeddings(VECTORS, usage=None),
     "embed-error": error(400, message="This model does not support specifying dimensions.", param="dimensions"),
     "embed-failure": error(500, message="oh no"),
-    "embed-no-answer": Script([b"<html></html>"]),
-    "whole": Script([answer(system_fingerprint="fp_1")]),
-    "dear": Script([0.05, answer(usage={"prompt_tokens": 9, "completion_tokens": 12500, "total_tokens": 12509})]),
-    "pause": Script([0.05, answer()]),
+    "embed-html": Script([b"<html></html>"]),
+    "whole": Script([response(system_fingerprint="fp_1")]),
+    "expensive": Script(
+        [0.05, response(usage={"prompt_tokens": 9, "completion_tokens": 12500, "total_tokens": 12509})]
+    ),
+    "pause": Script([0.05, response()]),
     "tools": Script(
         [
-            answer(
+            response(
                 choices=[
                     {
                         "index": 0,
@@ -99,7 +101,7 @@ SCRIPTS: dict[str, Script] = {
     ),
     "stream": Script([*TOKENS, *END], headers=SSE),
     "held": Script([TOKENS[0], HELD, *END], headers=SSE),
-    "sloppy": Script(
+    "irregular": Script(
         [
             b": queued\n\nretry: 1000\n\n",
             event({"id": "", "model": "", "created": 0, "choices": [], "prompt_filter_results": []}),
@@ -112,22 +114,22 @@ SCRIPTS: dict[str, Script] = {
     ),
     "stream-as-json": Script([*TOKENS, *END]),
     "stream-as-text": Script([*TOKENS, *END], headers={"content-type": "text/plain"}),
-    "whole-as-stream": Script([answer()], headers=SSE),
-    "stays-open": Script([*TOKENS, *END[:-1], *[b": ping\n\n", 0.2] * 100], headers=SSE),
+    "whole-as-stream": Script([response()], headers=SSE),
+    "stays-open": Script([*TOKENS, *END[:-1], *[b": ping\n\n", 0.2] * 1000], headers=SSE),
     "aborted": Script([*TOKENS, chunk({}, "abort", usage=USAGE)], headers=SSE),
     "aborted-whole": Script(
-        [answer(choices=[{"index": 0, "message": {"content": "Four"}, "finish_reason": "network_error"}])]
+        [response(choices=[{"index": 0, "message": {"content": "Four"}, "finish_reason": "network_error"}])]
     ),
-    "thinks": Script([chunk({"reasoning_content": "Hm."}), *TOKENS, *END], headers=SSE),
-    "thinks-whole": Script(
-        [answer(choices=[{"message": {"reasoning": "Hm.", "content": "Four"}, "finish_reason": "stop"}])]
+    "reasoning": Script([chunk({"reasoning_content": "Hm."}), *TOKENS, *END], headers=SSE),
+    "reasoning-whole": Script(
+        [response(choices=[{"message": {"reasoning": "Hm.", "content": "Four"}, "finish_reason": "stop"}])]
     ),
-    "counts-nothing": Script(
+    "zero-usage": Script(
         [*TOKENS, chunk({}, "stop"), chunk(usage=dict.fromkeys(("prompt_tokens", "completion_tokens"), 0))], headers=SSE
     ),
-    "sources": Script([*TOKENS, chunk({}, "stop"), chunk(usage=USAGE, sources=["one"])], headers=SSE),
+    "usage-with-sources": Script([*TOKENS, chunk({}, "stop"), chunk(usage=USAGE, sources=["one"])], headers=SSE),
     "gzip": Script(
-        [gzip.compress(answer())],
+        [gzip.compress(response())],
         headers={
             "content-type": "application/json",
             "content-encoding": "gzip",
@@ -137,8 +139,8 @@ SCRIPTS: dict[str, Script] = {
     ),
     "html": Script([HTML], headers={"content-type": "text/html"}),
     "html-502": Script([HTML], 502, {"content-type": "text/html"}),
-    "not-an-answer": Script([b'{"hello": "world"}']),
-    "no-message": Script([answer(choices=[{"index": 0}])]),
+    "other-json": Script([b'{"hello": "world"}']),
+    "no-message": Script([response(choices=[{"index": 0}])]),
     "error-in-200": error(200, message="backend exploded", code=500),
     "error-first": Script([event({"error": {"message": "slow down", "code": 429}})], headers=SSE),
     "error-later": Script([*TOKENS, event({"error": {"message": "backend exploded"}})], headers=SSE),
@@ -148,11 +150,11 @@ SCRIPTS: dict[str, Script] = {
     "empty-stream": Script([b": nothing\n\n"], headers=SSE),
     "only-done": Script([b"data: [DONE]\n\n"], headers=SSE),
     "broken-json": Script([TOKENS[0], b"data: {oops\n\n"], headers=SSE),
-    "hangs-up": Script([]),
+    "disconnects": Script([]),
     "400": error(
         400, message="Unsupported value", type="invalid_request_error", param="seed", code="unsupported_value"
     ),
-    "odd-code": error(400, message="x", code="\ud800bad"),
+    "surrogate-code": error(400, message="x", code="\ud800bad"),
     "long-code": error(400, message="x", code="c" * 500_000, param="p" * 500_000),
     "context": error(400, message="This model's maximum context length is 8192 tokens."),
     "401": error(401, message="Incorrect API key provided: sk-live-abcdefghijkl. See https://provider.example/keys."),
@@ -161,15 +163,15 @@ SCRIPTS: dict[str, Script] = {
     "429": Script(
         [b'{"error":{"message":"Slow down"}}'], 429, {"content-type": "application/json", "retry-after": "7"}
     ),
-    "429-in-words": error(429, message="Rate limit reached in 2 min. Please try again in 1m5.5s."),
-    "wrong-address": Script([b'{"detail":"Not Found"}'], 404),
+    "429-delay-in-message": error(429, message="Rate limit reached in 2 min. Please try again in 1m5.5s."),
+    "wrong-base-url": Script([b'{"detail":"Not Found"}'], 404),
     "quota": error(429, message="You exceeded your quota", code="insufficient_quota"),
     "500": error(500, message="oh no"),
     "503": error(503, message="overloaded"),
     "422": Script([b'{"detail":[{"loc":["body"],"msg":"Extra inputs are not permitted"}]}'], 422),
     "redirect": Script([b""], 302, {"location": "http://127.0.0.1:1/"}),
-    "cut-in-a-call": Script([*HALF_A_CALL, Cut()], headers=SSE),
-    "ends-in-a-call": Script(HALF_A_CALL, headers=SSE),
+    "cut-in-tool-call": Script([*INCOMPLETE_CALL, Cut()], headers=SSE),
+    "ends-in-tool-call": Script(INCOMPLETE_CALL, headers=SSE),
     "stall": Script([TOKENS[0], Wait()], headers=SSE),
     "slow": Script([Wait()]),
 }

@@ -1,6 +1,6 @@
-"""A scripted provider: a server on loopback that sends exactly the bytes, pauses and cuts a test asks for.
+"""A scripted provider: a server on loopback that sends the bytes and pauses of a script, and may break off.
 
-The request's `model`, in its body or else in its path, names the script. Requests are kept as they came.
+The `model` of a request, in its path or in its body, names the script. Every request is recorded.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from urllib.parse import unquote
 
 
 class Cut:
-    """A step: the connection breaks here, with no last chunk."""
+    """A step: the connection is aborted, without a last chunk."""
 
 
 class Wait:
-    """A step: go on once `release` was called on this very object (or the client has gone)."""
+    """A step: wait until `release` is called on this object, or the client disconnects."""
 
     def __init__(self) -> None:
         self._released = threading.Event()
@@ -30,7 +30,7 @@ class Wait:
     def release(self) -> None:
         self._released.set()
 
-    async def over(self) -> None:
+    async def wait(self) -> None:
         while not self._released.is_set():  # noqa: ASYNC110 - released from another thread
             await asyncio.sleep(0.005)
 
@@ -40,7 +40,7 @@ Step = bytes | float | Cut | Wait
 
 @dataclass(frozen=True)
 class Script:
-    """One answer: status, headers, steps; a float is a pause in seconds. Without steps the client is hung up on."""
+    """One response. A float in `steps` is a pause in seconds. Without steps the connection is aborted."""
 
     steps: Sequence[Step]
     status: int = 200
@@ -56,26 +56,26 @@ class Received:
 
 @dataclass
 class ScriptedUpstream:
-    """The running server. `gone` is set whenever a client has left before its answer was whole."""
+    """The running server. `client_disconnected` is set when a client disconnects before the end of its response."""
 
     scripts: dict[str, Script]
     url: str = ""
     requests: list[Received] = field(default_factory=list[Received])
-    gone: threading.Event = field(default_factory=threading.Event)
+    client_disconnected: threading.Event = field(default_factory=threading.Event)
     connections: int = 0
-    busy: int = 0
-    busiest: int = 0
+    concurrent: int = 0
+    max_concurrent: int = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            while await self._one(reader, writer):
+            while await self._respond(reader, writer):
                 pass
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
 
-    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         request_line, *lines = head.strip().split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -89,18 +89,20 @@ class ScriptedUpstream:
             return False
         fields = "".join(f"{name}: {value}\r\n" for name, value in script.headers.items())
         writer.write(f"HTTP/1.1 {script.status} X\r\n{fields}transfer-encoding: chunked\r\n\r\n".encode())
-        hung_up = asyncio.create_task(reader.read(1))
-        self.busy += 1
-        self.busiest = max(self.busiest, self.busy)
+        disconnect = asyncio.create_task(reader.read(1))
+        self.concurrent += 1
+        self.max_concurrent = max(self.max_concurrent, self.concurrent)
         try:
-            return await self._play(script.steps, writer, hung_up)
+            return await self._play(script.steps, writer, disconnect)
         finally:
-            self.busy -= 1
-            hung_up.cancel()
+            self.concurrent -= 1
+            disconnect.cancel()
             with contextlib.suppress(asyncio.CancelledError, ConnectionError):
-                await hung_up
+                await disconnect
 
-    async def _play(self, steps: Sequence[Step], writer: asyncio.StreamWriter, hung_up: "asyncio.Task[bytes]") -> bool:
+    async def _play(
+        self, steps: Sequence[Step], writer: asyncio.StreamWriter, disconnect: "asyncio.Task[bytes]"
+    ) -> bool:
         for step in steps:
             if isinstance(step, bytes):
                 writer.write(f"{len(step):x}\r\n".encode() + step + b"\r\n")
@@ -109,11 +111,11 @@ class ScriptedUpstream:
             if isinstance(step, Cut):
                 writer.transport.abort()
                 return False
-            pause = asyncio.create_task(step.over() if isinstance(step, Wait) else asyncio.sleep(step))
-            await asyncio.wait({pause, hung_up}, return_when=asyncio.FIRST_COMPLETED)
+            pause = asyncio.create_task(step.wait() if isinstance(step, Wait) else asyncio.sleep(step))
+            await asyncio.wait({pause, disconnect}, return_when=asyncio.FIRST_COMPLETED)
             pause.cancel()
-            if hung_up.done():
-                self.gone.set()
+            if disconnect.done():
+                self.client_disconnected.set()
                 return False
         writer.write(b"0\r\n\r\n")
         await writer.drain()
@@ -122,7 +124,7 @@ class ScriptedUpstream:
 
 @contextlib.contextmanager
 def scripted_upstream(scripts: dict[str, Script]) -> Generator[ScriptedUpstream]:
-    """The server on a free port of loopback, in a thread of its own, until the block ends."""
+    """The server on a free port of loopback, in a thread, until the block ends."""
     upstream = ScriptedUpstream(scripts)
     ready = threading.Event()
     loop = asyncio.new_event_loop()
@@ -134,10 +136,10 @@ def scripted_upstream(scripts: dict[str, Script]) -> Generator[ScriptedUpstream]
         ready.set()
         await stop.wait()
         server.close()
-        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in left:
+        open_tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in open_tasks:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*open_tasks, return_exceptions=True)
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(run()), daemon=True)
     thread.start()

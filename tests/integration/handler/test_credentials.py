@@ -1,4 +1,4 @@
-"""Where providers' secrets are kept: environment variables, and Parameter Store as its own protocol tells it."""
+"""Credentials of providers: environment variables, and Parameter Store by its own protocol."""
 
 import json
 import os
@@ -22,7 +22,7 @@ async def test_environment_variable_is_a_credential() -> None:
     assert [credentials.is_missing(name) for name in ("A_KEY", "B_KEY", "EMPTY")] == [False, True, True]
 
 
-async def test_variable_that_is_set_later_is_seen() -> None:
+async def test_variable_that_is_set_later_is_read() -> None:
     environ: dict[str, str] = {}
     credentials = EnvironmentCredentials(environ)
     assert credentials.is_missing("A_KEY")
@@ -31,16 +31,16 @@ async def test_variable_that_is_set_later_is_seen() -> None:
 
 
 @dataclass
-class Store:
-    """A Parameter Store on loopback: SSM's JSON protocol, one action."""
+class FakeParameterStore:
+    """A Parameter Store on loopback: the JSON protocol of SSM, with one action."""
 
     url: str = ""
     parameters: dict[str, str] = field(default_factory=dict[str, str])
-    asked: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    requests: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
-    def answer(self, action: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    def respond(self, action: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         assert action == "AmazonSSM.GetParameter"
-        self.asked.append(body)
+        self.requests.append(body)
         value = self.parameters.get(body["Name"])
         if value is None:
             return 400, {"__type": "ParameterNotFound", "message": "no such parameter in account 123456789012"}
@@ -49,29 +49,29 @@ class Store:
 
 
 @pytest.fixture
-def store() -> Iterator[Store]:
-    """The store, and the environment in which a botocore client finds it; put back afterwards."""
-    parameters = Store()
+def store() -> Iterator[FakeParameterStore]:
+    """A running store, and the environment in which a botocore client finds it until the test ends."""
+    parameters = FakeParameterStore()
 
-    class RunningGateway(BaseHTTPRequestHandler):
+    class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            status, answer = parameters.answer(self.headers["x-amz-target"], body)
-            raw = json.dumps(answer).encode()
+            status, response = parameters.respond(self.headers["x-amz-target"], body)
+            data = json.dumps(response).encode()
             self.send_response(status)
             self.send_header("content-type", "application/x-amz-json-1.1")
-            self.send_header("content-length", str(len(raw)))
+            self.send_header("content-length", str(len(data)))
             self.end_headers()
-            self.wfile.write(raw)
+            self.wfile.write(data)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
+            """Write no log."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), RunningGateway)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     parameters.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=[0.01])
     thread.start()
-    mine = {
+    environment = {
         "AWS_ENDPOINT_URL_SSM": parameters.url,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -80,8 +80,8 @@ def store() -> Iterator[Store]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_MAX_ATTEMPTS": "1",
     }
-    before = {name: os.environ.get(name) for name in mine}
-    os.environ.update(mine)
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
     try:
         yield parameters
     finally:
@@ -93,26 +93,26 @@ def store() -> Iterator[Store]:
 
 
 @pytest.mark.parametrize("path", ["/tollgate/credentials", "/tollgate/credentials/"])
-async def test_parameter_is_decrypted_and_asked_for_once(store: Store, path: str) -> None:
+async def test_parameter_is_decrypted_and_requested_once(store: FakeParameterStore, path: str) -> None:
     store.parameters["/tollgate/credentials/A_KEY"] = "s3cret"
     credentials: Credentials = ParameterStoreCredentials(path)
     assert [await credentials.get("A_KEY") for _ in range(3)] == ["s3cret"] * 3
-    assert store.asked == [{"Name": "/tollgate/credentials/A_KEY", "WithDecryption": True}]
+    assert store.requests == [{"Name": "/tollgate/credentials/A_KEY", "WithDecryption": True}]
     assert not credentials.is_missing("A_KEY")
 
 
-async def test_parameter_that_is_not_there_is_the_owners_trouble_and_is_asked_for_again(store: Store) -> None:
+async def test_missing_parameter_is_an_upstream_auth_error_and_is_requested_again(store: FakeParameterStore) -> None:
     credentials = ParameterStoreCredentials("/t")
-    with pytest.raises(UpstreamAuthError) as caught:
+    with pytest.raises(UpstreamAuthError) as raised:
         await credentials.get("A_KEY")
-    assert caught.value.message == "Parameter Store did not give the credential 'A_KEY'."
+    assert raised.value.message == "Parameter Store did not give the credential 'A_KEY'."
     assert not credentials.is_missing("A_KEY")
     store.parameters["/t/A_KEY"] = "s3cret"
     assert await credentials.get("A_KEY") == "s3cret"
 
 
-async def test_store_that_does_not_answer_is_the_owners_trouble(store: Store) -> None:
+async def test_unreachable_store_is_an_upstream_auth_error(store: FakeParameterStore) -> None:
     os.environ["AWS_ENDPOINT_URL_SSM"] = "http://127.0.0.1:1"
     with pytest.raises(UpstreamAuthError):
         await ParameterStoreCredentials("/t").get("A_KEY")
-    assert store.asked == []
+    assert store.requests == []

@@ -1,5 +1,6 @@
-"""Every event in events/, through the entry point it is for, in the built artifact."""
+"""Every event of events/, sent to its entry point in the built artifact."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -18,15 +19,15 @@ class Context:
     def get_remaining_time_in_millis(self):
         return 30000
 from tollgate.handler.lambda_function import lambda_handler
-print("ANSWER", json.dumps(lambda_handler(json.load(sys.stdin), Context())))
+print("RESPONSE", json.dumps(lambda_handler(json.load(sys.stdin), Context())))
 """
 
 
-def is_url(name: str) -> bool:
+def is_function_url(name: str) -> bool:
     return name.startswith("url-")
 
 
-def check(name: str, status: int, body: str) -> None:
+def check_response(name: str, status: int, body: str) -> None:
     assert status == (401 if "unauthorized" in name else 200), body
     if "stream" in name:
         assert body.endswith("data: [DONE]\n\n")
@@ -37,10 +38,10 @@ def check(name: str, status: int, body: str) -> None:
         assert json.loads(body)
 
 
-@pytest.mark.parametrize("name", [name for name in event_names() if not is_url(name)])
+@pytest.mark.parametrize("name", [name for name in event_names() if not is_function_url(name)])
 def test_event_through_mangum(name: str, tmp_path: Path) -> None:
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ARTIFACT), **local_settings(tmp_path)}
-    run = subprocess.run(
+    process = subprocess.run(
         [artifact_python(), "-c", THROUGH_MANGUM],
         input=json.dumps(event(name)),
         capture_output=True,
@@ -48,11 +49,11 @@ def test_event_through_mangum(name: str, tmp_path: Path) -> None:
         env=env,
         check=False,
     )
-    assert run.returncode == 0, run.stderr
-    line = next(line for line in run.stdout.splitlines() if line.startswith("ANSWER "))
-    answer: dict[str, Any] = json.loads(line.removeprefix("ANSWER "))
-    check(name, answer["statusCode"], answer["body"])
-    assert answer["headers"]["x-request-id"].startswith("req_")
+    assert process.returncode == 0, process.stderr
+    line = next(line for line in process.stdout.splitlines() if line.startswith("RESPONSE "))
+    response: dict[str, Any] = json.loads(line.removeprefix("RESPONSE "))
+    check_response(name, response["statusCode"], response["body"])
+    assert response["headers"]["x-request-id"].startswith("req_")
 
 
 async def test_every_event_through_the_streaming_runtime(tmp_path: Path) -> None:
@@ -62,15 +63,15 @@ async def test_every_event_through_the_streaming_runtime(tmp_path: Path) -> None
     ) as local:
         for name in event_names():
             invocation = await local.invoke(event(name))
-            if is_url(name):
+            if is_function_url(name):
                 assert invocation.prelude is not None
-                check(name, invocation.prelude["statusCode"], invocation.body.decode())
+                check_response(name, invocation.prelude["statusCode"], invocation.body.decode())
             else:
                 assert invocation.response is not None
-                check(name, invocation.response["statusCode"], invocation.response["body"])
+                check_response(name, invocation.response["statusCode"], invocation.response["body"])
 
 
-async def test_account_is_settled_before_the_next_invocation_is_asked_for(tmp_path: Path) -> None:
+async def test_request_is_settled_before_the_next_invocation_is_requested(tmp_path: Path) -> None:
     env = local_settings(tmp_path)
     async with LocalFunctionUrl(
         artifact=ARTIFACT, handler="tollgate.handler.lambda_function.app", python=artifact_python(), env=env
@@ -79,9 +80,7 @@ async def test_account_is_settled_before_the_next_invocation_is_asked_for(tmp_pa
         assert sum('"message":"request"' in line for line in local.log_lines) == 1
 
 
-async def test_many_invocations_at_once_in_one_process(tmp_path: Path) -> None:
-    import asyncio
-
+async def test_concurrent_invocations_in_one_process(tmp_path: Path) -> None:
     env = local_settings(tmp_path)
     async with LocalFunctionUrl(
         artifact=ARTIFACT,
@@ -90,6 +89,6 @@ async def test_many_invocations_at_once_in_one_process(tmp_path: Path) -> None:
         env=env,
         max_concurrency=8,
     ) as local:
-        answers = await asyncio.gather(*(local.invoke(event("url-chat-stream.json")) for _ in range(32)))
-    for invocation in answers:
-        check("url-chat-stream.json", 200, invocation.body.decode())
+        responses = await asyncio.gather(*(local.invoke(event("url-chat-stream.json")) for _ in range(32)))
+    for invocation in responses:
+        check_response("url-chat-stream.json", 200, invocation.body.decode())

@@ -1,9 +1,8 @@
-"""A key's limits, through the front: what is refused, how, and what every answer says of how the key stands."""
+"""Limits of a key over HTTP: what is refused, with which error, and the headers of every response."""
 
 import concurrent.futures
 import datetime
 import subprocess
-import time
 from typing import Any
 
 import httpx
@@ -12,29 +11,31 @@ import pytest
 from openai import OpenAI
 
 from support.running_gateway import TOLLGATE, RunningGateway
+from support.waiting import LIMIT_SECONDS, within_one_minute
 
-ASK: list[Any] = [{"role": "user", "content": "How many?"}]
-BODY: dict[str, Any] = {"model": "test/whole", "messages": ASK}
+MESSAGES: list[Any] = [{"role": "user", "content": "How many?"}]
+BODY: dict[str, Any] = {"model": "test/whole", "messages": MESSAGES}
 
 
-def ask(gateway: RunningGateway, key: str, **changes: Any) -> httpx.Response:
+def chat(gateway: RunningGateway, key: str, **changes: Any) -> httpx.Response:
     headers = {"authorization": f"Bearer {key}"}
-    return httpx.post(f"{gateway.base_url}/chat/completions", json={**BODY, **changes}, headers=headers, timeout=30)
+    return httpx.post(
+        f"{gateway.base_url}/chat/completions", json={**BODY, **changes}, headers=headers, timeout=LIMIT_SECONDS
+    )
 
 
-@pytest.fixture
-def whole_minute() -> None:
-    """Tests of a window begin early in one, so that it does not turn under them."""
-    if time.time() % 60 > 40:
-        time.sleep(60 - time.time() % 60)
+def test_request_over_the_limit_is_429_with_a_retry_delay(gateway: RunningGateway) -> None:
+    def send_three() -> list[httpx.Response]:
+        key = gateway.key("--rpm", "2")
+        return [chat(gateway, key) for _ in range(3)]
 
-
-@pytest.mark.usefixtures("whole_minute")
-def test_request_over_the_limit_is_429_and_says_when_to_come_back(gateway: RunningGateway) -> None:
-    key = gateway.key("--rpm", "2")
-    first, second, third = (ask(gateway, key) for _ in range(3))
+    first, second, third = within_one_minute(send_three)
     assert (first.status_code, second.status_code, third.status_code) == (200, 200, 429)
-    assert [answer.headers["x-ratelimit-remaining-requests"] for answer in (first, second, third)] == ["1", "0", "0"]
+    assert [response.headers["x-ratelimit-remaining-requests"] for response in (first, second, third)] == [
+        "1",
+        "0",
+        "0",
+    ]
     assert third.json()["error"]["type"] == "rate_limit_error"
     assert third.json()["error"]["code"] == "requests"
     assert 1 <= int(third.headers["retry-after"]) <= 60
@@ -44,45 +45,47 @@ def test_request_over_the_limit_is_429_and_says_when_to_come_back(gateway: Runni
     assert third.headers["ratelimit"].startswith('"requests";r=0;t=')
 
 
-@pytest.mark.usefixtures("whole_minute")
-def test_parallel_clients_get_exactly_what_there_is(gateway: RunningGateway) -> None:
-    key = gateway.key("--rpm", "20", "--concurrency", "100")
-    with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        asked = [pool.submit(ask, gateway, key) for _ in range(60)]
-        statuses = [answer.result().status_code for answer in asked]
+def test_concurrent_clients_get_exactly_the_request_limit(gateway: RunningGateway) -> None:
+    def send_sixty() -> list[int]:
+        key = gateway.key("--rpm", "20", "--concurrency", "100")
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            submitted = [pool.submit(chat, gateway, key) for _ in range(60)]
+            return [response.result().status_code for response in submitted]
+
+    statuses = within_one_minute(send_sixty)
     assert sorted(set(statuses)) == [200, 429]
     assert statuses.count(200) == 20
 
 
-def test_tokens_are_held_and_then_settled_to_what_was_used(gateway: RunningGateway) -> None:
+def test_tokens_are_reserved_and_then_settled_to_the_usage(gateway: RunningGateway) -> None:
     key = gateway.key("--tpm", "1000")
-    refused = ask(gateway, key, max_tokens=2000)
+    refused = chat(gateway, key, max_tokens=2000)
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, "tokens")
-    answer = ask(gateway, key, max_tokens=500)
-    assert answer.status_code == 200
-    gateway.settled(answer.headers["x-request-id"])
+    response = chat(gateway, key, max_tokens=500)
+    assert response.status_code == 200
+    gateway.settled(response.headers["x-request-id"])
     after = httpx.get(f"{gateway.base_url}/models", headers={"authorization": f"Bearer {key}"})
     assert after.headers["x-ratelimit-limit-tokens"] == "1000"
-    assert int(after.headers["x-ratelimit-remaining-tokens"]) in (988, 1000)  # 12 were used, or the minute turned
+    assert int(after.headers["x-ratelimit-remaining-tokens"]) in (988, 1000)  # 12 were used, or the minute changed
 
 
-def test_budget_is_402_and_is_not_tried_again(gateway: RunningGateway) -> None:
+def test_request_over_the_budget_is_402_and_is_not_retried(gateway: RunningGateway) -> None:
     key = gateway.key("--budget", "0.005/day")
-    assert ask(gateway, key, max_tokens=100).status_code == 200
-    refused = ask(gateway, key, max_tokens=1000)
+    assert chat(gateway, key, max_tokens=100).status_code == 200
+    refused = chat(gateway, key, max_tokens=1000)
     assert refused.status_code == 402
     assert refused.json()["error"]["type"] == "insufficient_quota"
     assert refused.headers["x-should-retry"] == "false"
     with OpenAI(base_url=gateway.base_url, api_key=key) as client, pytest.raises(openai.APIStatusError) as raised:
-        client.chat.completions.create(model="test/whole", messages=ASK, max_tokens=1000)
+        client.chat.completions.create(model="test/whole", messages=MESSAGES, max_tokens=1000)
     assert raised.value.status_code == 402
 
 
 def test_model_that_a_key_may_not_use_is_403_and_not_listed(gateway: RunningGateway) -> None:
     key = gateway.key("--models", "test/wh*,gpt-*")
-    assert ask(gateway, key).status_code == 200
-    assert ask(gateway, key).status_code == 200
-    refused = ask(gateway, key, model="test/stream")
+    assert chat(gateway, key).status_code == 200
+    assert chat(gateway, key).status_code == 200
+    refused = chat(gateway, key, model="test/stream")
     assert refused.status_code == 403
     assert refused.json()["error"]["type"] == "permission_error"
     assert refused.json()["error"]["param"] == "model"
@@ -94,31 +97,31 @@ def test_model_that_a_key_may_not_use_is_403_and_not_listed(gateway: RunningGate
     assert (unlisted.status_code, unlisted.json()["error"]["code"]) == (404, "model_not_found")
 
 
-def test_every_answer_says_how_the_key_stands(gateway: RunningGateway) -> None:
+def test_every_response_has_rate_limit_headers(gateway: RunningGateway) -> None:
     key = gateway.key("--rpm", "1000", "--tpm", "100000")
     headers = {"authorization": f"Bearer {key}"}
-    answers = [
-        ask(gateway, key),
-        ask(gateway, key, stream=True, model="test/stream"),
-        ask(gateway, key, model="test/500"),
-        ask(gateway, key, model="nope"),
-        ask(gateway, key, temperature=9),
+    responses = [
+        chat(gateway, key),
+        chat(gateway, key, stream=True, model="test/stream"),
+        chat(gateway, key, model="test/500"),
+        chat(gateway, key, model="nope"),
+        chat(gateway, key, temperature=9),
         httpx.get(f"{gateway.base_url}/models", headers=headers),
     ]
-    assert [answer.status_code for answer in answers] == [200, 200, 502, 404, 400, 200]
-    for answer in answers:
+    assert [response.status_code for response in responses] == [200, 200, 502, 404, 400, 200]
+    for response in responses:
         for kind in ("requests", "tokens"):
             for what in ("limit", "remaining", "reset"):
-                assert f"x-ratelimit-{what}-{kind}" in answer.headers
+                assert f"x-ratelimit-{what}-{kind}" in response.headers
 
 
-def test_old_secret_works_until_the_overlap_is_over(gateway: RunningGateway) -> None:
+def test_previous_secret_is_valid_until_the_overlap_ends(gateway: RunningGateway) -> None:
     key = gateway.key()
-    for overlap, works in (("1h", 200), ("0m", 401)):
+    for overlap, expected_status in (("1h", 200), ("0m", 401)):
         command = [TOLLGATE, "keys", "rotate", key.split("-")[2], "--overlap", overlap, "--db", str(gateway.db)]
         new = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-        assert ask(gateway, new).status_code == 200
-        assert ask(gateway, key).status_code == works
+        assert chat(gateway, new).status_code == 200
+        assert chat(gateway, key).status_code == expected_status
         key = new
 
 
@@ -129,8 +132,8 @@ def test_old_secret_works_until_the_overlap_is_over(gateway: RunningGateway) -> 
 def test_broken_stream_is_billed_for_what_was_delivered(
     gateway: RunningGateway, name: str, streamed: bool, tokens: tuple[int, int]
 ) -> None:
-    answer = ask(gateway, gateway.api_key, model=f"test/{name}", stream=streamed)
-    record = gateway.settled(answer.headers["x-request-id"])
+    response = chat(gateway, gateway.api_key, model=f"test/{name}", stream=streamed)
+    record = gateway.settled(response.headers["x-request-id"])
     assert record["estimated"] == 1
     assert record["cost_source"] == "estimated"
     assert record["output_tokens"] == tokens[1]  # "Four score" is ten characters
@@ -138,17 +141,17 @@ def test_broken_stream_is_billed_for_what_was_delivered(
     assert record["cost_micro_usd"] == record["input_tokens"] * 2 + tokens[1] * 8
 
 
-def test_request_that_no_provider_took_up_costs_nothing(gateway: RunningGateway) -> None:
+def test_request_that_no_provider_accepted_costs_nothing(gateway: RunningGateway) -> None:
     for name in ("429", "down", "error-in-200"):
-        record = gateway.settled(ask(gateway, gateway.api_key, model=f"test/{name}").headers["x-request-id"])
+        record = gateway.settled(chat(gateway, gateway.api_key, model=f"test/{name}").headers["x-request-id"])
         assert record["cost_micro_usd"] == 0
 
 
-def test_own_usage_is_read_back(gateway: RunningGateway) -> None:
+def test_key_reads_its_own_usage(gateway: RunningGateway) -> None:
     key = gateway.key("--budget", "10/month", "--rpm", "100")
     headers = {"authorization": f"Bearer {key}"}
-    ids = [ask(gateway, key).headers["x-request-id"] for _ in range(2)]
-    ids.append(ask(gateway, key, model="test/stream", stream=True).headers["x-request-id"])
+    ids = [chat(gateway, key).headers["x-request-id"] for _ in range(2)]
+    ids.append(chat(gateway, key, model="test/stream", stream=True).headers["x-request-id"])
     for request_id in ids:
         gateway.settled(request_id)
     by_model = httpx.get(f"{gateway.base_url}/usage?group_by=model", headers=headers).json()
@@ -160,11 +163,11 @@ def test_own_usage_is_read_back(gateway: RunningGateway) -> None:
     as_csv = httpx.get(f"{gateway.base_url}/usage?group_by=day,model&format=csv", headers=headers)
     assert as_csv.headers["content-type"].startswith("text/csv")
     assert len(as_csv.text.splitlines()) == 3
-    one = httpx.get(f"{gateway.base_url}/key", headers=headers).json()["data"]
-    assert one == httpx.get(f"{gateway.base_url}/auth/key", headers=headers).json()["data"]
-    assert one["limit"] == 10
-    assert one["limit_remaining"] == pytest.approx(10 - 0.000108)
-    assert one["usage"] == pytest.approx(0.000108)
+    account = httpx.get(f"{gateway.base_url}/key", headers=headers).json()["data"]
+    assert account == httpx.get(f"{gateway.base_url}/auth/key", headers=headers).json()["data"]
+    assert account["limit"] == 10
+    assert account["limit_remaining"] == pytest.approx(10 - 0.000108)
+    assert account["usage"] == pytest.approx(0.000108)
     credits = httpx.get(f"{gateway.base_url}/credits", headers=headers).json()["data"]
     assert credits == {"total_credits": 10, "total_usage": pytest.approx(0.000108)}
     generation = httpx.get(f"{gateway.base_url}/generation?id=chatcmpl-{ids[0][4:]}", headers=headers).json()["data"]
@@ -175,12 +178,12 @@ def test_own_usage_is_read_back(gateway: RunningGateway) -> None:
 
 def test_only_an_admin_reads_another_keys_usage(gateway: RunningGateway) -> None:
     key, admin = gateway.key(), gateway.key("--role", "admin")
-    gateway.settled(ask(gateway, key).headers["x-request-id"])
+    gateway.settled(chat(gateway, key).headers["x-request-id"])
     path = f"{gateway.base_url}/usage?group_by=key&key_id={key.split('-')[2]}"
     other = httpx.get(path, headers={"authorization": f"Bearer {gateway.api_key}"})
     assert (other.status_code, other.json()["error"]["code"]) == (403, "admin_only")
-    seen = httpx.get(path, headers={"authorization": f"Bearer {admin}"}).json()
-    assert [row["requests"] for row in seen["data"]] == [1]
+    by_admin = httpx.get(path, headers={"authorization": f"Bearer {admin}"}).json()
+    assert [row["requests"] for row in by_admin["data"]] == [1]
     everything = httpx.get(
         f"{gateway.base_url}/usage?group_by=key&key_id=*", headers={"authorization": f"Bearer {admin}"}
     )

@@ -1,0 +1,36 @@
+"""A client of sequential requests has one open at a time: its slot is free when the response ends."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import httpx
+
+from support.metered import MeteredGateway
+from support.waiting import LIMIT_SECONDS
+
+REQUESTS = 250
+
+
+def test_sequential_requests_never_exceed_a_concurrency_of_one(metered: MeteredGateway) -> None:
+    """Half of the requests are streamed. Every other stream is read only to its finish_reason."""
+    key = metered.store.key("--concurrency", "1", "--rpm", "1000000")
+    statuses: Counter[int] = Counter()
+    with httpx.Client(
+        base_url=metered.base_url, headers={"authorization": f"Bearer {key}"}, timeout=LIMIT_SECONDS
+    ) as client:
+        for number in range(REQUESTS):
+            body: dict[str, Any] = {"model": "test/metered", "messages": [{"role": "user", "content": "Hi"}]}
+            body |= {"max_tokens": 3, "stream": number % 2 == 1}
+            with client.stream("POST", "/chat/completions", json=body) as response:
+                statuses[response.status_code] += 1
+                for line in response.iter_lines():
+                    if number % 4 == 1 and _has_finished(line):
+                        break
+    assert statuses == {200: REQUESTS}
+
+
+def _has_finished(line: str) -> bool:
+    if not line.startswith("data: {"):
+        return False
+    return any(choice.get("finish_reason") for choice in json.loads(line[6:])["choices"])
