@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from openai import OpenAI
 
-from support.artifact import CHECKOUT
+from support.node import NODE, node_folder
 from support.running_gateway import RunningGateway
 
-NODE = shutil.which("node") and shutil.which("npm")
 JS = Path(__file__).parent / "js"
 
 
@@ -40,23 +39,18 @@ def test_python_client_gets_a_stream_in_a_with_block(served: RunningGateway) -> 
 
 
 @pytest.fixture(scope="session")
-def node_modules() -> Path:
+def javascript_folder() -> Path:
     if not NODE:
-        pytest.skip("no Node.js with npm on this machine: the JavaScript client was not tried")
-    folder = CHECKOUT / ".cache" / "js"
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in ("package.json", "package-lock.json"):
-        shutil.copy(JS / file, folder)
-    if not (folder / "node_modules/openai").exists():
-        subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=folder, check=True)
-    return folder
+        pytest.skip("no Node.js with npm on this machine: the JavaScript client was not tested")
+    return node_folder(JS, "ci")
 
 
 @pytest.mark.parametrize("script", ["buffered.mjs", "streamed.mjs"])
-def test_javascript_client(served: RunningGateway, node_modules: Path, script: str) -> None:
-    shutil.copy(JS / script, node_modules)
+def test_javascript_client(served: RunningGateway, javascript_folder: Path, script: str) -> None:
     env = {**os.environ, "TOLLGATE_BASE_URL": served.base_url, "TOLLGATE_API_KEY": served.api_key}
-    process = subprocess.run(["node", script], cwd=node_modules, env=env, capture_output=True, text=True, check=False)
+    process = subprocess.run(
+        ["node", script], cwd=javascript_folder, env=env, capture_output=True, text=True, check=False
+    )
     assert process.returncode == 0, process.stderr
     assert process.stdout.strip() in ("Give me 3 product tagline options.", "Tell me a story")
 

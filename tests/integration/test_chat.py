@@ -10,6 +10,7 @@ from openai import OpenAI
 from support.running_gateway import RunningGateway
 from support.scenarios import HELD, USAGE
 from support.upstream import ScriptedUpstream
+from support.waiting import LIMIT_SECONDS
 
 MESSAGES: list[Any] = [{"role": "user", "content": "How many?"}]
 
@@ -163,7 +164,7 @@ def test_models_are_listed_with_context_length_architecture_and_prices_as_text(h
 
 
 def test_health_needs_no_key(gateway: RunningGateway) -> None:
-    response = httpx.get(gateway.base_url.removesuffix("/v1") + "/health")
+    response = httpx.get(gateway.base_url.removesuffix("/v1") + "/health", timeout=LIMIT_SECONDS)
     assert response.status_code == 200
     assert response.json()["status"] == "ok"
     assert response.json()["timestamp"].endswith("Z")

@@ -11,6 +11,7 @@ from openai import BadRequestError, InternalServerError, OpenAI
 from support.running_gateway import RunningGateway
 from support.scenarios import VECTORS, packed
 from support.upstream import ScriptedUpstream
+from support.waiting import LIMIT_SECONDS
 
 TWO = ["one", "two"]
 
@@ -121,7 +122,9 @@ def test_model_of_another_operation_is_refused_by_name(http: httpx.Client) -> No
 
 def test_invalid_key_is_401(gateway: RunningGateway) -> None:
     for body in ({"model": "test/embed-one", "input": "x"}, {"model": 7}):
-        response = httpx.post(f"{gateway.base_url}/embeddings", json=body, headers={"authorization": "Bearer no"})
+        response = httpx.post(
+            f"{gateway.base_url}/embeddings", json=body, headers={"authorization": "Bearer no"}, timeout=LIMIT_SECONDS
+        )
         assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
 
 
@@ -131,5 +134,6 @@ def test_request_above_the_budget_is_402(gateway: RunningGateway) -> None:
         f"{gateway.base_url}/embeddings",
         json={"model": "test/embed-one", "input": "text " * 1000},
         headers={"authorization": f"Bearer {key}"},
+        timeout=LIMIT_SECONDS,
     )
     assert (response.status_code, response.json()["error"]["code"]) == (402, "insufficient_quota")

@@ -11,6 +11,7 @@ import pytest
 from openai import OpenAI
 
 from support.running_gateway import RunningGateway
+from support.waiting import LIMIT_SECONDS
 
 MESSAGES = [{"role": "user", "content": "How many?"}]
 VALID: dict[str, Any] = {"model": "test/whole", "messages": MESSAGES}
@@ -126,9 +127,9 @@ def invalid_keys(gateway: RunningGateway) -> dict[str, str | None]:
 def test_every_invalid_key_gets_the_same_401(gateway: RunningGateway, reason: str, body: dict[str, Any]) -> None:
     value = invalid_keys(gateway)[reason]
     headers = {} if value is None else {b"authorization": value.encode("latin-1")}
-    response = httpx.post(f"{gateway.base_url}/chat/completions", json=body, headers=headers)
+    response = httpx.post(f"{gateway.base_url}/chat/completions", json=body, headers=headers, timeout=LIMIT_SECONDS)
     assert (response.status_code, response.json()) == (401, UNAUTHORIZED)
-    models = httpx.get(f"{gateway.base_url}/models", headers=headers)
+    models = httpx.get(f"{gateway.base_url}/models", headers=headers, timeout=LIMIT_SECONDS)
     assert (models.status_code, models.json()) == (401, UNAUTHORIZED)
 
 
@@ -139,7 +140,9 @@ def test_revoked_and_expired_keys_get_the_same_401(gateway: RunningGateway) -> N
             db.execute(f"UPDATE keys SET {change}")
             db.commit()
             headers = {"authorization": f"Bearer {gateway.api_key}"}
-            response = httpx.post(f"{gateway.base_url}/chat/completions", json=VALID, headers=headers)
+            response = httpx.post(
+                f"{gateway.base_url}/chat/completions", json=VALID, headers=headers, timeout=LIMIT_SECONDS
+            )
             db.execute("REPLACE INTO keys SELECT * FROM saved")
             db.commit()
         assert (response.status_code, response.json()) == (401, UNAUTHORIZED)
@@ -181,7 +184,9 @@ def test_body_over_the_limit_without_a_declared_length_is_413(gateway: RunningGa
         pytest.skip("for a function, Lambda itself refuses such a body")
     headers = {"authorization": f"Bearer {gateway.api_key}"}
     pieces = (b"x" * 1024 * 1024 for _ in range(8))
-    response = httpx.post(f"{gateway.base_url}/chat/completions", content=pieces, headers=headers)
+    response = httpx.post(
+        f"{gateway.base_url}/chat/completions", content=pieces, headers=headers, timeout=LIMIT_SECONDS
+    )
     assert response.status_code == 413
     assert response.json()["error"]["code"] == "request_too_large"
     assert "Lambda" in response.json()["error"]["message"]

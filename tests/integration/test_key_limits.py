@@ -24,6 +24,11 @@ def chat(gateway: RunningGateway, key: str, **changes: Any) -> httpx.Response:
     )
 
 
+def get(gateway: RunningGateway, key: str, path: str) -> httpx.Response:
+    headers = {"authorization": f"Bearer {key}"}
+    return httpx.get(f"{gateway.base_url}{path}", headers=headers, timeout=LIMIT_SECONDS)
+
+
 def test_request_over_the_limit_is_429_with_a_retry_delay(gateway: RunningGateway) -> None:
     def send_three() -> list[httpx.Response]:
         key = gateway.key("--rpm", "2")
@@ -64,7 +69,7 @@ def test_tokens_are_reserved_and_then_settled_to_the_usage(gateway: RunningGatew
     response = chat(gateway, key, max_tokens=500)
     assert response.status_code == 200
     gateway.settled(response.headers["x-request-id"])
-    after = httpx.get(f"{gateway.base_url}/models", headers={"authorization": f"Bearer {key}"})
+    after = get(gateway, key, "/models")
     assert after.headers["x-ratelimit-limit-tokens"] == "1000"
     assert int(after.headers["x-ratelimit-remaining-tokens"]) in (988, 1000)  # 12 were used, or the minute changed
 
@@ -89,24 +94,23 @@ def test_model_that_a_key_may_not_use_is_403_and_not_listed(gateway: RunningGate
     assert refused.status_code == 403
     assert refused.json()["error"]["type"] == "permission_error"
     assert refused.json()["error"]["param"] == "model"
-    listed = httpx.get(f"{gateway.base_url}/models", headers={"authorization": f"Bearer {key}"}).json()["data"]
+    listed = get(gateway, key, "/models").json()["data"]
     ids = {model["id"] for model in listed}
     assert {"test/whole", "gpt-4o"} <= ids
     assert all(name.startswith(("test/wh", "gpt-")) for name in ids)
-    unlisted = httpx.get(f"{gateway.base_url}/models/test/stream", headers={"authorization": f"Bearer {key}"})
+    unlisted = get(gateway, key, "/models/test/stream")
     assert (unlisted.status_code, unlisted.json()["error"]["code"]) == (404, "model_not_found")
 
 
 def test_every_response_has_rate_limit_headers(gateway: RunningGateway) -> None:
     key = gateway.key("--rpm", "1000", "--tpm", "100000")
-    headers = {"authorization": f"Bearer {key}"}
     responses = [
         chat(gateway, key),
         chat(gateway, key, stream=True, model="test/stream"),
         chat(gateway, key, model="test/500"),
         chat(gateway, key, model="nope"),
         chat(gateway, key, temperature=9),
-        httpx.get(f"{gateway.base_url}/models", headers=headers),
+        get(gateway, key, "/models"),
     ]
     assert [response.status_code for response in responses] == [200, 200, 502, 404, 400, 200]
     for response in responses:
@@ -149,42 +153,39 @@ def test_request_that_no_provider_accepted_costs_nothing(gateway: RunningGateway
 
 def test_key_reads_its_own_usage(gateway: RunningGateway) -> None:
     key = gateway.key("--budget", "10/month", "--rpm", "100")
-    headers = {"authorization": f"Bearer {key}"}
     ids = [chat(gateway, key).headers["x-request-id"] for _ in range(2)]
     ids.append(chat(gateway, key, model="test/stream", stream=True).headers["x-request-id"])
     for request_id in ids:
         gateway.settled(request_id)
-    by_model = httpx.get(f"{gateway.base_url}/usage?group_by=model", headers=headers).json()
+    by_model = get(gateway, key, "/usage?group_by=model").json()
     assert [(row["model"], row["requests"], row["cost_usd"]) for row in by_model["data"]] == [
         ("test/stream", 1, "0.000036"),
         ("test/whole", 2, "0.000072"),
     ]
     assert by_model["total"]["cost_usd"] == "0.000108"
-    as_csv = httpx.get(f"{gateway.base_url}/usage?group_by=day,model&format=csv", headers=headers)
+    as_csv = get(gateway, key, "/usage?group_by=day,model&format=csv")
     assert as_csv.headers["content-type"].startswith("text/csv")
     assert len(as_csv.text.splitlines()) == 3
-    account = httpx.get(f"{gateway.base_url}/key", headers=headers).json()["data"]
-    assert account == httpx.get(f"{gateway.base_url}/auth/key", headers=headers).json()["data"]
+    account = get(gateway, key, "/key").json()["data"]
+    assert account == get(gateway, key, "/auth/key").json()["data"]
     assert account["limit"] == 10
     assert account["limit_remaining"] == pytest.approx(10 - 0.000108)
     assert account["usage"] == pytest.approx(0.000108)
-    credits = httpx.get(f"{gateway.base_url}/credits", headers=headers).json()["data"]
+    credits = get(gateway, key, "/credits").json()["data"]
     assert credits == {"total_credits": 10, "total_usage": pytest.approx(0.000108)}
-    generation = httpx.get(f"{gateway.base_url}/generation?id=chatcmpl-{ids[0][4:]}", headers=headers).json()["data"]
+    generation = get(gateway, key, f"/generation?id=chatcmpl-{ids[0][4:]}").json()["data"]
     assert (generation["model"], generation["total_cost"], generation["tokens_prompt"]) == ("test/whole", 0.000036, 9)
-    assert httpx.get(f"{gateway.base_url}/generation?id=nope", headers=headers).status_code == 404
-    assert httpx.get(f"{gateway.base_url}/usage?from=yesterday", headers=headers).json()["error"]["param"] == "from"
+    assert get(gateway, key, "/generation?id=nope").status_code == 404
+    assert get(gateway, key, "/usage?from=yesterday").json()["error"]["param"] == "from"
 
 
 def test_only_an_admin_reads_another_keys_usage(gateway: RunningGateway) -> None:
     key, admin = gateway.key(), gateway.key("--role", "admin")
     gateway.settled(chat(gateway, key).headers["x-request-id"])
-    path = f"{gateway.base_url}/usage?group_by=key&key_id={key.split('-')[2]}"
-    other = httpx.get(path, headers={"authorization": f"Bearer {gateway.api_key}"})
+    path = f"/usage?group_by=key&key_id={key.split('-')[2]}"
+    other = get(gateway, gateway.api_key, path)
     assert (other.status_code, other.json()["error"]["code"]) == (403, "admin_only")
-    by_admin = httpx.get(path, headers={"authorization": f"Bearer {admin}"}).json()
+    by_admin = get(gateway, admin, path).json()
     assert [row["requests"] for row in by_admin["data"]] == [1]
-    everything = httpx.get(
-        f"{gateway.base_url}/usage?group_by=key&key_id=*", headers={"authorization": f"Bearer {admin}"}
-    )
+    everything = get(gateway, admin, "/usage?group_by=key&key_id=*")
     assert key.split("-")[2] in everything.text

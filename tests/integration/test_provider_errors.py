@@ -161,6 +161,7 @@ def test_client_that_leaves_before_the_response_ends_the_provider_call(
         client.sendall(f"{head}content-length: {len(body)}\r\n\r\n{body}".encode())
         wait_until(lambda: len(upstream.requests) > requests_before, "the request to the provider")
     assert upstream.client_disconnected.wait(LIMIT_SECONDS)
+    wait_until(lambda: gateway.open_holds() == 0, "the release of the hold")
 
 
 def test_no_hold_is_left_open(gateway: RunningGateway, http: httpx.Client) -> None:

@@ -69,7 +69,7 @@ def test_models_of_a_key_apply_to_every_model_in_the_request(gateway: RunningGat
 
 def test_path_without_v1_names_the_base_url(gateway: RunningGateway) -> None:
     root = gateway.base_url.removesuffix("/v1")
-    response = httpx.post(f"{root}/chat/completions", json={"model": "m", "messages": MESSAGES})
+    response = httpx.post(f"{root}/chat/completions", json={"model": "m", "messages": MESSAGES}, timeout=LIMIT_SECONDS)
     assert (response.status_code, response.json()["error"]["code"]) == (404, "unknown_url")
     assert "base URL ends in /v1" in response.json()["error"]["message"]
     assert "/v1/chat/completions" in response.json()["error"]["message"]
@@ -77,7 +77,9 @@ def test_path_without_v1_names_the_base_url(gateway: RunningGateway) -> None:
 
 def test_key_in_a_path_is_not_logged(gateway: RunningGateway) -> None:
     path = f"/models/{gateway.api_key}{'x' * 3000}"
-    response = httpx.get(f"{gateway.base_url}{path}", headers={"authorization": f"Bearer {gateway.api_key}"})
+    response = httpx.get(
+        f"{gateway.base_url}{path}", headers={"authorization": f"Bearer {gateway.api_key}"}, timeout=LIMIT_SECONDS
+    )
     assert response.status_code == 404
     line = gateway.log_of(response.headers["x-request-id"])
     assert line["path"] == "/v1/models/[redacted]"

@@ -15,20 +15,20 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 
 from support.artifact import CHECKOUT
+from support.node import node_folder
+from support.waiting import LIMIT_SECONDS
 
-NODE = shutil.which("node") and shutil.which("npm")
-PACKAGE = CHECKOUT / "tests" / "e2e" / "aimock" / "package.json"
+SOURCE = CHECKOUT / "tests" / "e2e" / "aimock"
 KEY = "aimock-key-1"
 
 FAMILIES = {
@@ -114,7 +114,9 @@ class AimockServer:
 
     def last_request(self) -> dict[str, Any]:
         """The last request, in the format of OpenAI."""
-        return httpx.get(f"{self.url}/v1/_requests", headers={"x-api-key": KEY}).json()[-1]["body"]
+        return httpx.get(f"{self.url}/v1/_requests", headers={"x-api-key": KEY}, timeout=LIMIT_SECONDS).json()[-1][
+            "body"
+        ]
 
 
 def overlay(url: str) -> str:
@@ -139,37 +141,32 @@ def aimock_server(folder: Path) -> Generator[AimockServer]:
     fixtures.write_text(json.dumps({"fixtures": FIXTURES}))
     process = subprocess.Popen(
         ["node", "node_modules/.bin/llmock", "--port", "0", "--fixtures", str(fixtures), "--validate-on-load"],
-        cwd=_installed(),
+        cwd=node_folder(SOURCE, "install", "--no-package-lock", "--ignore-scripts"),
         env={**os.environ, "AIMOCK_API_KEYS": KEY},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     assert process.stdout is not None
-    output = ""
-    for line in process.stdout:
-        output += line
-        if listening := re.search(r"listening on (http://\S+)", line):
-            break
-    else:
-        raise AssertionError(output)
-    reader = threading.Thread(target=process.stdout.read, daemon=True)
-    reader.start()
+    stdout = process.stdout
+    reader = threading.Thread(target=stdout.read, daemon=True)
     try:
-        yield AimockServer(listening[1])
+        server = AimockServer(_url_in(stdout))
+        reader.start()
+        yield server
     finally:
         process.kill()
         process.wait()
-        reader.join()
-        process.stdout.close()
+        if reader.is_alive():
+            reader.join()
+        stdout.close()
 
 
-def _installed() -> Path:
-    """The folder in which npm has installed aimock."""
-    folder = CHECKOUT / ".cache" / "aimock"
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "package.json").exists() or (folder / "package.json").read_bytes() != PACKAGE.read_bytes():
-        shutil.copy(PACKAGE, folder)
-        install = ["npm", "install", "--no-package-lock", "--ignore-scripts", "--silent", "--no-audit", "--no-fund"]
-        subprocess.run(install, cwd=folder, check=True)
-    return folder
+def _url_in(output: IO[str]) -> str:
+    """The URL that aimock prints when it listens."""
+    text = ""
+    for line in output:
+        text += line
+        if listening := re.search(r"listening on (http://\S+)", line):
+            return listening[1]
+    raise AssertionError(text)

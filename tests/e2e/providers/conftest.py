@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pytest
 from openai import OpenAI
 
-from support.aimock import KEY, NODE, AimockServer, aimock_server, overlay
+from support.aimock import KEY, AimockServer, aimock_server, overlay
 from support.image_host import ImageHost, image_host, page
+from support.node import NODE
 from support.running_gateway import RunningGateway, run_gateway
 from support.waiting import LIMIT_SECONDS
 

@@ -30,6 +30,16 @@ async def test_variable_that_is_set_later_is_read() -> None:
     assert await credentials.get("A_KEY") == "s3cret"
 
 
+AWS_ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_REGION": "eu-central-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_MAX_ATTEMPTS": "1",
+}
+
+
 @dataclass
 class FakeParameterStore:
     """A Parameter Store on loopback: the JSON protocol of SSM, with one action."""
@@ -71,25 +81,13 @@ def store() -> Iterator[FakeParameterStore]:
     parameters.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=[0.01])
     thread.start()
-    environment = {
-        "AWS_ENDPOINT_URL_SSM": parameters.url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "eu-central-1",
-        "AWS_REGION": "eu-central-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_MAX_ATTEMPTS": "1",
-    }
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
-    try:
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in {**AWS_ENVIRONMENT, "AWS_ENDPOINT_URL_SSM": parameters.url}.items():
+            environment.setenv(name, value)
         yield parameters
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 @pytest.mark.parametrize("path", ["/tollgate/credentials", "/tollgate/credentials/"])
