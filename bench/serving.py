@@ -26,12 +26,10 @@ async def measure(folder: Path) -> list[Row]:
     """Rows for the server and for the streaming function."""
     rows: list[Row] = []
     async with _provider() as url:
-        catalog = folder / "bench.toml"
-        catalog.write_text(_catalog(url))
         for kind, name in KINDS.items():
             gateway_folder = folder / kind
             gateway_folder.mkdir()
-            with run_gateway(kind, gateway_folder, catalog) as gateway:
+            with run_gateway(kind, gateway_folder, _catalog(url)) as gateway:
                 rows += await _measure_gateway(name, gateway)
     return rows
 

@@ -26,11 +26,8 @@ def upstream() -> Iterator[ScriptedUpstream]:
 def gateway(
     request: pytest.FixtureRequest, upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningGateway]:
-    folder: Path = tmp_path_factory.mktemp("gateway")
-    catalog = folder / "overlay.toml"
-    catalog.write_text(overlay(upstream.url))
     env = {"SCRIPTED_API_KEY": "sk-upstream-secret", "TOLLGATE_ECHO": "off"}
-    with run_gateway(request.param, folder, catalog, env) as running:
+    with run_gateway(request.param, tmp_path_factory.mktemp("gateway"), overlay(upstream.url), env) as running:
         yield running
 
 

@@ -57,11 +57,8 @@ def anthropic() -> Iterator[ScriptedUpstream]:
 def gateway(
     request: pytest.FixtureRequest, anthropic: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningGateway]:
-    folder: Path = tmp_path_factory.mktemp("anthropic")
-    catalog = folder / "overlay.toml"
-    catalog.write_text(overlay(anthropic.url))
     env = {"CLAUDE_API_KEY": "sk-ant-secret", "TOLLGATE_ECHO": "off"}
-    with run_gateway(request.param, folder, catalog, env) as running:
+    with run_gateway(request.param, tmp_path_factory.mktemp("anthropic"), overlay(anthropic.url), env) as running:
         yield running
 
 

@@ -64,9 +64,6 @@ def bedrock() -> Iterator[ScriptedUpstream]:
 def gateway(
     request: pytest.FixtureRequest, bedrock: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningGateway]:
-    folder: Path = tmp_path_factory.mktemp("bedrock")
-    catalog = folder / "overlay.toml"
-    catalog.write_text(overlay(bedrock.url))
     env = {
         "TOLLGATE_ECHO": "off",
         "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
@@ -75,7 +72,7 @@ def gateway(
         "AWS_REGION": "eu-west-3",
         "AWS_BEARER_TOKEN_BEDROCK": "bedrock-api-key",
     }
-    with run_gateway(request.param, folder, catalog, env) as running:
+    with run_gateway(request.param, tmp_path_factory.mktemp("bedrock"), overlay(bedrock.url), env) as running:
         yield running
 
 

@@ -58,11 +58,8 @@ def gemini() -> Iterator[ScriptedUpstream]:
 def gateway(
     request: pytest.FixtureRequest, gemini: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningGateway]:
-    folder: Path = tmp_path_factory.mktemp("gemini")
-    catalog = folder / "overlay.toml"
-    catalog.write_text(overlay(gemini.url))
     env = {"GOOGLE_API_KEY": "AIza-secret", "TOLLGATE_ECHO": "off"}
-    with run_gateway(request.param, folder, catalog, env) as running:
+    with run_gateway(request.param, tmp_path_factory.mktemp("gemini"), overlay(gemini.url), env) as running:
         yield running
 
 

@@ -1,7 +1,6 @@
 """Images by URL end to end: fetched by the gateway if the provider does not fetch them."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,11 +55,8 @@ def gateway(
     host: ImageHost,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningGateway]:
-    folder: Path = tmp_path_factory.mktemp("images")
-    catalog = folder / "overlay.toml"
-    catalog.write_text(overlay(provider.url))
     env = {"TOLLGATE_ECHO": "off", "TOLLGATE_IMAGE_HOSTS": "localhost", "SSL_CERT_FILE": str(host.authority)}
-    with run_gateway(request.param, folder, catalog, env) as running:
+    with run_gateway(request.param, tmp_path_factory.mktemp("images"), overlay(provider.url), env) as running:
         yield running
 
 

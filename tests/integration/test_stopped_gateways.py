@@ -38,12 +38,10 @@ def catalog(upstream: ScriptedUpstream, tmp_path: Path) -> Path:
     return path
 
 
-def test_stopped_gateway_settles_interrupted_requests(
-    tmp_path: Path, catalog: Path, upstream: ScriptedUpstream
-) -> None:
+def test_stopped_gateway_settles_interrupted_requests(tmp_path: Path, upstream: ScriptedUpstream) -> None:
     env = {"SCRIPTED_API_KEY": "k"}
     upstream.requests.clear()
-    with run_gateway("server", tmp_path, catalog, env) as gateway:
+    with run_gateway("server", tmp_path, overlay(upstream.url), env) as gateway:
         first_chunk = threading.Event()
         address = (gateway.base_url, gateway.api_key)
         streamed = threading.Thread(target=_read_stream, args=(*address, "test/stall", first_chunk))

@@ -73,13 +73,18 @@ class RunningGateway:
 
 @contextlib.contextmanager
 def run_gateway(
-    kind: Kind, folder: Path, catalog: Path | None = None, env: Mapping[str, str] | None = None
+    kind: Kind, folder: Path, catalog: str | None = None, env: Mapping[str, str] | None = None
 ) -> Generator[RunningGateway]:
-    """A gateway on a free port until the block ends: the server, or the built artifact as a function."""
+    """A gateway on a free port until the block ends: the server, or the built artifact as a function.
+
+    `catalog` is the text of an overlay.
+    """
     db = folder / f"{kind}.db"
     serve = [str(TOLLGATE), "serve"] if kind == "server" else [sys.executable, "-m", "devtools.run_artifact"]
     command = [*serve, "--json", "--port", "0", "--db", str(db)]
-    command += ["--catalog", str(catalog)] if catalog else []
+    if catalog is not None:
+        (folder / "overlay.toml").write_text(catalog)
+        command += ["--catalog", str(folder / "overlay.toml")]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

@@ -30,9 +30,6 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageHost]:
 def gateway(
     request: pytest.FixtureRequest, aimock: AimockServer, host: ImageHost, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningGateway]:
-    folder = tmp_path_factory.mktemp("gateway")
-    catalog = folder / "overlay.toml"
-    catalog.write_text(overlay(aimock.url))
     env = {
         "TOLLGATE_ECHO": "off",
         "TOLLGATE_IMAGE_HOSTS": "localhost",
@@ -40,7 +37,7 @@ def gateway(
         "AIMOCK_API_KEY": KEY,
         "WRONG_API_KEY": "aimock-key-2",
     }
-    with run_gateway(request.param, folder, catalog, env) as running:
+    with run_gateway(request.param, tmp_path_factory.mktemp("gateway"), overlay(aimock.url), env) as running:
         yield running
 
 

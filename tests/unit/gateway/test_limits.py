@@ -236,11 +236,13 @@ YEAR = 365 * 86_400
 
 @pytest.mark.parametrize("per", ["day", "month"])
 def test_window_far_in_the_future_is_corrected(per: Period) -> None:
-    of = Limits(rpm=2, tpm=100, budget=Budget(Decimal(1), per))
-    ahead = reserve(refreshed(full(of, NOON), of, NOON + YEAR), of, "r", lease(at=NOON + YEAR, micro_usd=400_000))
-    back = refreshed(ahead, of, NOON)
+    limits = Limits(rpm=2, tpm=100, budget=Budget(Decimal(1), per))
+    ahead = reserve(
+        refreshed(full(limits, NOON), limits, NOON + YEAR), limits, "r", lease(at=NOON + YEAR, micro_usd=400_000)
+    )
+    back = refreshed(ahead, limits, NOON)
     assert (back.window, back.requests_left, back.tokens_left) == (window_of(NOON), 2, 100)
-    assert back.budget_until == full(of, NOON).budget_until
+    assert back.budget_until == full(limits, NOON).budget_until
     assert back.budget_left == 600_000  # reserved amounts stay reserved
     assert "r" in ended(back, NOON)
 
@@ -253,27 +255,27 @@ def test_window_slightly_in_the_future_is_kept() -> None:
 
 
 def test_lease_can_be_extended_to_the_end_of_the_budget() -> None:
-    of = Limits(budget=Budget(Decimal(1), "day"))
-    balance = reserve(full(of, NOON), of, "r", lease(micro_usd=300_000))
-    balance = extend(balance, of, "r", 300_000, 1)
+    limits = Limits(budget=Budget(Decimal(1), "day"))
+    balance = reserve(full(limits, NOON), limits, "r", lease(micro_usd=300_000))
+    balance = extend(balance, limits, "r", 300_000, 1)
     assert (balance.leases["r"].micro_usd, balance.budget_left) == (600_000, 400_000)
-    balance = extend(balance, of, "r", 600_000, 1)  # the rest of the budget
+    balance = extend(balance, limits, "r", 600_000, 1)  # the rest of the budget
     assert (balance.leases["r"].micro_usd, balance.budget_left) == (1_000_000, 0)
     with pytest.raises(ExceededError, match="budget"):
-        extend(balance, of, "r", 600_000, 1)
-    assert release(balance, of, "r", 0, 250_000).budget_left == 750_000
+        extend(balance, limits, "r", 600_000, 1)
+    assert release(balance, limits, "r", 0, 250_000).budget_left == 750_000
 
 
 def test_expired_lease_cannot_be_extended() -> None:
-    of = Limits(budget=Budget(Decimal(1), "day"))
+    limits = Limits(budget=Budget(Decimal(1), "day"))
     with pytest.raises(ExceededError, match="budget"):
-        extend(full(of, NOON), of, "r", 1, 1)
+        extend(full(limits, NOON), limits, "r", 1, 1)
 
 
 def test_lease_of_a_past_budget_reserves_nothing_of_the_new_one() -> None:
-    of = Limits(budget=Budget(Decimal(1), "day"))
-    balance = refreshed(reserve(full(of, NOON), of, "r", lease(micro_usd=300_000)), of, NOON + 86_400)
-    after = extend(balance, of, "r", 5_000_000, 1)
+    limits = Limits(budget=Budget(Decimal(1), "day"))
+    balance = refreshed(reserve(full(limits, NOON), limits, "r", lease(micro_usd=300_000)), limits, NOON + 86_400)
+    after = extend(balance, limits, "r", 5_000_000, 1)
     assert (after.budget_left, after.leases["r"].micro_usd) == (1_000_000, 5_300_000)
 
 

@@ -21,8 +21,8 @@ def prices(**columns: Any) -> Prices:
     return Prices.model_validate(row)
 
 
-def billed(usage: Usage, of: Prices, tier: str | None = None) -> tuple[Decimal | None, str]:
-    cost = cost_of(usage, of, PriceTerms(tier))
+def billed(usage: Usage, rates: Prices, tier: str | None = None) -> tuple[Decimal | None, str]:
+    cost = cost_of(usage, rates, PriceTerms(tier))
     assert (cost.note is None) == (cost.source == "catalog"), "an estimate has a note"
     return cost.usd and cost.usd * 1_000_000, cost.source
 
@@ -72,8 +72,8 @@ def test_long_prompt_in_a_tier_costs_the_long_context_rates_of_the_tier() -> Non
 
 def test_one_hour_cache_writes_have_their_own_price() -> None:
     usage = Usage(100, 0, cache_write_tokens=90, cache_write_1h_tokens=40)
-    of = prices(cache_write_usd_per_mtok=3, cache_write_1h_usd_per_mtok=5)
-    assert billed(usage, of) == (10 * 2 + 50 * 3 + 40 * 5, "catalog")
+    rates = prices(cache_write_usd_per_mtok=3, cache_write_1h_usd_per_mtok=5)
+    assert billed(usage, rates) == (10 * 2 + 50 * 3 + 40 * 5, "catalog")
 
 
 def test_one_hour_cache_write_without_a_price_is_an_estimate() -> None:
@@ -83,8 +83,8 @@ def test_one_hour_cache_write_without_a_price_is_an_estimate() -> None:
 
 def test_one_hour_cache_writes_are_at_most_all_cache_writes() -> None:
     usage = Usage(100, 0, cache_write_tokens=10, cache_write_1h_tokens=99)
-    of = prices(cache_write_usd_per_mtok=3, cache_write_1h_usd_per_mtok=5)
-    assert billed(usage, of) == (90 * 2 + 10 * 5, "catalog")
+    rates = prices(cache_write_usd_per_mtok=3, cache_write_1h_usd_per_mtok=5)
+    assert billed(usage, rates) == (90 * 2 + 10 * 5, "catalog")
 
 
 # --- audio ------------------------------------------------------------------------------------------------------------

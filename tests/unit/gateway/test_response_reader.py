@@ -40,7 +40,7 @@ async def test_whole_and_streamed_bodies_give_the_same_result_in_both_modes(
     family: str, prefix: bytes, size: int
 ) -> None:
     if family == "bedrock":
-        prefix = b""  # frames have nothing prefix them
+        prefix = b""  # frames have no prefix
     name = NAMES[family]
     expected = ALL[family].parse(name)
     names = [call["function"]["name"] for call in expected.choices[0]["message"]["tool_calls"]]
