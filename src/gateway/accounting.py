@@ -47,7 +47,7 @@ class RequestAccounting:
         """What the hold pays for of a growing output; None if it pays for all of it, or there is no budget."""
         self.attempts: list[Attempt] = []
         self._operation = operation
-        self._reservation = reservation
+        self.reservation = reservation
         self._terms = terms
         self._streamed = streamed
         self._error: GatewayError | None = None
@@ -68,8 +68,8 @@ class RequestAccounting:
         if route.prices is None:
             return
         self.set_held(held_micro_usd)
-        if self._reservation.max_output_tokens is None:
-            self.allowance = Allowance(route.prices, self._terms, self._reservation.usual, held_micro_usd)
+        if self.reservation.max_output_tokens is None:
+            self.allowance = Allowance(route.prices, self._terms, self.reservation.usual, held_micro_usd)
 
     def set_held(self, micro_usd: int) -> None:
         """The hold now has this much of the budget in all."""
@@ -126,7 +126,7 @@ class RequestAccounting:
         if error is None and not attempt.is_complete:
             error = ClientClosedError("The client closed the request, or its time ran out.")
         has_begun = self._streamed and attempt.first_content_at is not None
-        usage, estimated = attempt.bill(self._reservation.usual, self._error)
+        usage, estimated = attempt.bill(self.reservation.usual, self._error)
         return UsageRecord(
             request_id=self.context.request_id,
             key_id=self.hold.key.key_id,

@@ -8,8 +8,10 @@ from tollgate.gateway.ports import UpstreamResponse
 from tollgate.gateway.routing import Route
 from tollgate.gateway.types import Result, Usage
 
-INTERRUPTED = frozenset({"stream_truncated", "upstream_disconnected", "timeout", "insufficient_quota"})
-"""Errors that interrupt a response. The provider accepted the request, and bills what it had done until then."""
+INTERRUPTED = frozenset({
+    "stream_truncated", "upstream_disconnected", "timeout", "insufficient_quota", "unusable_response",
+})  # fmt: skip
+"""Errors of a response that was interrupted or cannot be used. The provider bills what it had done until then."""
 NEGLIGIBLE = 1000
 """A count of zero output tokens is believed if the output is a smaller part than this of the counted input."""
 

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Literal, TypeVar, cast
+from typing import Annotated, Literal, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -23,6 +23,15 @@ from tollgate.gateway.types import Json
 Row = TypeVar("Row", bound=BaseModel)
 TABLES = ("providers", "models", "tiers")
 _ROW = ConfigDict(extra="forbid", frozen=True)
+
+
+class HasCalls(Protocol):
+    """A family, as far as the catalog is checked against it."""
+
+    @property
+    def calls(self) -> Mapping[str, object]:
+        """Its calls by the name of their operation."""
+        ...
 
 
 class CatalogError(ConfigurationError):
@@ -142,7 +151,7 @@ class Catalog:
         return Catalog(self.providers, models, names, self.tiers)
 
 
-def load(layers: Iterable[tuple[str, str]], families: Iterable[str]) -> Catalog:
+def load(layers: Iterable[tuple[str, str]], families: Mapping[str, HasCalls]) -> Catalog:
     """Read TOML layers, `(file name, text)`, the lowest first.
 
     Raises CatalogError, naming file, row and reason: not TOML, an unknown column, a missing or mistyped value, an
@@ -159,17 +168,35 @@ def load(layers: Iterable[tuple[str, str]], families: Iterable[str]) -> Catalog:
     }
     models = {n: _check(Model, "models", n, {"id": n, **r}, written_in) for n, r in rows["models"].items()}
     tiers = {name: _check(Tier, "tiers", name, row, written_in) for name, row in rows["tiers"].items()}
-    known = frozenset(families)
+    _check_providers(providers, families, written_in)
+    _check_models(models, providers, families, written_in)
+    return Catalog(providers, models, _names(models, written_in), tiers)
+
+
+def _check_providers(
+    providers: Mapping[str, Provider], families: Mapping[str, HasCalls], written_in: Mapping[tuple[str, str], str]
+) -> None:
     for name, provider in providers.items():
-        if provider.family not in known:
-            raise _error(written_in, "providers", name, f"family: {provider.family!r} is none of {sorted(known)}")
+        if provider.family not in families:
+            raise _error(written_in, "providers", name, f"family: {provider.family!r} is none of {sorted(families)}")
         if not provider.base_url and provider.family != "echo":
             raise _error(written_in, "providers", name, "base_url: it is missing")
+
+
+def _check_models(
+    models: Mapping[str, Model],
+    providers: Mapping[str, Provider],
+    families: Mapping[str, HasCalls],
+    written_in: Mapping[tuple[str, str], str],
+) -> None:
     for name, model in models.items():
         for route in model.routes:
             if route.provider not in providers:
                 raise _error(written_in, "models", name, f"routes: no provider row is named {route.provider!r}")
-    return Catalog(providers, models, _names(models, written_in), tiers)
+        supported = {name for route in model.routes for name in families[providers[route.provider].family].calls}
+        if unsupported := sorted(set(model.operations) - supported):
+            reason = f"operations: {unsupported} is supported by no route; {sorted(supported)} are"
+            raise _error(written_in, "models", name, reason)
 
 
 def _rows(file: str, text: str) -> Iterable[tuple[str, str, Json]]:

@@ -47,6 +47,11 @@ class StreamEncoder(Protocol):
         """The content type of a streamed response."""
         ...
 
+    @property
+    def keep_alive(self) -> bytes:
+        """What is sent while the provider is silent, without a meaning for the client."""
+        ...
+
     def chunk(self, chunk: Any) -> bytes:
         """One chunk."""
         ...

@@ -14,7 +14,11 @@ from tollgate.gateway.types import Json, Usage, utf8_length
 
 MAX_INPUTS = 2048
 MAX_TOKENS = 300_000
-"""Inputs in one request, and tokens in all of them (OpenAI's API reference, "Create embeddings", `input`)."""
+"""Inputs in one request, and tokens in one of them (OpenAI's API reference, "Create embeddings", `input`)."""
+MAX_RESPONSE_BYTES = 48 * 1024 * 1024
+"""More than 2,048 vectors of 3,072 float32 in base64."""
+MAX_VALUES = 320_000
+"""Values of a request body: the most tokens, and the brackets around them."""
 MAX_TOKEN_ID = 2**31 - 1
 
 TokenArray = Annotated[

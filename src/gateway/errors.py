@@ -156,7 +156,10 @@ class KeyNotFoundError(NotFoundError):
 
 
 class UpstreamError(GatewayError):
-    """The provider failed: unreachable, an invalid response, an interrupted stream, or an error of its own."""
+    """The provider failed: unreachable, an invalid response, an interrupted stream, or an error of its own.
+
+    A response that reports its usage but cannot be used has the code `unusable_response`: the provider bills it.
+    """
 
     status = 502
     type = "upstream_error"

@@ -74,10 +74,10 @@ def differences(old: KeyRecord | None, new: KeyRecord | None) -> Mapping[str, st
     """The fields that a change gave new values, as text; never a hash."""
     fields = [name for name in KeyRecord.__slots__ if not name.endswith("_hash")]
     before, after = ({name: getattr(record, name, None) for name in fields} for record in (old, new))
-    return {name: _told(after[name]) for name in fields if before[name] != after[name]}
+    return {name: _as_text(after[name]) for name in fields if before[name] != after[name]}
 
 
-def _told(value: object) -> str:
+def _as_text(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(cast("tuple[str, ...]", value)) or "*"
     if isinstance(value, Mapping):

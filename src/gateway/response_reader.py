@@ -89,7 +89,7 @@ async def _bounded(source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     async for data in source:
         size += len(data)
         if size > MAX_ACCUMULATED_BYTES:
-            raise UpstreamError("The provider's answer is too large.")
+            raise UpstreamError("The provider's response is too large.", code="unusable_response")
         yield data
 
 

@@ -95,9 +95,9 @@ class Gateway:
         """Serve one request. Raises GatewayError, with nothing left open, if no response begins."""
         async with self.check_key_before_errors(api_key, context):
             route = self._routes(operation, request)[0]
-        accounting, request = await self._admit(api_key, operation, request, context, route)
+        accounting = await self._admit(api_key, operation, request, context, route)
         try:
-            return await self._call(operation, request, accounting)
+            return await self._call(operation, self._within_budget(operation, request, accounting), accounting)
         except BaseException as error:
             accounting.failed(error, self._dependencies.clock.monotonic())
             await accounting.close(self._dependencies.ledger, self._dependencies.clock)
@@ -119,24 +119,34 @@ class Gateway:
 
     async def _admit(
         self, api_key: str, operation: Operation[Req], request: Req, context: RequestContext, route: Route
-    ) -> tuple[RequestAccounting, Req]:
-        """Reserve what the request may use. Returns it with an output limit that the reserved money pays for."""
+    ) -> RequestAccounting:
+        """Reserve what the request may use on this route."""
         reservation = operation.reserve(request, route)
         others = operation.other_models(request)
         hold = self._hold(keys.read(api_key), request, reservation, others, context)
         try:
-            account = context.account = await self._dependencies.ledger.admit(hold)
+            context.account = await self._dependencies.ledger.admit(hold)
         except RefusedError as refused:
             context.account = refused.account
             raise refusal_error(refused, hold) from None
         self._recent_keys.add(hold.key)
         accounting = RequestAccounting(context, operation.name, hold, reservation, price_terms(request), request.stream)
-        attempt = accounting.begin(route)
-        lease = account.balance.leases.get(hold.hold_id) if account.checked else None
-        if lease is not None and account.record.limits.budget is not None and hold.priced:
-            accounting.bound_by_budget(route, lease.micro_usd)
-            request, attempt.dropped = operation.limit_output(request, route, reservation, lease.micro_usd)
-        return accounting, request
+        accounting.begin(route)
+        return accounting
+
+    def _within_budget(self, operation: Operation[Req], request: Req, accounting: RequestAccounting) -> Req:
+        """The request with an output limit that the reserved money pays for, if the key has a budget."""
+        account, hold, attempt = accounting.context.account, accounting.hold, accounting.attempt
+        if account is None or not account.checked or account.record.limits.budget is None or not hold.priced:
+            return request
+        lease = account.balance.leases.get(hold.hold_id)
+        if lease is None:
+            return request
+        accounting.bound_by_budget(attempt.route, lease.micro_usd)
+        request, attempt.dropped = operation.limit_output(
+            request, attempt.route, accounting.reservation, lease.micro_usd
+        )
+        return request
 
     def _hold(
         self,

@@ -120,11 +120,17 @@ class Result(Protocol):
         ...
 
 
+MAX_RESPONSE_BYTES = 16 * 1024 * 1024
+"""Maximum size of a whole response: an image has some megabytes, text some hundred kilobytes. When it is parsed, it
+takes far more memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
     """One HTTP request to a provider, without its credential, which `upstream` adds.
 
-    `dropped` names parameters that are not sent (`seed`), or sent with another value (`temperature=1`).
+    `dropped` names parameters that are not sent (`seed`), or sent with another value (`temperature=1`). A whole
+    response with more than `max_response_bytes` is an error.
     """
 
     url: str
@@ -132,6 +138,7 @@ class UpstreamRequest:
     headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
     method: str = "POST"
     dropped: tuple[str, ...] = ()
+    max_response_bytes: int = MAX_RESPONSE_BYTES
 
 
 def utf8_length(text: str) -> int:

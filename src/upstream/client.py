@@ -20,10 +20,6 @@ from tollgate.upstream.sigv4 import Signer, in_region, lacks_credentials, lacks_
 DRAIN_SECONDS = 0.05
 """Seconds to wait for the rest of a body when a response is closed. A connection that was read to the end is reused."""
 
-MAX_BODY_BYTES = 16 * 1024 * 1024
-"""Maximum size of a whole response: an image has some megabytes, text some hundred kilobytes. When it is parsed, it
-takes far more memory."""
-
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
@@ -71,7 +67,7 @@ class UpstreamClient:
         first_byte_by = min(now + self._timeouts.first_byte, end)
         async with _translate_errors(first_byte_by):
             response = await self._send(request, headers)
-        return UpstreamResponse(response, first_byte_by, self._timeouts.idle, end)
+        return UpstreamResponse(response, request.max_response_bytes, first_byte_by, self._timeouts.idle, end)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -130,8 +126,9 @@ def _discard_if_trailing_data(response: httpx.Response) -> None:
 class UpstreamResponse:
     """See gateway.ports.UpstreamResponse. Times are those of the event loop's clock."""
 
-    def __init__(self, response: httpx.Response, first_byte_by: float, idle: float, end: float) -> None:
+    def __init__(self, response: httpx.Response, max_bytes: int, first_byte_by: float, idle: float, end: float) -> None:
         self._response = response
+        self._max_bytes = max_bytes
         self._first_byte_by = first_byte_by
         self._idle = idle
         self._end = end
@@ -142,14 +139,14 @@ class UpstreamResponse:
         self._decoded = self._decode()
 
     async def read(self) -> bytes:
-        """See gateway.ports.UpstreamResponse. A body larger than MAX_BODY_BYTES is an UpstreamError."""
+        """See gateway.ports.UpstreamResponse. A body larger than the request allows is an UpstreamError."""
         pieces: list[bytes] = []
         size = 0
         async for piece in self.stream():
             pieces.append(piece)
             size += len(piece)
-            if size > MAX_BODY_BYTES:
-                raise UpstreamError("The provider's response is too large.")
+            if size > self._max_bytes:
+                raise UpstreamError("The provider's response is too large.", code="unusable_response")
         return b"".join(pieces)
 
     def stream(self) -> AsyncIterator[bytes]:

@@ -8,8 +8,7 @@ import sysconfig
 import venv
 from pathlib import Path
 
-import httpx
-
+from support.http import HTTP
 from support.running_gateway import CHECKOUT
 from support.waiting import LIMIT_SECONDS
 
@@ -32,7 +31,7 @@ def test_installed_wheel_serves_a_request(tmp_path: Path) -> None:
         address = json.loads(process.stdout.readline())
         body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
         headers = {"authorization": f"Bearer {address['api_key']}"}
-        response = httpx.post(
+        response = HTTP.post(
             f"{address['base_url']}/chat/completions", json=body, headers=headers, timeout=LIMIT_SECONDS
         )
         process.terminate()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from openai import OpenAI
+from openai import DefaultHttpxClient, OpenAI
 
 from support.dynamodb_local import DynamoDB, create_table
 from support.instances import SharedStore, base_env, function, instance
@@ -33,14 +33,20 @@ def gateway(
 
 @pytest.fixture
 def client(gateway: RunningGateway) -> Iterator[OpenAI]:
-    with OpenAI(base_url=gateway.base_url, api_key=gateway.api_key, max_retries=0, timeout=LIMIT_SECONDS) as openai:
+    with OpenAI(
+        base_url=gateway.base_url,
+        api_key=gateway.api_key,
+        max_retries=0,
+        timeout=LIMIT_SECONDS,
+        http_client=DefaultHttpxClient(verify=False),
+    ) as openai:
         yield openai
 
 
 @pytest.fixture
 def http(gateway: RunningGateway) -> Iterator[httpx.Client]:
     headers = {"authorization": f"Bearer {gateway.api_key}"}
-    with httpx.Client(base_url=gateway.base_url, headers=headers, timeout=LIMIT_SECONDS) as http_client:
+    with httpx.Client(verify=False, base_url=gateway.base_url, headers=headers, timeout=LIMIT_SECONDS) as http_client:
         yield http_client
 
 

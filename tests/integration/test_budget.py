@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from support.http import HTTP
 from support.metered import PROMPT_TOKENS, USD_PER_MTOK, MeteredGateway, MeteredProvider
 from support.waiting import LIMIT_SECONDS
 
@@ -25,7 +26,7 @@ def provider(metered: MeteredGateway) -> MeteredProvider:
 
 def chat(url: str, key: str, **more: Any) -> httpx.Response:
     body = {"model": "test/metered", "messages": MESSAGES, **more}
-    return httpx.post(
+    return HTTP.post(
         f"{url}/chat/completions", json=body, headers={"authorization": f"Bearer {key}"}, timeout=LIMIT_SECONDS
     )
 
@@ -36,7 +37,7 @@ def ten_concurrent(url: str, key: str, **more: Any) -> list[httpx.Response]:
 
 
 def spent(url: str, key: str) -> float:
-    response = httpx.get(f"{url}/credits", headers={"authorization": f"Bearer {key}"}, timeout=LIMIT_SECONDS)
+    response = HTTP.get(f"{url}/credits", headers={"authorization": f"Bearer {key}"}, timeout=LIMIT_SECONDS)
     return response.json()["data"]["total_usage"]
 
 

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from openai import OpenAI
 
+from support.http import HTTP
 from support.running_gateway import RunningGateway
 from support.scenarios import HELD, USAGE
 from support.upstream import ScriptedUpstream
@@ -164,7 +165,7 @@ def test_models_are_listed_with_context_length_architecture_and_prices_as_text(h
 
 
 def test_health_needs_no_key(gateway: RunningGateway) -> None:
-    response = httpx.get(gateway.base_url.removesuffix("/v1") + "/health", timeout=LIMIT_SECONDS)
+    response = HTTP.get(gateway.base_url.removesuffix("/v1") + "/health", timeout=LIMIT_SECONDS)
     assert response.status_code == 200
     assert response.json()["status"] == "ok"
     assert response.json()["timestamp"].endswith("Z")

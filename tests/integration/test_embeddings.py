@@ -8,6 +8,7 @@ import httpx
 import pytest
 from openai import BadRequestError, InternalServerError, OpenAI
 
+from support.http import HTTP
 from support.running_gateway import RunningGateway
 from support.scenarios import VECTORS, packed
 from support.upstream import ScriptedUpstream
@@ -122,7 +123,7 @@ def test_model_of_another_operation_is_refused_by_name(http: httpx.Client) -> No
 
 def test_invalid_key_is_401(gateway: RunningGateway) -> None:
     for body in ({"model": "test/embed-one", "input": "x"}, {"model": 7}):
-        response = httpx.post(
+        response = HTTP.post(
             f"{gateway.base_url}/embeddings", json=body, headers={"authorization": "Bearer no"}, timeout=LIMIT_SECONDS
         )
         assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
@@ -130,10 +131,27 @@ def test_invalid_key_is_401(gateway: RunningGateway) -> None:
 
 def test_request_above_the_budget_is_402(gateway: RunningGateway) -> None:
     key = gateway.key("--budget", "0.000001/total")
-    response = httpx.post(
+    response = HTTP.post(
         f"{gateway.base_url}/embeddings",
         json={"model": "test/embed-one", "input": "text " * 1000},
         headers={"authorization": f"Bearer {key}"},
         timeout=LIMIT_SECONDS,
     )
     assert (response.status_code, response.json()["error"]["code"]) == (402, "insufficient_quota")
+
+
+def test_largest_batch_of_base64_vectors_arrives(client: OpenAI) -> None:
+    response = client.embeddings.create(model="test/embed-largest", input=["a"] * 2048)
+    assert [len(item.embedding) for item in response.data] == [1536] * 2048
+
+
+def test_unusable_response_is_billed_as_estimated(http: httpx.Client, gateway: RunningGateway) -> None:
+    response = http.post("/embeddings", json={"model": "test/embed-one", "input": ["abcd", "abcd"]})
+    assert (response.status_code, response.json()["error"]["code"]) == (502, "unusable_response")
+    record = gateway.settled(response.headers["x-request-id"])
+    assert (record["input_tokens"], record["estimated"], record["cost_micro_usd"]) == (2, 1, 4)
+
+
+def test_many_tokens_are_one_request(client: OpenAI) -> None:
+    response = client.embeddings.create(model="test/embed-floats", input=[[7] * 100_000, [8] * 100_000])
+    assert len(response.data) == 2

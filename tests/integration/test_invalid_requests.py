@@ -10,6 +10,7 @@ import openai
 import pytest
 from openai import OpenAI
 
+from support.http import HTTP
 from support.running_gateway import RunningGateway
 from support.waiting import LIMIT_SECONDS
 
@@ -127,9 +128,9 @@ def invalid_keys(gateway: RunningGateway) -> dict[str, str | None]:
 def test_every_invalid_key_gets_the_same_401(gateway: RunningGateway, reason: str, body: dict[str, Any]) -> None:
     value = invalid_keys(gateway)[reason]
     headers = {} if value is None else {b"authorization": value.encode("latin-1")}
-    response = httpx.post(f"{gateway.base_url}/chat/completions", json=body, headers=headers, timeout=LIMIT_SECONDS)
+    response = HTTP.post(f"{gateway.base_url}/chat/completions", json=body, headers=headers, timeout=LIMIT_SECONDS)
     assert (response.status_code, response.json()) == (401, UNAUTHORIZED)
-    models = httpx.get(f"{gateway.base_url}/models", headers=headers, timeout=LIMIT_SECONDS)
+    models = HTTP.get(f"{gateway.base_url}/models", headers=headers, timeout=LIMIT_SECONDS)
     assert (models.status_code, models.json()) == (401, UNAUTHORIZED)
 
 
@@ -140,7 +141,7 @@ def test_revoked_and_expired_keys_get_the_same_401(gateway: RunningGateway) -> N
             db.execute(f"UPDATE keys SET {change}")
             db.commit()
             headers = {"authorization": f"Bearer {gateway.api_key}"}
-            response = httpx.post(
+            response = HTTP.post(
                 f"{gateway.base_url}/chat/completions", json=VALID, headers=headers, timeout=LIMIT_SECONDS
             )
             db.execute("REPLACE INTO keys SELECT * FROM saved")
@@ -184,9 +185,7 @@ def test_body_over_the_limit_without_a_declared_length_is_413(gateway: RunningGa
         pytest.skip("for a function, Lambda itself refuses such a body")
     headers = {"authorization": f"Bearer {gateway.api_key}"}
     pieces = (b"x" * 1024 * 1024 for _ in range(8))
-    response = httpx.post(
-        f"{gateway.base_url}/chat/completions", content=pieces, headers=headers, timeout=LIMIT_SECONDS
-    )
+    response = HTTP.post(f"{gateway.base_url}/chat/completions", content=pieces, headers=headers, timeout=LIMIT_SECONDS)
     assert response.status_code == 413
     assert response.json()["error"]["code"] == "request_too_large"
     assert "Lambda" in response.json()["error"]["message"]

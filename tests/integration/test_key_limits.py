@@ -10,6 +10,7 @@ import openai
 import pytest
 from openai import OpenAI
 
+from support.http import HTTP
 from support.running_gateway import TOLLGATE, RunningGateway
 from support.waiting import LIMIT_SECONDS, within_one_minute
 
@@ -19,14 +20,14 @@ BODY: dict[str, Any] = {"model": "test/whole", "messages": MESSAGES}
 
 def chat(gateway: RunningGateway, key: str, **changes: Any) -> httpx.Response:
     headers = {"authorization": f"Bearer {key}"}
-    return httpx.post(
+    return HTTP.post(
         f"{gateway.base_url}/chat/completions", json={**BODY, **changes}, headers=headers, timeout=LIMIT_SECONDS
     )
 
 
 def get(gateway: RunningGateway, key: str, path: str) -> httpx.Response:
     headers = {"authorization": f"Bearer {key}"}
-    return httpx.get(f"{gateway.base_url}{path}", headers=headers, timeout=LIMIT_SECONDS)
+    return HTTP.get(f"{gateway.base_url}{path}", headers=headers, timeout=LIMIT_SECONDS)
 
 
 def test_request_over_the_limit_is_429_with_a_retry_delay(gateway: RunningGateway) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from support.http import HTTP
 from support.running_gateway import RunningGateway
 from support.waiting import LIMIT_SECONDS
 
@@ -26,7 +27,7 @@ def body_of(item: str, size: int = BODY_BYTES) -> bytes:
 
 def post(gateway: RunningGateway, key: str, body: bytes) -> httpx.Response:
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
-    return httpx.post(f"{gateway.base_url}/chat/completions", content=body, headers=headers, timeout=LIMIT_SECONDS)
+    return HTTP.post(f"{gateway.base_url}/chat/completions", content=body, headers=headers, timeout=LIMIT_SECONDS)
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_models_of_a_key_apply_to_every_model_in_the_request(gateway: RunningGat
 
 def test_path_without_v1_names_the_base_url(gateway: RunningGateway) -> None:
     root = gateway.base_url.removesuffix("/v1")
-    response = httpx.post(f"{root}/chat/completions", json={"model": "m", "messages": MESSAGES}, timeout=LIMIT_SECONDS)
+    response = HTTP.post(f"{root}/chat/completions", json={"model": "m", "messages": MESSAGES}, timeout=LIMIT_SECONDS)
     assert (response.status_code, response.json()["error"]["code"]) == (404, "unknown_url")
     assert "base URL ends in /v1" in response.json()["error"]["message"]
     assert "/v1/chat/completions" in response.json()["error"]["message"]
@@ -77,7 +78,7 @@ def test_path_without_v1_names_the_base_url(gateway: RunningGateway) -> None:
 
 def test_key_in_a_path_is_not_logged(gateway: RunningGateway) -> None:
     path = f"/models/{gateway.api_key}{'x' * 3000}"
-    response = httpx.get(
+    response = HTTP.get(
         f"{gateway.base_url}{path}", headers={"authorization": f"Bearer {gateway.api_key}"}, timeout=LIMIT_SECONDS
     )
     assert response.status_code == 404

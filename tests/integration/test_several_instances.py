@@ -5,9 +5,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from support.http import HTTP
 from support.instances import SharedStore, instance
 from support.scenarios import overlay
 from support.upstream import ScriptedUpstream
@@ -26,7 +26,7 @@ def catalog(upstream: ScriptedUpstream, tmp_path: Path) -> Path:
 def status_of(url: str, key: str, model: str = "test/pause", **more: Any) -> int:
     body = {"model": model, "messages": MESSAGES, **more}
     headers = {"authorization": f"Bearer {key}"}
-    return httpx.post(f"{url}/chat/completions", json=body, headers=headers, timeout=LIMIT_SECONDS).status_code
+    return HTTP.post(f"{url}/chat/completions", json=body, headers=headers, timeout=LIMIT_SECONDS).status_code
 
 
 def concurrent_statuses(urls: list[str], key: str, clients: int, requests: int, **more: Any) -> "Counter[int]":
@@ -37,7 +37,7 @@ def concurrent_statuses(urls: list[str], key: str, clients: int, requests: int, 
 
 
 def read(url: str, key: str, path: str) -> Any:
-    return httpx.get(f"{url}{path}", headers={"authorization": f"Bearer {key}"}, timeout=LIMIT_SECONDS).json()
+    return HTTP.get(f"{url}{path}", headers={"authorization": f"Bearer {key}"}, timeout=LIMIT_SECONDS).json()
 
 
 def test_two_instances_admit_exactly_the_request_limit(store: SharedStore, catalog: Path) -> None:

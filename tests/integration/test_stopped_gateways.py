@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from support.dynamodb_local import DynamoDB, create_table
+from support.http import HTTP
 from support.instances import SharedStore, base_env, process
 from support.running_gateway import records_in, run_gateway
 from support.scenarios import overlay
@@ -102,7 +103,7 @@ def _status_of(url: str, key: str, model: str) -> int | None:
     body = {"model": model, "messages": MESSAGES}
     with suppress(httpx.HTTPError):
         headers = {"authorization": f"Bearer {key}"}
-        return httpx.post(f"{url}/chat/completions", json=body, headers=headers, timeout=LIMIT_SECONDS).status_code
+        return HTTP.post(f"{url}/chat/completions", json=body, headers=headers, timeout=LIMIT_SECONDS).status_code
     return None
 
 
@@ -111,7 +112,7 @@ def _read_stream(url: str, key: str, model: str, first_chunk: threading.Event) -
     body = {"model": model, "messages": MESSAGES, "stream": True}
     headers = {"authorization": f"Bearer {key}"}
     with suppress(httpx.HTTPError):
-        with httpx.stream(
+        with HTTP.stream(
             "POST", f"{url}/chat/completions", json=body, headers=headers, timeout=LIMIT_SECONDS
         ) as response:
             for _ in response.iter_bytes():

@@ -22,9 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import httpx
-
 from support.artifact import CHECKOUT
+from support.http import HTTP
 from support.node import node_folder
 from support.waiting import LIMIT_SECONDS
 
@@ -114,7 +113,7 @@ class AimockServer:
 
     def last_request(self) -> dict[str, Any]:
         """The last request, in the format of OpenAI."""
-        return httpx.get(f"{self.url}/v1/_requests", headers={"x-api-key": KEY}, timeout=LIMIT_SECONDS).json()[-1][
+        return HTTP.get(f"{self.url}/v1/_requests", headers={"x-api-key": KEY}, timeout=LIMIT_SECONDS).json()[-1][
             "body"
         ]
 

@@ -16,7 +16,8 @@ import httpx
 
 from devtools.local_function_url.local import LocalFunctionUrl
 from support.artifact import ARTIFACT, artifact_python
-from support.running_gateway import TOLLGATE
+from support.command_line import SETTINGS, create_key
+from support.http import HTTP
 from support.waiting import LIMIT_SECONDS, wait_until
 
 APP = "tollgate.handler.lambda_function:app"
@@ -31,8 +32,8 @@ class SharedStore:
 
     def key(self, *flags: str) -> str:
         """A new key, created by the command line."""
-        command = [str(TOLLGATE), "keys", "create", "--name", "test", *self.flags, *flags]
-        return subprocess.run(command, env=dict(self.env), capture_output=True, text=True, check=True).stdout.strip()
+        env = {name: value for name, value in self.env.items() if name.startswith(SETTINGS)}
+        return create_key(*self.flags, *flags, env=env)
 
 
 @contextlib.contextmanager
@@ -95,7 +96,7 @@ def base_env() -> dict[str, str]:
 def _wait_for(url: str) -> None:
     def is_healthy() -> bool:
         with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(f"{url}/health", timeout=LIMIT_SECONDS).status_code == 200
+            return HTTP.get(f"{url}/health", timeout=LIMIT_SECONDS).status_code == 200
         return False
 
     wait_until(is_healthy, f"the start of {url}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from support.command_line import create_key
 from support.waiting import LIMIT_SECONDS, wait_until
 
 CHECKOUT = Path(__file__).parents[2]
@@ -33,10 +34,7 @@ class RunningGateway:
 
     def key(self, *flags: str) -> str:
         """A new key, created by `tollgate keys create` with these flags."""
-        command = [str(TOLLGATE), "keys", "create", "--name", "test", "--db", str(self.db), *flags]
-        return subprocess.run(
-            command, env=_clean_environment(), capture_output=True, text=True, check=True
-        ).stdout.strip()
+        return create_key("--db", str(self.db), *flags)
 
     def processes(self) -> list[int]:
         """The processes that run the app: the server itself, or the environments of the local function URL."""

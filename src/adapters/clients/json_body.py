@@ -19,12 +19,12 @@ _THOUSAND_SEPARATORS = re.compile(
 )  # possessive, so that it keeps nothing to go back to
 
 
-def parse_json(body: bytes, model: type[Model]) -> Model:
+def parse_json(body: bytes, model: type[Model], max_values: int = MAX_VALUES) -> Model:
     """The request in a JSON body. Raises BadRequestError, with the field at fault as its `param`.
 
     Top-level nulls are removed first: OpenAI's clients send null for "not given".
     """
-    if _is_dense(body):
+    if _is_dense(body, max_values):
         raise BadRequestError("The request body has too many values.", code="invalid_json")
     try:
         value = json.loads(body)
@@ -39,12 +39,12 @@ def parse_json(body: bytes, model: type[Model]) -> Model:
         raise _bad_field(given, error.errors(include_url=False)) from None
 
 
-def _is_dense(body: bytes) -> bool:
+def _is_dense(body: bytes, max_values: int) -> bool:
     """Whether the body has more values than a request of its size can need: parsed, each takes about 70 bytes.
 
     What separates values is counted; where that might be too much, again without what stands in strings.
     """
-    most = max(MAX_VALUES, len(body) // BYTES_PER_VALUE)
+    most = max(max_values, len(body) // BYTES_PER_VALUE)
     if sum(body.count(separator) for separator in (b",", b"{", b"[")) <= most:
         return False
     found = place = 0
@@ -54,11 +54,10 @@ def _is_dense(body: bytes) -> bool:
 
 
 def _bad_field(given: Json, details: list[ErrorDetails]) -> BadRequestError:
-    """The first field at fault; where that is a union, the branch that got furthest is the one the client meant."""
+    """The first field at fault. In a union, the branch whose type fits, or else the one that got furthest, is meant."""
     first = [detail for detail in details if detail["loc"][:1] == details[0]["loc"][:1]]
-    param, detail = max(
-        ((_param(given, detail), detail) for detail in first), key=lambda fault: (len(fault[0]), fault[0])
-    )
+    faults = [(not detail["type"].endswith("_type"), _param(given, detail), detail) for detail in first]
+    _, param, detail = max(faults, key=lambda fault: (fault[0], len(fault[1]), fault[1]))
     if detail["type"] == "missing":
         return BadRequestError(
             f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"

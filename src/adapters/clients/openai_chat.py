@@ -11,7 +11,7 @@ from tollgate.gateway.chat import ChatRequest, Chunk, Completion
 from tollgate.gateway.chat_operation import CHAT
 from tollgate.gateway.client_format import Encoder, ResponseInfo
 from tollgate.gateway.errors import GatewayError
-from tollgate.gateway.sse import DONE, encode
+from tollgate.gateway.sse import DONE, KEEP_ALIVE, encode
 from tollgate.gateway.types import Json, Usage
 
 
@@ -38,6 +38,7 @@ class ChatEncoder:
 
     media_type = "application/json"
     stream_media_type = "text/event-stream"
+    keep_alive = KEEP_ALIVE
 
     def __init__(self, info: ResponseInfo, *, with_usage: bool = False, has_functions: bool = False) -> None:
         self._id = f"chatcmpl-{info.request_id.removeprefix('req_')}"

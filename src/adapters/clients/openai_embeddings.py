@@ -8,7 +8,7 @@ from functools import partial
 from tollgate.adapters.clients.json_body import parse_json
 from tollgate.adapters.clients.openai import bearer_key, dump, error_body
 from tollgate.gateway.client_format import Encoder, ResponseInfo
-from tollgate.gateway.embeddings import EMBEDDINGS, Embeddings, EmbeddingsRequest
+from tollgate.gateway.embeddings import EMBEDDINGS, MAX_VALUES, Embeddings, EmbeddingsRequest
 from tollgate.gateway.types import Json, Usage
 
 
@@ -21,7 +21,7 @@ class OpenAIEmbeddings:
 
     def parse(self, content_type: str, body: bytes) -> tuple[EmbeddingsRequest, Callable[[ResponseInfo], Encoder]]:
         """The request. Raises BadRequestError."""
-        request = parse_json(body, EmbeddingsRequest)
+        request = parse_json(body, EmbeddingsRequest, MAX_VALUES)
         return request, partial(EmbeddingsEncoder, as_base64=request.encoding_format == "base64")
 
 

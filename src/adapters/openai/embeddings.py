@@ -1,7 +1,8 @@
 """One attempt at embeddings over OpenAI's API (API reference, "Create embeddings") and compatible servers."""
 
 import base64
-import binascii
+import math
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -10,13 +11,19 @@ from tollgate.adapters.json_access import child, children, count, encode, parse_
 from tollgate.adapters.openai.chat_response import raise_if_error
 from tollgate.adapters.openai.usage import read_usage
 from tollgate.adapters.provider_errors import error_from_response
-from tollgate.gateway.embeddings import Embeddings, EmbeddingsRequest
+from tollgate.gateway.embeddings import MAX_RESPONSE_BYTES, Embeddings, EmbeddingsRequest
 from tollgate.gateway.errors import GatewayError, UpstreamError
 from tollgate.gateway.routing import Route
 from tollgate.gateway.types import Json, UpstreamRequest, Usage
 
 CHANGES_THE_RESULT = frozenset({"input", "dimensions"})
 """Parameters that change the result: a request with one that the server does not support is refused."""
+NO_STREAM = ("stream", "stream_options")
+"""Embeddings are not streamed."""
+ROUTER_PREFERENCES = ("provider", "usage", "plugins")
+ROUTER_MODELS = ("models", "route", "transforms")
+"""Fields for a router (OpenRouter's API reference): preferences are not sent to other servers; other models and routes
+are dropped and reported."""
 MAX_FLOAT32 = 3.4028234663852886e38
 _ENVELOPE = frozenset({"id", "object", "created", "model", "data", "usage", "error", "provider"})
 """Top-level fields of a response that the gateway writes itself; the others are relayed."""
@@ -39,7 +46,7 @@ class EmbeddingsCall:
         raise_if_error(response)
         data = sorted(children(response, "data"), key=lambda item: count(item, "index"))
         if [count(item, "index") for item in data] != list(range(self._inputs)):
-            raise UpstreamError("The provider did not return one embedding for each input.")
+            raise _unusable("The provider did not return one embedding for each input.")
         extra = {name: value for name, value in response.items() if name not in _ENVELOPE}
         return Embeddings([_vector(item.get("embedding")) for item in data], _usage(response), extra)
 
@@ -54,7 +61,10 @@ def _build_request(request: EmbeddingsRequest, route: Route) -> UpstreamRequest:
     body["model"] = route.upstream_model
     if request.encoding_format == "float" or "encoding_format" in quirks.embeddings_unsupported:
         body.pop("encoding_format", None)  # floats are every server's default, and the gateway writes base64 itself
-    for name in (*quirks.embeddings_unsupported, *route.model.capabilities.unsupported):
+    for name in () if quirks.router else ROUTER_PREFERENCES:
+        body.pop(name, None)
+    router_fields = () if quirks.router else ROUTER_MODELS
+    for name in (*NO_STREAM, *router_fields, *quirks.embeddings_unsupported, *route.model.capabilities.unsupported):
         if name not in body:
             continue
         if name in CHANGES_THE_RESULT:
@@ -65,28 +75,35 @@ def _build_request(request: EmbeddingsRequest, route: Route) -> UpstreamRequest:
         if name in body:
             body[renamed] = body.pop(name)
     url = f"{route.provider.base_url.rstrip('/')}/embeddings"
-    return UpstreamRequest(url, encode(body), dropped=dropped.names)
+    return UpstreamRequest(url, encode(body), dropped=dropped.names, max_response_bytes=MAX_RESPONSE_BYTES)
 
 
 def _vector(value: Any) -> str | Sequence[float]:
     """A vector as the provider sends it: base64 of float32, or a list of numbers that fit into float32."""
     if isinstance(value, str) and _is_float32(value):
         return value
-    if isinstance(value, list) and value and all(map(_is_number, cast("list[Any]", value))):
+    if isinstance(value, list) and value and _are_numbers(cast("list[Any]", value)):
         return cast("list[float]", value)
-    raise UpstreamError("The provider returned an embedding that is not a vector of floats.")
+    raise _unusable("The provider returned an embedding that is not a vector of floats.")
 
 
 def _is_float32(text: str) -> bool:
     try:
         data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+        return len(data) > 0 and all(map(math.isfinite, struct.unpack(f"<{len(data) // 4}f", data)))
+    except (ValueError, struct.error):
         return False
-    return len(data) > 0 and len(data) % 4 == 0
 
 
-def _is_number(value: Any) -> bool:
-    return type(value) in (float, int) and -MAX_FLOAT32 <= value <= MAX_FLOAT32
+def _are_numbers(values: list[Any]) -> bool:
+    """Checked by C functions alone: a batch has millions of numbers."""
+    types: set[type] = set(map(type, values))
+    return types <= {float, int} and max(map(abs, cast("list[float]", values))) <= MAX_FLOAT32
+
+
+def _unusable(message: str) -> UpstreamError:
+    """The error for a response that the provider bills, and that has no embeddings for the client."""
+    return UpstreamError(message, code="unusable_response")
 
 
 def _usage(response: Json) -> Usage | None:

@@ -135,6 +135,8 @@ def rotate_key(
     now = int(time.time())
     with fail_on_errors():
         until = parse_time("overlap", overlap, now)
+        if not keys.is_key_id(key_id):
+            raise KeyNotFoundError(f"There is no key {key_id[:200]}.")
     text, key = keys.generate(secrets.token_bytes, key_id)
     record = run(
         store_settings(db, table),

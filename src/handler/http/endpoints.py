@@ -37,12 +37,16 @@ class Endpoint:
             content_type = request.headers.get("content-type", "")
             parsed, encoder_for = client.parse(content_type, await read_body(request))
         work = gateway.serve(api_key, client.operation, parsed, context)
-        served = await cancel_on_disconnect(request.receive, work)
-        encoder = encoder_for(served.info)
-        if isinstance(served, BufferedResponse):
-            return WholeResponse(served, encoder)
-        assert isinstance(encoder, StreamEncoder)
-        return EventStreamResponse(served, encoder, context.request_id, components.telemetry)
+        served = await cancel_on_disconnect(request.receive, work, discard=lambda result: result.settle())
+        try:
+            encoder = encoder_for(served.info)
+            if isinstance(served, BufferedResponse):
+                return WholeResponse(served, encoder)
+            assert isinstance(encoder, StreamEncoder)
+            return EventStreamResponse(served, encoder, context.request_id, components.telemetry)
+        except BaseException:
+            await served.settle()
+            raise
 
 
 ENDPOINTS = (

@@ -22,13 +22,13 @@ class RequestMiddleware:
 
     def __init__(self, app: ASGIApp, components: Components) -> None:
         self._app = app
-        self._house = components
+        self._components = components
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        clock = self._house.clock
+        clock = self._components.clock
         started = clock.monotonic()
         context = RequestContext(new_request_id(clock.now()), started, _deadline(scope, started))
         state: dict[str, Any] = scope.setdefault("state", {})
@@ -46,7 +46,7 @@ class RequestMiddleware:
         try:
             await self._app(scope, receive, send_with_id)
         except Exception as error:
-            self._house.telemetry.fault(context.request_id, error)
+            self._components.telemetry.fault(context.request_id, error)
             if whole:
                 return  # the client has its response
             if status:
@@ -56,7 +56,7 @@ class RequestMiddleware:
             error_body = state.get("error_body", openai_error_body)
             await error_response(fault, error_body(fault))(scope, receive, send_with_id)
         finally:
-            self._house.telemetry.request(
+            self._components.telemetry.request(
                 context,
                 method=scope["method"],
                 path=scope["path"],

@@ -1,7 +1,7 @@
 """Results of the core as HTTP responses: whole, or as events; the request is settled before the last byte."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from starlette.responses import Response
@@ -11,7 +11,6 @@ from tollgate.adapters.clients.openai import dump
 from tollgate.gateway.client_format import Encoder, StreamEncoder
 from tollgate.gateway.errors import ClientClosedError, GatewayError
 from tollgate.gateway.serving import BufferedResponse
-from tollgate.gateway.sse import KEEP_ALIVE
 from tollgate.gateway.streaming import StreamedResponse
 from tollgate.gateway.types import Json
 from tollgate.handler.telemetry import Telemetry
@@ -98,17 +97,24 @@ class EventStreamResponse(Response):
             silent = loop.time() - self._last_sent
             if silent >= KEEP_ALIVE_SECONDS:
                 self._last_sent = loop.time()
-                await send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})
+                await send({"type": "http.response.body", "body": self._encoder.keep_alive, "more_body": True})
             await asyncio.sleep(max(KEEP_ALIVE_SECONDS - silent, 1))
 
 
-async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of `work`, which is cancelled if the client disconnects. Raises ClientClosedError then."""
+async def cancel_on_disconnect(
+    receive: Receive, work: Coroutine[Any, Any, Result], discard: Callable[[Result], Awaitable[None]]
+) -> Result:
+    """The result of `work`, which is cancelled if the client disconnects. Raises ClientClosedError then.
+
+    A result that is not returned, because the caller was cancelled when the work had just ended, is discarded.
+    """
     task = asyncio.ensure_future(work)
     watch = asyncio.ensure_future(_cancel_when_gone(receive, task))
     try:
         return await task
     except asyncio.CancelledError:
+        if task.done() and not task.cancelled() and task.exception() is None:
+            await discard(task.result())
         if watch.done() and not watch.cancelled():
             raise ClientClosedError("The client closed the request.") from None
         raise

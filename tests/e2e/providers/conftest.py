@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from openai import OpenAI
+from openai import DefaultHttpxClient, OpenAI
 
 from support.aimock import KEY, AimockServer, aimock_server, overlay
 from support.image_host import ImageHost, image_host, page
@@ -43,5 +43,11 @@ def gateway(
 
 @pytest.fixture
 def client(gateway: RunningGateway) -> Iterator[OpenAI]:
-    with OpenAI(base_url=gateway.base_url, api_key=gateway.api_key, max_retries=0, timeout=LIMIT_SECONDS) as openai:
+    with OpenAI(
+        base_url=gateway.base_url,
+        api_key=gateway.api_key,
+        max_retries=0,
+        timeout=LIMIT_SECONDS,
+        http_client=DefaultHttpxClient(verify=False),
+    ) as openai:
         yield openai

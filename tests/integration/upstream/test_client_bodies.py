@@ -16,7 +16,7 @@ from support.provider_server import (
     upstream_client,
 )
 from tollgate.gateway.errors import UpstreamError
-from tollgate.upstream import client as client_module
+from tollgate.gateway.types import MAX_RESPONSE_BYTES
 
 
 async def test_compressed_body_is_decompressed() -> None:
@@ -43,7 +43,7 @@ async def test_body_that_is_not_in_its_declared_encoding_is_an_error() -> None:
 @functools.cache
 def bomb(layers: int) -> bytes:
     """Zeros that have four times the maximum size of a body when they are decompressed."""
-    packer, zeros = zlib.compressobj(9, wbits=31), bytes(client_module.MAX_BODY_BYTES // 16)
+    packer, zeros = zlib.compressobj(9, wbits=31), bytes(MAX_RESPONSE_BYTES // 16)
     body = b"".join(packer.compress(zeros) for _ in range(64)) + packer.flush()
     for _ in range(layers - 1):
         body = gzip.compress(body, 9)
@@ -60,7 +60,7 @@ async def test_memory_for_a_compression_bomb_is_limited(encoding: str, status: s
             try:
                 with pytest.raises(UpstreamError, match=r"too large|unsupported content encoding"):
                     await fetch(client, server.url)
-                assert tracemalloc.get_traced_memory()[1] < client_module.MAX_BODY_BYTES + 8 * 2**20
+                assert tracemalloc.get_traced_memory()[1] < MAX_RESPONSE_BYTES + 8 * 2**20
             finally:
                 tracemalloc.stop()
 
@@ -89,7 +89,7 @@ async def test_body_over_the_limit_is_an_error() -> None:
     async def serve(call: Call) -> None:
         await call.head()
         zeros = bytes(8 * 1024 * 1024)
-        for _ in range(client_module.MAX_BODY_BYTES // len(zeros) + 1):
+        for _ in range(MAX_RESPONSE_BYTES // len(zeros) + 1):
             await call.chunk(zeros)
         await call.wait_for_disconnect()
 

@@ -1,6 +1,9 @@
 """Embeddings of the openai family: the request, and which responses are valid."""
 
+import base64
 import json
+import math
+import struct
 from typing import Any
 
 import pytest
@@ -111,3 +114,24 @@ def test_response_without_one_valid_vector_per_input_is_an_error(body: bytes) ->
 def test_error_is_parsed_as_for_chat() -> None:
     body = b'{"error": {"message": "Slow down", "type": "rate_limit"}}'
     assert call().parse_error(429, {"retry-after": "3"}, body).retry_after == 3
+
+
+def test_fields_for_a_router_and_of_streams_are_not_sent_to_other_servers() -> None:
+    fields: dict[str, Any] = {"provider": {"order": ["x"]}, "models": ["a"], "stream": True}
+    one = call(**fields)
+    assert sent(one) == {"model": "native", "input": ["a", "b"]}
+    assert one.request.dropped == ("stream", "models")
+    assert sent(call(Quirks(router=True), **fields)).keys() == {"model", "input", "provider", "models"}
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_float32_that_is_no_number_is_an_error(number: float) -> None:
+    text = base64.b64encode(struct.pack("<2f", 1.0, number)).decode()
+    with pytest.raises(UpstreamError):
+        call().parse_response(response([1.0], text))
+
+
+def test_response_without_usable_vectors_is_billed_by_the_provider() -> None:
+    with pytest.raises(UpstreamError) as failed:
+        call().parse_response(response([1.0]))
+    assert failed.value.code == "unusable_response"

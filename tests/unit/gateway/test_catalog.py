@@ -1,6 +1,7 @@
 """The catalog: errors name file, row and reason, and overlays replace columns."""
 
 import datetime
+import json
 from decimal import Decimal
 
 import pytest
@@ -19,7 +20,10 @@ PRICES = '[models.m.prices]\ninput_usd_per_mtok = 2\noutput_usd_per_mtok = 8\nso
 
 
 def read(*layers: str) -> Catalog:
-    return load([(f"{number}.toml", text) for number, text in enumerate(layers)], ["openai", "echo"])
+    return load(
+        [(f"{number}.toml", text) for number, text in enumerate(layers)],
+        {name: FAMILIES[name] for name in ("openai", "echo")},
+    )
 
 
 def other_model(name: str, more: str = "") -> str:
@@ -196,3 +200,9 @@ def test_every_remote_provider_uses_tls() -> None:
     for provider in built_in().providers.values():
         safe = ("https://", "http://localhost:")
         assert provider.family == "echo" or provider.base_url.startswith(safe)
+
+
+@pytest.mark.parametrize("operations", [["embeding"], ["chat", "speech"]])
+def test_operation_that_no_route_supports_is_refused(operations: list[str]) -> None:
+    with pytest.raises(CatalogError, match=r"models\.m: operations: "):
+        read(PROVIDER + MODEL.replace("created", f"operations = {json.dumps(operations)}\ncreated"))

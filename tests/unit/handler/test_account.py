@@ -14,6 +14,7 @@ import pytest
 
 from contract.examples import BY, budget, hold, request_id, usage
 from support.fakes import FakeClock
+from tollgate.adapters import FAMILIES
 from tollgate.gateway import keys
 from tollgate.gateway.catalog import Catalog, load
 from tollgate.gateway.keys import KeyRecord
@@ -76,7 +77,7 @@ class AccountApp:
 
 @pytest.fixture
 def account_app(tmp_path: Path) -> Generator[AccountApp]:
-    catalog = load([("c.toml", CATALOG)], ["echo"])
+    catalog = load([("c.toml", CATALOG)], FAMILIES)
     clock = FakeClock(WEDNESDAY, epoch=0)
     with closing(SQLiteStore(tmp_path / "t.db", now=clock.now)) as store:
         yield AccountApp(store, catalog, clock)

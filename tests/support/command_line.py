@@ -1,0 +1,23 @@
+"""The command line in this process: a process of its own for each command takes most of a second."""
+
+import os
+from collections.abc import Mapping
+
+from typer.testing import CliRunner, Result
+
+from tollgate.handler.cli.app import app
+
+SETTINGS = ("TOLLGATE_", "AWS_")
+
+
+def run_command(*words: str, env: Mapping[str, str | None] | None = None) -> Result:
+    """Run `tollgate` with these words, in an environment without settings but those given."""
+    cleared: dict[str, str | None] = {name: None for name in os.environ if name.startswith(SETTINGS)}
+    return CliRunner().invoke(app, [*words], env={**cleared, "COLUMNS": "160", **(env or {})})
+
+
+def create_key(*flags: str, env: Mapping[str, str | None] | None = None) -> str:
+    """The text of a new key, created with these flags."""
+    created = run_command("keys", "create", "--name", "test", *flags, env=env)
+    assert created.exit_code == 0, created.output
+    return created.stdout.strip()
