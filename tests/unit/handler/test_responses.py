@@ -1,16 +1,18 @@
 """HTTP headers of responses: the provider that served the request, and the dropped parameters."""
 
+import asyncio
 import datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from starlette.types import Message
 
 from tollgate.adapters.clients.openai_chat import ChatEncoder
 from tollgate.gateway.catalog import Model, Provider, RouteRow
 from tollgate.gateway.client_format import ResponseInfo
 from tollgate.gateway.routing import Route
-from tollgate.handler.http.responses import EventStreamResponse, WholeResponse
+from tollgate.handler.http.responses import EventStreamResponse, WholeResponse, cancel_on_disconnect
 
 MODEL = Model(
     id="m",
@@ -41,3 +43,30 @@ def test_dropped_parameters_are_in_a_header(mode: str) -> None:
 @pytest.mark.parametrize("mode", ["whole", "streamed"])
 def test_response_without_dropped_parameters_has_no_such_header(mode: str) -> None:
     assert "x-tollgate-dropped-params" not in headers(mode)
+
+
+async def test_result_of_work_that_ends_as_its_caller_is_cancelled_is_discarded() -> None:
+    release, ended = asyncio.Event(), list[str]()
+    discarded: list[str] = []
+
+    async def work() -> str:
+        await release.wait()
+        ended.append("work")
+        return "result"
+
+    async def discard(result: str) -> None:
+        discarded.append(result)
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    caller = asyncio.create_task(cancel_on_disconnect(receive, work(), discard))
+    await asyncio.sleep(0)
+    release.set()
+    while not ended:  # noqa: ASYNC110 - the turn of the loop in which the work ends
+        await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert discarded == ["result"]
