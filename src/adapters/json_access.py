@@ -26,7 +26,7 @@ def encode(body: Json) -> bytes:
     try:
         return json.dumps(body, separators=(",", ":"), allow_nan=False).encode("ascii")
     except ValueError:
-        raise BadRequestError("Infinity and NaN are not JSON numbers.") from None
+        raise BadRequestError("Infinity and NaN are not JSON numbers.", code="invalid_value") from None
 
 
 def refuses_depth(build: Callable[P, T]) -> Callable[P, T]:

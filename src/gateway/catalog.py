@@ -223,7 +223,7 @@ def _check(kind: type[Row], table: str, name: str, columns: Json, written_in: Ma
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         column = ".".join(str(part) for part in first["loc"]) or "row"
-        raise _error(written_in, table, name, f"{column}: {first['msg']}") from error
+        raise _error(written_in, table, name, f"{column}: {first['msg'].removeprefix('Value error, ')}") from error
 
 
 def _names(models: Mapping[str, Model], written_in: Mapping[tuple[str, str], str]) -> dict[str, Model]:

@@ -56,5 +56,5 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _endpoints() -> str:
-    routes = [route for router in (endpoints.router, account.router) for route in router.routes]
+    routes = [route for router in ROUTERS for route in router.routes]
     return ", ".join(route.path for route in routes if isinstance(route, Route))
