@@ -17,7 +17,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 export AWS_DEFAULT_REGION ?= us-east-1
 export SAM_CLI_TELEMETRY ?= 0
 
-.PHONY: help setup run run-lambda unit test check coverage check-gateways fuzz format typecheck lint sam-check artifact build deploy bench docs wheel release live lock clean
+.PHONY: help setup run run-lambda unit test check coverage check-rest fuzz format typecheck lint sam-check artifact build deploy bench docs wheel release live lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,16 +36,17 @@ unit: setup ## run the unit tests: no process, no port, no artifact
 test: setup artifact ## run the tests, without the slow ones
 	$(PYTEST) -m "not slow" $(ARGS)
 
-check: lint coverage check-gateways fuzz sam-check ## everything a change must pass
+check: lint coverage check-rest fuzz sam-check ## everything a change must pass
 
 coverage: setup ## the unit and contract tests, and how much of the code they run
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(PARALLEL) --hypothesis-profile=check tests/unit tests/contract
+	$(BIN)/coverage run -m pytest $(PARALLEL) -m "not slow" tests/unit tests/contract
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-check-gateways: setup artifact ## the tests of whole gateways and of clients, with the slow ones
+check-rest: setup artifact ## the tests of whole gateways and of clients, and the slow tests
 	$(PYTEST) tests/integration tests/e2e $(ARGS)
+	$(PYTEST) -m slow tests/unit tests/contract $(ARGS)
 
 fuzz: setup ## feed the parsers of every family changed responses
 	PYTHONPATH=.:tests $(BIN)/python -m fuzz $(ARGS)

@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 
 NOTE = pytest.StashKey[str]()
 
-# No deadline: an example takes as long as the machine's load makes it. `make check` tries more examples.
-settings.register_profile("check", deadline=None, max_examples=300)
-settings.register_profile("quick", deadline=None, max_examples=40)
-settings.load_profile("quick")
+# No deadline: an example takes as long as the machine's load makes it.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")
