@@ -9,7 +9,8 @@ ARGS ?=
 
 BIN := .venv/bin
 SAM := .sam-venv/bin/sam
-PARALLEL := -n auto --dist worksteal
+# One worker more than there are cores: many tests wait for a moment.
+PARALLEL := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist worksteal
 PYTEST := $(BIN)/pytest $(PARALLEL)
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 
@@ -40,7 +41,7 @@ check: lint coverage check-rest fuzz sam-check ## everything a change must pass
 
 coverage: setup ## the unit and contract tests, and how much of the code they run
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(PARALLEL) -m "not slow" tests/unit tests/contract
+	$(BIN)/coverage run -m pytest $(PARALLEL) --hypothesis-profile=check -m "not slow" tests/unit tests/contract
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 NOTE = pytest.StashKey[str]()
 
-# No deadline: an example takes as long as the machine's load makes it.
-settings.register_profile("tests", deadline=None)
+# No deadline: an example takes as long as the machine's load makes it. `make check` has the profile with more examples.
+settings.register_profile("tests", deadline=None, max_examples=20)
+settings.register_profile("check", deadline=None, max_examples=100)
 settings.load_profile("tests")
 
 

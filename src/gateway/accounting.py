@@ -73,7 +73,7 @@ class RequestAccounting:
 
     def set_held(self, micro_usd: int) -> None:
         """The hold now has this much of the budget in all."""
-        self.hold = replace(self.hold, micro_usd=micro_usd, least_micro_usd=None, at_most_half=False)
+        self.hold = replace(self.hold, micro_usd=micro_usd, minimum_micro_usd=None, at_most_half=False)
         if self.allowance is not None:
             self.allowance.set_held(micro_usd)
 

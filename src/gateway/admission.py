@@ -31,7 +31,7 @@ class Hold:
     """What a request reserves until it is settled. `hold_id` is the request's id; times are Unix seconds.
 
     `tokens` and `micro_usd` are the expected maximum; `priced` says whether the second is known. Of a smaller budget it
-    gets what is left, down to `least_micro_usd` (None: all or nothing). With `at_most_half` it leaves half of the
+    gets what is left, down to `minimum_micro_usd` (None: all or nothing). With `at_most_half` it leaves half of the
     budget to other requests, if the other half has the least. A `forced` hold is reserved whatever is left, for a
     request that was already answered. `other_models` are further models that the request names.
     """
@@ -45,7 +45,7 @@ class Hold:
     micro_usd: int = 0
     priced: bool = True
     forced: bool = False
-    least_micro_usd: int | None = None
+    minimum_micro_usd: int | None = None
     at_most_half: bool = False
     other_models: tuple[str, ...] = ()
 
@@ -61,10 +61,10 @@ class Hold:
 
     def lease_of(self, balance: Balance, limits: Limits) -> Lease:
         """What it reserves of this balance; not whether that much is left."""
-        if limits.budget is None or self.least_micro_usd is None or self.forced:
+        if limits.budget is None or self.minimum_micro_usd is None or self.forced:
             return self.lease
         left = balance.budget_left // 2 if self.at_most_half else balance.budget_left
-        return replace(self.lease, micro_usd=max(min(self.micro_usd, left), self.least_micro_usd))
+        return replace(self.lease, micro_usd=max(min(self.micro_usd, left), self.minimum_micro_usd))
 
 
 class RefusedError(Exception):

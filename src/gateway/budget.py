@@ -23,8 +23,8 @@ class Reservation:
     usual: Usage
     requested_limit: int | None
     max_output_tokens: int | None
-    wanted_micro_usd: int
-    least_micro_usd: int
+    amount_micro_usd: int
+    minimum_micro_usd: int
     at_most_half: bool
     priced: bool
 

@@ -40,12 +40,12 @@ class Chat:
         maximum = route.model.capabilities.max_output_tokens or route.model.context_length
         can_grow = requested is None and _is_measured_while_it_grows(request, route)
         max_output = None if can_grow else min(requested or maximum, maximum)
-        wanted = usual_cost.micro_usd
+        amount = usual_cost.micro_usd
         if max_output is not None:
             whole = replace(usual, output_tokens=max_output * (request.n or 1))
-            wanted = max(wanted, max_cost(whole, route.prices, terms))
-        least = wanted if requires_parameters(request) else usual_cost.micro_usd
-        return Reservation(usual, requested, max_output, wanted, least, requested is None, usual_cost.usd is not None)
+            amount = max(amount, max_cost(whole, route.prices, terms))
+        minimum = amount if requires_parameters(request) else usual_cost.micro_usd
+        return Reservation(usual, requested, max_output, amount, minimum, requested is None, usual_cost.usd is not None)
 
     def limit_output(
         self, request: ChatRequest, route: Route, reservation: Reservation, held_micro_usd: int
@@ -56,7 +56,7 @@ class Chat:
         output, the limit is the usual output.
         """
         max_output, choices = reservation.max_output_tokens, request.n or 1
-        if max_output is None or route.prices is None or held_micro_usd >= reservation.wanted_micro_usd:
+        if max_output is None or route.prices is None or held_micro_usd >= reservation.amount_micro_usd:
             return request, ()
         overhead = MESSAGE_OVERHEAD * (1 + len(request.messages))
         longest_prompt = Usage(max(reservation.usual.input_tokens, prompt_bytes(request) + overhead))

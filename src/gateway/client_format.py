@@ -1,4 +1,4 @@
-"""How clients speak: the API formats through which they request an operation and read its result."""
+"""The interface of a client format: how a request is parsed, and how results and errors are encoded for the client."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -14,13 +14,13 @@ async def inline_images(request: ChatRequest, images: Images, fetches_url: Calla
 
     Raises BadRequestError, naming the part, if an image cannot be fetched.
     """
-    wanted = [(place, url) for place, url in _image_urls(request) if not fetches_url(url)]
-    if len(wanted) > MAX_IMAGES:
+    requested = [(place, url) for place, url in _image_urls(request) if not fetches_url(url)]
+    if len(requested) > MAX_IMAGES:
         raise BadRequestError(f"At most {MAX_IMAGES} images are fetched for a request.", param="messages")
-    if not wanted:
+    if not requested:
         return request
-    places = [place for place, _ in wanted]
-    fetched = dict(zip(places, await images.fetch_all(wanted), strict=True))
+    places = [place for place, _ in requested]
+    fetched = dict(zip(places, await images.fetch_all(requested), strict=True))
     messages = [_with(message, f"messages[{i}]", fetched) for i, message in enumerate(request.messages)]
     return request.model_copy(update={"messages": messages})
 

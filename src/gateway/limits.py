@@ -207,8 +207,8 @@ def _check(balance: Balance, limits: Limits, lease: Lease) -> None:
         raise ExceededError("budget")
 
 
-def extend(balance: Balance, limits: Limits, hold_id: str, wanted: int, least: int) -> Balance:
-    """The balance with more money held by an open lease: `wanted` micro-dollars, or what is left but at least `least`.
+def extend(balance: Balance, limits: Limits, hold_id: str, amount: int, minimum: int) -> Balance:
+    """The balance with `amount` more micro-dollars held by an open lease, or what is left but at least `minimum`.
 
     Raises ExceededError if less is left, or if the lease is over. If the budget period it was reserved in is over,
     nothing is reserved in the new one.
@@ -218,10 +218,10 @@ def extend(balance: Balance, limits: Limits, hold_id: str, wanted: int, least: i
         raise ExceededError("budget")
     taken = 0
     if limits.budget is not None and same_budget(balance, limits, lease):
-        wanted = taken = max(min(wanted, balance.budget_left), least)
+        amount = taken = max(min(amount, balance.budget_left), minimum)
         if balance.budget_left < taken:
             raise ExceededError("budget")
-    grown = replace(lease, micro_usd=lease.micro_usd + wanted)
+    grown = replace(lease, micro_usd=lease.micro_usd + amount)
     return replace(balance, budget_left=balance.budget_left - taken, leases={**balance.leases, hold_id: grown})
 
 

@@ -1,4 +1,4 @@
-"""What differs between endpoints: the name of an operation, what its requests reserve, and what they need first."""
+"""The interface of an operation: its name, what a request reserves of its key's limits, and what is fetched for it."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeVar

@@ -86,7 +86,7 @@ class Family:
 class Images(Protocol):
     """Fetches images that a client names by URL."""
 
-    async def fetch_all(self, wanted: Sequence[tuple[str, str]]) -> Sequence[str]:
+    async def fetch_all(self, requested: Sequence[tuple[str, str]]) -> Sequence[str]:
         """Images as data URLs, each requested as (param, URL). Raises BadRequestError, naming the one that cannot be
         fetched."""
         ...
@@ -148,10 +148,10 @@ class Ledger(Protocol):
         """
         ...
 
-    async def extend(self, hold: Hold, wanted: int, least: int) -> int:
+    async def extend(self, hold: Hold, amount: int, minimum: int) -> int:
         """Hold more of the budget for an output that grows, in micro-dollars; on the usual path ONE conditional write.
 
-        `hold` is the open hold with what it holds now. It gets `wanted` more, or what is left, but at least `least`.
+        `hold` is the open hold with what it holds now. It gets `amount` more, or what is left, but at least `minimum`.
         Returns what it then holds in all. Raises RefusedError `budget`, having changed nothing, if less is left or the
         hold is over; AuthenticationError if the key is gone; StoreUnavailableError.
         """

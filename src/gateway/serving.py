@@ -166,9 +166,9 @@ class Gateway:
             opened_at=now,
             expires_at=now + lifetime + HOLD_MARGIN,
             tokens=usual.input_tokens + usual.output_tokens,
-            micro_usd=reservation.wanted_micro_usd,
+            micro_usd=reservation.amount_micro_usd,
             priced=reservation.priced and not other_models,
-            least_micro_usd=reservation.least_micro_usd,
+            minimum_micro_usd=reservation.minimum_micro_usd,
             at_most_half=reservation.at_most_half,
             other_models=other_models,
         )

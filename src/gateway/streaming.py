@@ -149,10 +149,10 @@ class _Chunks:
         tokens = self._accounting.attempt.output_tokens_with(chunk)
         if tokens <= allowance.tokens:
             return
-        least = allowance.shortfall(tokens)
-        wanted = max(least, allowance.held_micro_usd)
+        minimum = allowance.shortfall(tokens)
+        amount = max(minimum, allowance.held_micro_usd)
         try:
-            held = await self._ledger.extend(self._accounting.hold, wanted, least)
+            held = await self._ledger.extend(self._accounting.hold, amount, minimum)
         except RefusedError:
             raise InsufficientQuotaError("The budget of this key is used up: the answer ends here.") from None
         self._accounting.set_held(held)

@@ -44,12 +44,12 @@ class FailOpenLedger:
         self._accounts.put(hold.key.key_hash, (self._now(), account))
         return account
 
-    async def extend(self, hold: Hold, wanted: int, least: int) -> int:
+    async def extend(self, hold: Hold, amount: int, minimum: int) -> int:
         """See `Ledger.extend`. If the store is unavailable, the response continues and is charged at settlement."""
         try:
-            return await self._ledger.extend(hold, wanted, least)
+            return await self._ledger.extend(hold, amount, minimum)
         except StoreUnavailableError:
-            return hold.micro_usd + wanted
+            return hold.micro_usd + amount
 
     async def settle(self, record: UsageRecord, hold: Hold) -> bool:
         """See `Ledger.settle`. A hold that was admitted without the store is first reserved, whatever is left."""

@@ -25,9 +25,9 @@ class RetryingLedger:
         """See `Ledger.admit`. There is no retry: the client can retry, and decides how long to wait."""
         return await self._ledger.admit(hold)
 
-    async def extend(self, hold: Hold, wanted: int, least: int) -> int:
+    async def extend(self, hold: Hold, amount: int, minimum: int) -> int:
         """See `Ledger.extend`. A response that has begun is worth a wait of some seconds."""
-        return await _retry(lambda: self._ledger.extend(hold, wanted, least))
+        return await _retry(lambda: self._ledger.extend(hold, amount, minimum))
 
     async def settle(self, record: UsageRecord, hold: Hold) -> bool:
         """See `Ledger.settle`."""

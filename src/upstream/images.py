@@ -65,18 +65,18 @@ class ImageFetcher:
         self._timeout = timeout
         self._client: httpx.AsyncClient | None = None
 
-    async def fetch_all(self, wanted: Sequence[tuple[str, str]]) -> Sequence[str]:
+    async def fetch_all(self, requested: Sequence[tuple[str, str]]) -> Sequence[str]:
         """See gateway.ports.Images. Images are fetched concurrently; if one fails, the others are cancelled.
 
         The error's code is `image_download_failed`.
         """
-        if len({_host(url) for _, url in wanted}) > MAX_HOSTS:
+        if len({_host(url) for _, url in requested}) > MAX_HOSTS:
             text = f"The images of a request may come from at most {MAX_HOSTS} hosts."
-            raise BadRequestError(text, param=wanted[0][0], code="image_download_failed")
+            raise BadRequestError(text, param=requested[0][0], code="image_download_failed")
         limits = _RequestLimits()
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._fetch(url, param, limits)) for param, url in wanted]
+                tasks = [group.create_task(self._fetch(url, param, limits)) for param, url in requested]
         except BaseExceptionGroup as failed:
             raise failed.exceptions[0] from None
         return [task.result() for task in tasks]

@@ -21,10 +21,10 @@ DOLLAR = {"budget": budget("1", "day")}
 
 async def test_short_budget_reserves_what_is_left(store: Store) -> None:
     await store.create(key(limits=DOLLAR), BY)
-    account = await store.admit(hold("a", micro_usd=5_000_000, least_micro_usd=100_000))
+    account = await store.admit(hold("a", micro_usd=5_000_000, minimum_micro_usd=100_000))
     assert account.balance.leases["a"].micro_usd == 1_000_000
     with pytest.raises(RefusedError, match="budget"):
-        await store.admit(hold("b", micro_usd=5_000_000, least_micro_usd=100_000))
+        await store.admit(hold("b", micro_usd=5_000_000, minimum_micro_usd=100_000))
     await store.settle(usage("a", usd="0.25"), hold("a", micro_usd=1_000_000))
     assert (await balance(store)).budget_left == 750_000
 
@@ -33,7 +33,7 @@ async def test_half_of_a_budget_is_left_to_other_requests(store: Store) -> None:
     await store.create(key(limits=DOLLAR), BY)
     reserved: list[int] = []
     for number in range(4):
-        requested = hold(str(number), micro_usd=600_000, least_micro_usd=200_000, at_most_half=True)
+        requested = hold(str(number), micro_usd=600_000, minimum_micro_usd=200_000, at_most_half=True)
         reserved.append((await store.admit(requested)).balance.leases[str(number)].micro_usd)
         if (await balance(store)).budget_left < 200_000:
             break
@@ -42,14 +42,16 @@ async def test_half_of_a_budget_is_left_to_other_requests(store: Store) -> None:
 
 async def test_sufficient_budget_reserves_the_requested_amount(store: Store) -> None:
     await store.create(key(limits=DOLLAR), BY)
-    requested = hold("a", micro_usd=500_000, least_micro_usd=1, at_most_half=True)
+    requested = hold("a", micro_usd=500_000, minimum_micro_usd=1, at_most_half=True)
     assert (await store.admit(requested)).balance.leases["a"].micro_usd == 500_000
 
 
 @pytest.mark.usefixtures("concurrent_requests")
 async def test_concurrent_holds_do_not_exceed_the_budget(store: Store) -> None:
     await store.create(key(limits=DOLLAR), BY)
-    holds = [hold(request_id(i), micro_usd=400_000, least_micro_usd=50_000, at_most_half=i % 2 == 0) for i in range(60)]
+    holds = [
+        hold(request_id(i), micro_usd=400_000, minimum_micro_usd=50_000, at_most_half=i % 2 == 0) for i in range(60)
+    ]
     outcomes = await asyncio.gather(*map(store.admit, holds), return_exceptions=True)
     assert {type(outcome) for outcome in outcomes if isinstance(outcome, BaseException)} == {RefusedError}
     after = await balance(store)

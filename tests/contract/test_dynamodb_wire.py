@@ -271,31 +271,3 @@ async def test_usage_record_expires_after_thirty_days(
 async def test_money_is_sent_as_decimal_text(store: Store, wire: Wire) -> None:
     await store.settle(usage(), HELD)
     assert wire.requests[0][1]["Item"]["cost_usd"] == {"N": "0.000123"}
-
-
-async def test_key_of_the_first_version_is_unlimited(
-    client: "DynamoDBClient", table: str, store: Store, wire: Wire
-) -> None:
-    old: Any = {
-        "pk": {"S": "KEY#ffffffffffff"},
-        "sk": {"S": "META"},
-        "key_hash": {"S": key("ffffffffffff").key_hash},
-        "name": {"S": "old"},
-        "status": {"S": "active"},
-        "created_at": {"N": "1700000000"},
-        "listed": {"S": "key"},
-        "leases": {"M": {"req_1": {"M": {"opened_at": {"N": "1.5"}, "expires_at": {"N": "900.5"}}}}},
-    }
-    client.put_item(TableName=table, Item=old)
-    api_key = replace(HELD.key, key_id="ffffffffffff")
-    assert "old" in [record.name for record in await store.list()]
-    account = await store.get("ffffffffffff")
-    assert account is not None
-    for i in range(3):
-        admitted = await store.admit(replace(hold(f"hold {i}"), key=api_key))
-        assert admitted.record == account.record
-    assert set((await balance(store, "ffffffffffff")).leases) == {f"hold {i}" for i in range(3)}
-    client.put_item(TableName=table, Item=old)
-    await store.update("ffffffffffff", lambda record: replace(record, name="older"), BY)
-    await store.delete("ffffffffffff", BY)
-    assert await store.get("ffffffffffff") is None

@@ -29,9 +29,9 @@ class UnreliableLedger:
         self._check()
         return await self._store.admit(hold)
 
-    async def extend(self, hold: Hold, wanted: int, least: int) -> int:
+    async def extend(self, hold: Hold, amount: int, minimum: int) -> int:
         self._check()
-        return await self._store.extend(hold, wanted, least)
+        return await self._store.extend(hold, amount, minimum)
 
     async def settle(self, record: UsageRecord, hold: Hold) -> bool:
         self._check()

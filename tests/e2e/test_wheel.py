@@ -8,11 +8,14 @@ import sysconfig
 import venv
 from pathlib import Path
 
+import pytest
+
 from support.http import HTTP
 from support.running_gateway import CHECKOUT
 from support.waiting import LIMIT_SECONDS
 
 
+@pytest.mark.slow
 def test_installed_wheel_serves_a_request(tmp_path: Path) -> None:
     wheels, environment = tmp_path / "wheels", tmp_path / "env"
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from openai import DefaultHttpxClient, OpenAI
+from openai import OpenAI
 
-from support.dynamodb_local import DynamoDB, create_table
-from support.instances import SharedStore, base_env, function, instance
+from support.http import openai_client
+from support.instances import SharedStore, function, instance, make_store
 from support.metered import CATALOG, MeteredGateway, metered_provider
 from support.running_gateway import RunningGateway, run_gateway
 from support.scenarios import SCRIPTS, overlay
@@ -33,13 +33,7 @@ def gateway(
 
 @pytest.fixture
 def client(gateway: RunningGateway) -> Iterator[OpenAI]:
-    with OpenAI(
-        base_url=gateway.base_url,
-        api_key=gateway.api_key,
-        max_retries=0,
-        timeout=LIMIT_SECONDS,
-        http_client=DefaultHttpxClient(verify=False),
-    ) as openai:
+    with openai_client(gateway) as openai:
         yield openai
 
 
@@ -50,23 +44,20 @@ def http(gateway: RunningGateway) -> Iterator[httpx.Client]:
         yield http_client
 
 
-def make_store(kind: str, request: pytest.FixtureRequest, folder: Path) -> SharedStore:
-    """An SQLite file in this folder, or a new table in the DynamoDB of this test run."""
-    if kind == "sqlite":
-        db = folder / "shared_store.db"
-        return SharedStore(["--db", str(db)], {**base_env(), "TOLLGATE_DB": str(db)})
-    dynamodb: DynamoDB = request.getfixturevalue("dynamodb")
-    table = create_table(dynamodb.client())
-    env = {**base_env(), **dynamodb.environment, "TOLLGATE_TABLE": table}
-    return SharedStore(["--table", table], env)
-
-
 @pytest.fixture(params=["sqlite", "dynamodb"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> SharedStore:
     return make_store(request.param, request, tmp_path)
 
 
-@pytest.fixture(scope="module", params=["server-sqlite", "server-dynamodb", "function-sqlite", "function-dynamodb"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "server-sqlite",
+        "function-dynamodb",
+        pytest.param("server-dynamodb", marks=pytest.mark.slow),
+        pytest.param("function-sqlite", marks=pytest.mark.slow),
+    ],
+)
 def metered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeteredGateway]:
     """A gateway of each kind on each store, for a provider that bills by the token."""
     kind, _, store_kind = request.param.partition("-")

@@ -21,7 +21,7 @@ from support.upstream import ScriptedUpstream
 from support.waiting import LIMIT_SECONDS, wait_until
 
 MESSAGES: list[Any] = [{"role": "user", "content": "How many?"}]
-DEADLINE = 10.0
+DEADLINE = 6.0
 
 
 def stream(model: str) -> dict[str, Any]:

@@ -5,21 +5,21 @@ from collections import Counter
 from typing import Any
 
 import httpx
+import pytest
 
 from support.metered import MeteredGateway
 from support.waiting import LIMIT_SECONDS
 
-REQUESTS = 250
 
-
-def test_sequential_requests_never_exceed_a_concurrency_of_one(metered: MeteredGateway) -> None:
+@pytest.mark.parametrize("requests", [100, pytest.param(400, marks=pytest.mark.slow)])
+def test_sequential_requests_never_exceed_a_concurrency_of_one(metered: MeteredGateway, requests: int) -> None:
     """Half of the requests are streamed. Every other stream is read only to its finish_reason."""
     key = metered.store.key("--concurrency", "1", "--rpm", "1000000")
     statuses: Counter[int] = Counter()
     with httpx.Client(
         verify=False, base_url=metered.base_url, headers={"authorization": f"Bearer {key}"}, timeout=LIMIT_SECONDS
     ) as client:
-        for number in range(REQUESTS):
+        for number in range(requests):
             body: dict[str, Any] = {"model": "test/metered", "messages": [{"role": "user", "content": "Hi"}]}
             body |= {"max_tokens": 3, "stream": number % 2 == 1}
             with client.stream("POST", "/chat/completions", json=body) as response:
@@ -27,7 +27,7 @@ def test_sequential_requests_never_exceed_a_concurrency_of_one(metered: MeteredG
                 for line in response.iter_lines():
                     if number % 4 == 1 and _has_finished(line):
                         break
-    assert statuses == {200: REQUESTS}
+    assert statuses == {200: requests}
 
 
 def _has_finished(line: str) -> bool:

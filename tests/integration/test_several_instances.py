@@ -2,13 +2,14 @@
 
 import concurrent.futures
 from collections import Counter
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from support.http import HTTP
-from support.instances import SharedStore, instance
+from support.instances import SharedStore, instance, make_store
 from support.scenarios import overlay
 from support.upstream import ScriptedUpstream
 from support.waiting import LIMIT_SECONDS, within_one_minute
@@ -16,11 +17,27 @@ from support.waiting import LIMIT_SECONDS, within_one_minute
 MESSAGES: list[Any] = [{"role": "user", "content": "How many?"}]
 
 
-@pytest.fixture
-def catalog(upstream: ScriptedUpstream, tmp_path: Path) -> Path:
-    path = tmp_path / "overlay.toml"
-    path.write_text(overlay(upstream.url))
-    return path
+@dataclass(frozen=True)
+class TwoInstances:
+    """A store and the base URLs of two gateways on it."""
+
+    store: SharedStore
+    urls: tuple[str, str]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "dynamodb"])
+def two(
+    request: pytest.FixtureRequest, upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TwoInstances]:
+    """A response of 12,500 tokens at 8 USD per million reserves, and costs, 0.10 USD; the prompt is free."""
+    folder = tmp_path_factory.mktemp("instances")
+    store, catalog = make_store(request.param, request, folder), folder / "overlay.toml"
+    text = overlay(upstream.url)
+    for price in ("input_usd_per_mtok = 2.0", "cached_usd_per_mtok = 0.5"):
+        text = text.replace(price, f"{price.split()[0]} = 0")
+    catalog.write_text(text.replace('"test/expensive"]\n', '"test/expensive"]\nusual_output_tokens = 12500\n', 1))
+    with instance(store, catalog) as one, instance(store, catalog) as other:
+        yield TwoInstances(store, (one, other))
 
 
 def status_of(url: str, key: str, model: str = "test/pause", **more: Any) -> int:
@@ -29,7 +46,7 @@ def status_of(url: str, key: str, model: str = "test/pause", **more: Any) -> int
     return HTTP.post(f"{url}/chat/completions", json=body, headers=headers, timeout=LIMIT_SECONDS).status_code
 
 
-def concurrent_statuses(urls: list[str], key: str, clients: int, requests: int, **more: Any) -> "Counter[int]":
+def concurrent_statuses(urls: Sequence[str], key: str, clients: int, requests: int, **more: Any) -> "Counter[int]":
     """The statuses of so many requests by so many concurrent clients, distributed over the instances."""
     with concurrent.futures.ThreadPoolExecutor(clients) as pool:
         submitted = [pool.submit(status_of, urls[number % len(urls)], key, **more) for number in range(requests)]
@@ -40,12 +57,11 @@ def read(url: str, key: str, path: str) -> Any:
     return HTTP.get(f"{url}{path}", headers={"authorization": f"Bearer {key}"}, timeout=LIMIT_SECONDS).json()
 
 
-def test_two_instances_admit_exactly_the_request_limit(store: SharedStore, catalog: Path) -> None:
-    with instance(store, catalog) as one, instance(store, catalog) as two:
-        # More concurrent clients only exceed the timeouts of DynamoDB Local; the tests of the stores have 200.
-        statuses = within_one_minute(
-            lambda: concurrent_statuses([one, two], store.key("--rpm", "60", "--concurrency", "1000"), 12, 120)
-        )
+def test_two_instances_admit_exactly_the_request_limit(two: TwoInstances) -> None:
+    # More concurrent clients only exceed the timeouts of DynamoDB Local; the tests of the stores have 200.
+    statuses = within_one_minute(
+        lambda: concurrent_statuses(two.urls, two.store.key("--rpm", "60", "--concurrency", "1000"), 12, 120)
+    )
     assert set(statuses) <= {200, 429, 503}
     assert statuses[200] <= 60
     # A table that did not respond in time may have admitted a request: its hold expires.
@@ -53,31 +69,20 @@ def test_two_instances_admit_exactly_the_request_limit(store: SharedStore, catal
     assert statuses[503] or statuses == {200: 60, 429: 60}
 
 
-def test_two_instances_never_exceed_the_concurrency_limit(
-    store: SharedStore, catalog: Path, upstream: ScriptedUpstream
-) -> None:
-    key = store.key("--tier", "unlimited", "--concurrency", "10")
-    with instance(store, catalog) as one, instance(store, catalog) as two:
-        upstream.max_concurrent = 0
-        statuses = concurrent_statuses([one, two], key, 30, 240)
+def test_two_instances_never_exceed_the_concurrency_limit(two: TwoInstances, upstream: ScriptedUpstream) -> None:
+    key = two.store.key("--tier", "unlimited", "--concurrency", "10")
+    upstream.max_concurrent = 0
+    statuses = concurrent_statuses(two.urls, key, 30, 240)
     assert set(statuses) <= {200, 429, 503}  # 503: DynamoDB Local may exceed the timeouts
     assert 1 <= upstream.max_concurrent <= 10
     assert statuses[200] >= 10
 
 
-def test_two_instances_spend_exactly_the_budget(store: SharedStore, catalog: Path) -> None:
-    # A response of 12,500 tokens at 8 USD per million reserves, and costs, 0.10 USD; the prompt is free.
-    priced = (
-        catalog.read_text()
-        .replace("input_usd_per_mtok = 2.0", "input_usd_per_mtok = 0")
-        .replace("cached_usd_per_mtok = 0.5", "cached_usd_per_mtok = 0")
-    )
-    catalog.write_text(priced.replace('"test/expensive"]\n', '"test/expensive"]\nusual_output_tokens = 12500\n', 1))
-    key = store.key("--tier", "unlimited", "--budget", "1/total")
-    with instance(store, catalog) as one, instance(store, catalog) as two:
-        statuses = concurrent_statuses([one, two], key, 8, 40, model="test/expensive", max_tokens=12500)
-        spent = read(one, key, "/credits")["data"]
-        total = read(two, key, "/usage?group_by=key")["total"]
+def test_two_instances_spend_exactly_the_budget(two: TwoInstances) -> None:
+    key = two.store.key("--tier", "unlimited", "--budget", "1/total")
+    statuses = concurrent_statuses(two.urls, key, 8, 40, model="test/expensive", max_tokens=12500)
+    spent = read(two.urls[0], key, "/credits")["data"]
+    total = read(two.urls[1], key, "/usage?group_by=key")["total"]
     assert statuses[200] <= 10
     if not statuses[503]:  # a table that exceeds the timeouts may have admitted more requests
         assert statuses == {200: 10, 402: 30}

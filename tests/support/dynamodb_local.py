@@ -148,10 +148,14 @@ def _program(name: str) -> str:
     return found
 
 
+_JAVA_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""For a process of a minute: less compilation, and one thread that collects garbage."""
+
+
 @contextmanager
 def _dynamodb_local(jars: Path) -> Generator[str]:
     port = _free_port()
-    command = [_program("java"), f"-Djava.library.path={jars}", "-cp", f"{jars}/*", MAIN_CLASS]
+    command = [_program("java"), *_JAVA_OPTIONS, f"-Djava.library.path={jars}", "-cp", f"{jars}/*", MAIN_CLASS]
     options = ["-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port)]
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen([*command, *options], stdin=subprocess.DEVNULL, stdout=output, stderr=output)

@@ -72,7 +72,7 @@ class FakeStore:
         self.holds[hold.hold_id] = hold
         return account
 
-    async def extend(self, hold: Hold, wanted: int, least: int) -> int:
+    async def extend(self, hold: Hold, amount: int, minimum: int) -> int:
         raise NotImplementedError
 
     async def settle(self, record: UsageRecord, hold: Hold) -> bool:
@@ -177,5 +177,5 @@ class FakeUpstream:
 class NoImages:
     """An image fetcher that must not be called."""
 
-    async def fetch_all(self, wanted: Sequence[tuple[str, str]]) -> Sequence[str]:
-        raise AssertionError(wanted)
+    async def fetch_all(self, requested: Sequence[tuple[str, str]]) -> Sequence[str]:
+        raise AssertionError(requested)

@@ -50,7 +50,7 @@ class ImageHost:
     port: int
     authority: Path
     connections: int = 0
-    asked: list[ReceivedRequest] = field(default_factory=list[ReceivedRequest])
+    requests: list[ReceivedRequest] = field(default_factory=list[ReceivedRequest])
     closing: threading.Event = field(default_factory=threading.Event)
 
     def url(self, path: str, host: str = "localhost") -> str:
@@ -80,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().setup()
 
     def do_GET(self) -> None:
-        self.host.asked.append(ReceivedRequest(self.path, {k.lower(): v for k, v in self.headers.items()}, self.sni))
+        self.host.requests.append(ReceivedRequest(self.path, {k.lower(): v for k, v in self.headers.items()}, self.sni))
         response = self.host.pages[self.path]
         if response is None:
             self.host.closing.wait()

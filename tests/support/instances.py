@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import pytest
 
 from devtools.local_function_url.local import LocalFunctionUrl
 from support.artifact import ARTIFACT, artifact_python
 from support.command_line import SETTINGS, create_key
+from support.dynamodb_local import DynamoDB, create_table
 from support.http import HTTP
 from support.waiting import LIMIT_SECONDS, wait_until
 
@@ -34,6 +36,17 @@ class SharedStore:
         """A new key, created by the command line."""
         env = {name: value for name, value in self.env.items() if name.startswith(SETTINGS)}
         return create_key(*self.flags, *flags, env=env)
+
+
+def make_store(kind: str, request: pytest.FixtureRequest, folder: Path) -> SharedStore:
+    """An SQLite file in this folder, or a new table in the DynamoDB of this test run."""
+    if kind == "sqlite":
+        db = folder / "shared_store.db"
+        return SharedStore(["--db", str(db)], {**base_env(), "TOLLGATE_DB": str(db)})
+    dynamodb: DynamoDB = request.getfixturevalue("dynamodb")
+    table = create_table(dynamodb.client())
+    env = {**base_env(), **dynamodb.environment, "TOLLGATE_TABLE": table}
+    return SharedStore(["--table", table], env)
 
 
 @contextlib.contextmanager

@@ -24,8 +24,6 @@ def within_one_minute(action: Callable[[], T]) -> T:
     The action is repeated if the minute changed meanwhile. It has to begin with a new key each time.
     """
     for _ in range(5):
-        if time.time() % 60 > 40:
-            time.sleep(60 - time.time() % 60)
         minute = time.time() // 60
         result = action()
         if time.time() // 60 == minute:

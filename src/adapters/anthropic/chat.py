@@ -4,13 +4,11 @@ from tollgate.adapters.anthropic.chat_request import SUPPORTED, build_request
 from tollgate.adapters.anthropic.chat_response import read_response
 from tollgate.adapters.anthropic.chat_stream import AnthropicEvents
 from tollgate.adapters.anthropic.messages import tool_name
-from tollgate.adapters.chat_plan import ChatPlan
+from tollgate.adapters.chat_plan import plan_chat
 from tollgate.adapters.event_stream import EventStream
 from tollgate.adapters.json_access import refuses_depth
 from tollgate.adapters.params import ParamReader
 from tollgate.adapters.provider_errors import error_from_response
-from tollgate.adapters.response_format import plan_format
-from tollgate.adapters.tools import all_names, called_names
 from tollgate.gateway.chat import ChatRequest, Completion
 from tollgate.gateway.ports import StreamParser
 from tollgate.gateway.routing import Route
@@ -25,11 +23,8 @@ class ChatCall:
     def __init__(self, request: ChatRequest, route: Route) -> None:
         params = ParamReader(request, route.model.capabilities)
         params.drop_unsupported(SUPPORTED)
-        called = called_names(request.messages)
-        format_plan = plan_format(request, route.model.capabilities, called)
-        names = {tool_name(name): name for name in all_names(request, called)}
-        self._plan = ChatPlan(request.messages, names, json_by_tool=format_plan == "tool")
-        self.request = build_request(params, route, format_plan, called)
+        self._plan = plan_chat(request, route.model.capabilities, tool_name)
+        self.request = build_request(params, route, self._plan)
 
     def parse_response(self, body: bytes) -> Completion:
         """See ProviderCall."""

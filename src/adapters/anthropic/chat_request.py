@@ -17,6 +17,7 @@ from tollgate.adapters.anthropic.messages import (
     cache_field,
     tool_name,
 )
+from tollgate.adapters.chat_plan import ChatPlan
 from tollgate.adapters.claude import (
     DEFAULT_MAX_TOKENS,
     Thinking,
@@ -52,11 +53,9 @@ def fetches_url(url: str) -> bool:
     return True
 
 
-def build_request(
-    params: ParamReader, route: Route, format_plan: FormatPlan, called_tools: Sequence[str]
-) -> UpstreamRequest:
+def build_request(params: ParamReader, route: Route, plan: ChatPlan) -> UpstreamRequest:
     """The request to create a message. Raises BadRequestError for what the API or JSON cannot express."""
-    body = _body(params, route.upstream_model, format_plan, called_tools)
+    body = _body(params, route.upstream_model, plan)
     headers = {"content-type": "application/json", "anthropic-version": VERSION}
     if "block_binding" in child(body, "thinking"):
         headers["anthropic-beta"] = BINDING_BETA
@@ -64,7 +63,7 @@ def build_request(
     return UpstreamRequest(url, encode(body), headers, dropped=params.dropped.names)
 
 
-def _body(params: ParamReader, model: str, format_plan: FormatPlan, called_tools: Sequence[str]) -> Json:
+def _body(params: ParamReader, model: str, plan: ChatPlan) -> Json:
     reasoning, capabilities = params.reasoning(), params.capabilities
     send_thinking = sends_thinking_back(capabilities, reasoning)
     blocks = AnthropicBlocks(params.dropped)
@@ -72,7 +71,7 @@ def _body(params: ParamReader, model: str, format_plan: FormatPlan, called_tools
     conversation.read(params.request.messages)
     messages = conversation.messages
     max_tokens = params.output_limit() or capabilities.max_output_tokens or DEFAULT_MAX_TOKENS
-    tools = _json_tool(params) if format_plan == "tool" else _tools(params, called_tools)
+    tools = _json_tool(params) if plan.json_by_tool else _tools(params, plan.called_tools)
     thinking = plan_thinking(
         params,
         reasoning,
@@ -82,14 +81,14 @@ def _body(params: ParamReader, model: str, format_plan: FormatPlan, called_tools
     )
     if capabilities.bound_thinking:
         thinking = _with_binding(thinking, messages)
-    instruction: list[Json] = [{"type": "text", "text": ONLY_JSON}] if format_plan == "instruction" else []
+    instruction: list[Json] = [{"type": "text", "text": ONLY_JSON}] if plan.format == "instruction" else []
     body = {
         "model": model,
         "max_tokens": max_tokens,
         "messages": messages,
         **tools,
         **_optional("system", [*conversation.system, *instruction]),
-        **_optional("output_config", _output_config(params, format_plan, thinking.effort)),
+        **_optional("output_config", _output_config(params, plan.format, thinking.effort)),
         **_optional("thinking", thinking.config),
         **_sampling(params, thinking.is_on),
         **_options(params),

@@ -6,13 +6,13 @@ model it serves.
 """
 
 import re
-from collections.abc import Sequence
 from urllib.parse import quote
 
 from tollgate.adapters.bedrock.cache_points import cache_point, place_cache_points
 from tollgate.adapters.bedrock.documents import complete_documents
 from tollgate.adapters.bedrock.messages import FORMAT, BedrockBlocks, allows_thinking_budget, tool_name
 from tollgate.adapters.bedrock.tool_config import ToolConfig, json_tool_config, tool_config
+from tollgate.adapters.chat_plan import ChatPlan
 from tollgate.adapters.claude import DEFAULT_MAX_TOKENS, Thinking, plan_thinking, sends_thinking_back
 from tollgate.adapters.identifiers import hash_identifier
 from tollgate.adapters.json_access import count, encode, text
@@ -35,22 +35,20 @@ def fetches_url(url: str) -> bool:
     return False
 
 
-def build_request(
-    params: ParamReader, route: Route, format_plan: FormatPlan, called_tools: Sequence[str]
-) -> UpstreamRequest:
+def build_request(params: ParamReader, route: Route, plan: ChatPlan) -> UpstreamRequest:
     """The request to Converse. Raises BadRequestError for what the API or JSON cannot express."""
-    body = _body(params, format_plan, called_tools)
+    body = _body(params, plan)
     # The model is one segment of the path, also if it is an ARN: with a bare slash the path has no operation.
     operation = "converse-stream" if params.request.stream else "converse"
     path = f"model/{quote(route.upstream_model, safe='')}/{operation}"
     return UpstreamRequest(f"{route.provider.base_url.rstrip('/')}/{path}", encode(body), dropped=params.dropped.names)
 
 
-def _body(params: ParamReader, format_plan: FormatPlan, called_tools: Sequence[str]) -> Json:
+def _body(params: ParamReader, plan: ChatPlan) -> Json:
     reasoning = params.reasoning()
     system, messages = _conversation(params, reasoning)
-    tools = json_tool_config(params) if format_plan == "tool" else tool_config(params, called_tools)
-    instructions = [tools.instruction, ONLY_JSON if format_plan == "instruction" else None]
+    tools = json_tool_config(params) if plan.json_by_tool else tool_config(params, plan.called_tools)
+    instructions = [tools.instruction, ONLY_JSON if plan.format == "instruction" else None]
     system += [{"text": instruction} for instruction in instructions if instruction is not None]
     limit, stops = params.output_limit(), params.stop_sequences()
     max_tokens = limit or params.capabilities.max_output_tokens or DEFAULT_MAX_TOKENS
@@ -75,7 +73,7 @@ def _body(params: ParamReader, format_plan: FormatPlan, called_tools: Sequence[s
     fragments = {
         "system": system,
         "toolConfig": _tool_config_fields(tools),
-        "outputConfig": _output_config(params, format_plan, thinking.effort),
+        "outputConfig": _output_config(params, plan.format, thinking.effort),
         "inferenceConfig": inference_config,
         "additionalModelRequestFields": native_fields,
         **options,

@@ -27,7 +27,7 @@ class ChatCall:
         self._plan = ChatPlan(
             request.messages,
             {name: name for name in all_names(request, called)},
-            json_by_tool=is_json_by_tool(request, route.model.capabilities, called),
+            format="tool" if is_json_by_tool(request, route.model.capabilities, called) else "text",
             choices=request.n or 1,
             reasoning_in_ids=route.provider.quirks.thinking_switch,
         )

@@ -1,1 +1,1 @@
-"""The command line: `tollgate serve`, `tollgate keys` and `tollgate usage`."""
+"""The `tollgate` command, one module per group of commands."""

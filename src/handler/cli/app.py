@@ -1,4 +1,4 @@
-"""The command line: `tollgate serve`, `tollgate keys` and `tollgate usage`."""
+"""The root of the `tollgate` command: its groups, `usage`, `--version`, and how errors are printed."""
 
 import time
 from typing import TYPE_CHECKING, Annotated

@@ -35,15 +35,18 @@ class WholeResponse(Response):
     """A whole response; the request is settled before it is sent."""
 
     def __init__(self, served: BufferedResponse, encoder: Encoder) -> None:
-        super().__init__(None, 200, _headers_of(served))
+        self.status_code = 200
+        self.background = None
+        self.media_type = encoder.media_type
+        self.init_headers(_headers_of(served))
         self._served = served
         self._encoder = encoder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._served.settle()
-        body = self._encoder.result(self._served.result, self._served.usage)
-        whole = Response(body, 200, _headers_of(self._served), self._encoder.media_type)
-        await whole(scope, receive, send)
+        self.body = self._encoder.result(self._served.result, self._served.usage)
+        self.headers["content-length"] = str(len(self.body))
+        await super().__call__(scope, receive, send)
 
 
 class EventStreamResponse(Response):

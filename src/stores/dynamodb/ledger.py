@@ -68,13 +68,13 @@ class DynamoDBLedger(TableStore):
                 shard = random.choice(untried)  # noqa: S311
 
     @in_executor
-    def extend(self, hold: Hold, wanted: int, least: int) -> int:
+    def extend(self, hold: Hold, amount: int, minimum: int) -> int:
         """See `Ledger.extend`. One UpdateItem, and a second one if the budget has less left than is wanted."""
         open_hold = self._open_holds.get(hold.hold_id) or OpenHold(0, hold.lease, "total")
         try:
-            item = self._table.update(updates.extend(hold.key.key_id, hold.hold_id, open_hold, wanted))
+            item = self._table.update(updates.extend(hold.key.key_id, hold.hold_id, open_hold, amount))
         except ConditionFailedError as failed:
-            item = compare_and_set(lambda found: self._extend_after_read(found, hold, wanted, least), failed.item)
+            item = compare_and_set(lambda found: self._extend_after_read(found, hold, amount, minimum), failed.item)
         lease = item.balance.leases[hold.hold_id]
         self._open_holds.put(hold.hold_id, replace(open_hold, shard=item.shard, lease=lease))
         return lease.micro_usd
@@ -137,7 +137,7 @@ class DynamoDBLedger(TableStore):
         self._shard_counts.put(item.record.key_id, item.record.shards)
         return Account(item.record, _multiplied(item.balance, item.record.shards))
 
-    def _extend_after_read(self, found: Item | None, hold: Hold, wanted: int, least: int) -> KeyItem:
+    def _extend_after_read(self, found: Item | None, hold: Hold, amount: int, minimum: int) -> KeyItem:
         item = self._item_with_hold(found, hold)
         if item is None:
             raise AuthenticationError
@@ -145,7 +145,7 @@ class DynamoDBLedger(TableStore):
         if lease is not None and lease.micro_usd > hold.micro_usd:
             return item  # written by an attempt whose response was lost
         try:
-            after = limits.extend(item.balance, item.account.record.limits, hold.hold_id, wanted, least)
+            after = limits.extend(item.balance, item.account.record.limits, hold.hold_id, amount, minimum)
         except ExceededError as exceeded:
             raise RefusedError(exceeded.kind, item.account) from None
         return self._table.update(updates.extend_after_read(item, after, hold.hold_id))

@@ -71,14 +71,14 @@ class SQLiteStore:
         return after.account
 
     @in_executor
-    def extend(self, hold: Hold, wanted: int, least: int) -> int:
+    def extend(self, hold: Hold, amount: int, minimum: int) -> int:
         """See `Ledger.extend`."""
         with self._transaction():
             before = self._find(hold.key.key_id)
             if before is None:
                 raise AuthenticationError
             try:
-                balance = limits.extend(before.balance, before.account.record.limits, hold.hold_id, wanted, least)
+                balance = limits.extend(before.balance, before.account.record.limits, hold.hold_id, amount, minimum)
             except ExceededError as exceeded:
                 raise RefusedError(exceeded.kind, before.account) from None
             self._write(before, replace(before, account=replace(before.account, balance=balance)))

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
-from openai import DefaultHttpxClient, OpenAI
+from openai import OpenAI
 
 from support.aimock import KEY, AimockServer, aimock_server, overlay
+from support.http import openai_client
 from support.image_host import ImageHost, image_host, page
 from support.node import NODE
 from support.running_gateway import RunningGateway, run_gateway
-from support.waiting import LIMIT_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +43,5 @@ def gateway(
 
 @pytest.fixture
 def client(gateway: RunningGateway) -> Iterator[OpenAI]:
-    with OpenAI(
-        base_url=gateway.base_url,
-        api_key=gateway.api_key,
-        max_retries=0,
-        timeout=LIMIT_SECONDS,
-        http_client=DefaultHttpxClient(verify=False),
-    ) as openai:
+    with openai_client(gateway) as openai:
         yield openai

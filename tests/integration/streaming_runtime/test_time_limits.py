@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from devtools.local_function_url import LocalFunctionUrl
+from devtools.local_function_url.invocations import Invocation
 
 Function = Callable[..., LocalFunctionUrl]
 MakeEvent = Callable[..., dict[str, Any]]
@@ -23,6 +24,13 @@ async def app(scope, receive, send):
         await asyncio.sleep(0.05)
         print("cleaned up", flush=True)
 """
+
+
+async def invoke_to_the_end(local: LocalFunctionUrl, event: dict[str, Any], until: Until) -> Invocation:
+    """Invoke, and wait until the function is free for its next invocation."""
+    invocation = await local.invoke(event)
+    await until(invocation.released.is_set)
+    return invocation
 
 
 async def test_stream_ends_with_an_error_event_before_the_timeout(function: Function, url_event: MakeEvent) -> None:
@@ -52,8 +60,7 @@ async def test_buffered_response_is_a_504_before_the_timeout(function: Function,
 
 async def test_cancelled_app_can_clean_up(function: Function, url_event: MakeEvent, until: Until) -> None:
     async with function(SLOW, timeout=3) as local:
-        invocation = await local.invoke(url_event(path="/begun"))
-        await until(invocation.released.is_set)
+        await invoke_to_the_end(local, url_event(path="/begun"), until)
         assert "cleaned up" in local.log_lines
         assert not any("ended with status" in line for line in local.log_lines)
 
@@ -72,8 +79,7 @@ async def app(scope, receive, send):
             pass
 """
     async with function(source, timeout=3) as local:
-        invocation = await local.invoke(url_event())
-        await until(invocation.released.is_set)
+        await invoke_to_the_end(local, url_event(), until)
         after = await local.invoke(url_event(path="/healthy"))
         assert after.body == b'"healthy"'
         assert not any("ended with status" in line for line in local.log_lines)
@@ -95,8 +101,7 @@ async def app(scope, receive, send):
             print("refused", flush=True)
 """
     async with function(source, timeout=3) as local:
-        invocation = await local.invoke(url_event())
-        await until(invocation.released.is_set)
+        invocation = await invoke_to_the_end(local, url_event(), until)
         assert "refused" in local.log_lines
     assert b"late" not in invocation.body
 
@@ -133,8 +138,7 @@ async def app(scope, receive, send):
         print("cancelled", flush=True)
 """
     async with function(source, env={"STREAMING_RUNTIME_SETTLE_SECONDS": "0.2"}) as local:
-        invocation = await local.invoke(url_event())
-        await until(invocation.released.is_set)
+        await invoke_to_the_end(local, url_event(), until)
         assert "cancelled" in local.log_lines
         assert any("still running" in record["message"] for record in records(local))
 
@@ -149,7 +153,6 @@ async def app(scope, receive, send):
     raise LookupError("too late")
 """
     async with function(source) as local:
-        invocation = await local.invoke(url_event())
-        await until(invocation.released.is_set)
+        invocation = await invoke_to_the_end(local, url_event(), until)
         assert [record["errorMessage"] for record in records(local) if "errorType" in record] == ["too late"]
     assert (invocation.body, invocation.trailers) == (b"all", {})

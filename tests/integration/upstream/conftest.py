@@ -19,6 +19,6 @@ def running_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageHost
 @pytest.fixture
 def host(running_host: ImageHost) -> ImageHost:
     """The host, without the requests of other tests."""
-    running_host.asked.clear()
+    running_host.requests.clear()
     running_host.connections = 0
     return running_host

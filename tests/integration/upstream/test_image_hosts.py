@@ -135,8 +135,8 @@ async def test_connection_is_made_to_the_address_that_was_checked(host: ImageHos
     async with fetching(host, "images.test", names=names) as fetcher:
         assert await fetch(fetcher, host.url("/cat.png", "images.test")) == DATA_URL
     assert names.looked_up == ["images.test"]
-    assert host.asked[0].sni == "images.test"
-    assert host.asked[0].headers["host"] == f"images.test:{host.port}"
+    assert host.requests[0].sni == "images.test"
+    assert host.requests[0].headers["host"] == f"images.test:{host.port}"
 
 
 async def test_every_connection_has_a_lookup_of_its_own(host: ImageHost) -> None:
@@ -146,7 +146,7 @@ async def test_every_connection_has_a_lookup_of_its_own(host: ImageHost) -> None
     async with fetching(host, "localhost", names=names) as fetcher:
         assert await refusal(fetcher, host.url("/to-images")) == NOT_PUBLIC
     assert names.looked_up == ["localhost", "images.test"]
-    assert len(host.asked) == 1
+    assert len(host.requests) == 1
 
 
 async def test_names_that_do_not_resolve_block_no_shared_thread() -> None:

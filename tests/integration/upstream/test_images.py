@@ -22,7 +22,7 @@ from tollgate.upstream.images import CONCURRENT_LOOKUPS, MAX_HOSTS, ImageFetcher
 async def test_image_is_returned_as_a_data_url(host: ImageHost, path: str) -> None:
     async with fetching(host, "localhost") as fetcher:
         assert await fetch(fetcher, host.url(path)) == DATA_URL
-    (received,) = host.asked
+    (received,) = host.requests
     assert received.path == path.removesuffix("#part")
     assert received.headers["host"] == f"localhost:{host.port}"
     assert received.sni == "localhost"
@@ -51,7 +51,7 @@ async def test_cookies_of_a_response_are_not_sent_with_other_requests(host: Imag
     async with fetching(host, "localhost") as fetcher:
         await fetch(fetcher, host.url("/cookie"))
         await fetch(fetcher, host.url("/cat.png"))
-    assert "cookie" not in host.asked[-1].headers
+    assert "cookie" not in host.requests[-1].headers
 
 
 @pytest.mark.parametrize("name", ["LocalHost", "localhost.", "user:secret@localhost", "10.0.0.1:1@localhost"])
@@ -59,8 +59,8 @@ async def test_host_name_is_normalised(host: ImageHost, name: str) -> None:
     names = Names({"localhost": [[HERE]], "localhost.": [[HERE]]})
     async with fetching(host, "LOCALHOST.", names=names) as fetcher:
         assert await fetch(fetcher, host.url("/cat.png", name)) == DATA_URL
-    assert host.asked[-1].sni == "localhost"
-    assert "authorization" not in host.asked[-1].headers
+    assert host.requests[-1].sni == "localhost"
+    assert "authorization" not in host.requests[-1].headers
 
 
 # --- redirects --------------------------------------------------------------------------------------------------------
@@ -69,7 +69,7 @@ async def test_host_name_is_normalised(host: ImageHost, name: str) -> None:
 async def test_relative_and_absolute_redirects_are_followed(host: ImageHost) -> None:
     async with fetching(host, "localhost") as fetcher:
         assert await fetch(fetcher, host.url("/2")) == DATA_URL
-    assert [request.path for request in host.asked] == ["/2", "/3", "/4", "/cat.png"]
+    assert [request.path for request in host.requests] == ["/2", "/3", "/4", "/cat.png"]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ async def test_relative_and_absolute_redirects_are_followed(host: ImageHost) -> 
 async def test_target_of_a_redirect_is_checked(host: ImageHost, path: str, reason: str, requests: int) -> None:
     async with fetching(host, "localhost") as fetcher:
         assert await refusal(fetcher, host.url(path)) == reason
-    assert len(host.asked) == requests
+    assert len(host.requests) == requests
 
 
 # --- responses --------------------------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ async def test_target_of_a_redirect_is_checked(host: ImageHost, path: str, reaso
 async def test_response_that_is_no_image_is_refused(host: ImageHost, path: str, reason: str) -> None:
     async with fetching(host, "localhost") as fetcher:
         assert await refusal(fetcher, host.url(path)) == reason
-    assert host.asked[0].headers["accept-encoding"] == "identity"
+    assert host.requests[0].headers["accept-encoding"] == "identity"
 
 
 async def test_images_of_one_request_have_a_total_limit(host: ImageHost) -> None:
@@ -152,7 +152,7 @@ async def test_unused_fetcher_can_be_closed() -> None:
 async def test_certificate_of_an_unknown_authority_is_refused(host: ImageHost) -> None:
     async with fetching(host, "localhost", tls=ssl.create_default_context()) as fetcher:
         assert await refusal(fetcher, host.url("/cat.png")) == "its host does not respond"
-    assert host.asked == []
+    assert host.requests == []
 
 
 async def test_certificate_must_be_for_the_host_of_the_url(host: ImageHost) -> None:
@@ -162,7 +162,7 @@ async def test_certificate_must_be_for_the_host_of_the_url(host: ImageHost) -> N
         assert await fetch(fetcher, host.url("/cat.png", "images.test")) == DATA_URL
         assert await refusal(fetcher, host.url("/cat.png", "other.test")) == "its host does not respond"
         assert await fetch(fetcher, host.url("/cat.png", HERE)) == DATA_URL
-    assert [request.sni for request in host.asked] == ["images.test", None]
+    assert [request.sni for request in host.requests] == ["images.test", None]
 
 
 async def test_concurrent_lookups_of_one_request_are_limited() -> None:

@@ -39,7 +39,7 @@ def test_input_is_counted_and_its_tokens_are_reserved(value: Any, inputs: int, t
     reservation = EMBEDDINGS.reserve(parsed, route(PRICES))
     assert parsed.inputs == inputs
     assert (reservation.usual.input_tokens, reservation.usual.output_tokens) == (tokens, 0)
-    assert reservation.wanted_micro_usd == reservation.least_micro_usd == tokens * 2
+    assert reservation.amount_micro_usd == reservation.minimum_micro_usd == tokens * 2
     assert (reservation.at_most_half, reservation.priced) == (False, True)
 
 

@@ -19,9 +19,9 @@ class FakeFetcher:
     def __init__(self) -> None:
         self.requested: list[tuple[str, str]] = []
 
-    async def fetch_all(self, wanted: Sequence[tuple[str, str]]) -> Sequence[str]:
-        self.requested += wanted
-        return [f"data:image/png;base64,{url.rpartition('/')[2]}" for _, url in wanted]
+    async def fetch_all(self, requested: Sequence[tuple[str, str]]) -> Sequence[str]:
+        self.requested += requested
+        return [f"data:image/png;base64,{url.rpartition('/')[2]}" for _, url in requested]
 
 
 def fetches_nothing(url: str) -> bool:

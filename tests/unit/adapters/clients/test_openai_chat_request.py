@@ -119,7 +119,7 @@ def test_invalid_field_is_named(param: str, body: dict[str, Any]) -> None:
         },
     )
 )
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 def test_any_body_is_accepted_or_refused_with_one_of_its_fields(body: dict[str, Any]) -> None:
     field = invalid_field(body)
     assert field is None or field.partition("[")[0].partition(".")[0] in {*body, "model", "messages"}
