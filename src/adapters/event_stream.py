@@ -51,7 +51,9 @@ class EventStream:
     @property
     def grace(self) -> float | None:
         """See StreamParser."""
-        return grace(self._handler.is_complete(), self._handler.may_continue())
+        if not self._handler.is_complete():
+            return None
+        return LONG_GRACE if self._handler.may_continue() else GRACE
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """See StreamParser."""
@@ -71,11 +73,6 @@ class EventStream:
                 raise truncated()
             self._handler.done = True
             yield from self._handler.finish()
-
-
-def grace(is_complete: bool, may_continue: bool = False) -> float | None:
-    """See `gateway.ports.StreamParser`."""
-    return (LONG_GRACE if may_continue else GRACE) if is_complete else None
 
 
 def truncated() -> UpstreamError:

@@ -79,9 +79,10 @@ class RequestAccounting:
 
     def read(self, part: Result, at: float) -> None:
         """A whole response, or a chunk of one, was read."""
-        usage = self.attempt.read(part, at)
-        if part.usage is not None and self.allowance is not None and usage.input_tokens:
-            self.allowance.set_prompt(usage)
+        attempt = self.attempts[-1]
+        attempt.read(part, at)
+        if self.allowance is not None and part.usage is not None and attempt.usage and attempt.usage.input_tokens:
+            self.allowance.set_prompt(attempt.usage)
 
     def failed(self, error: BaseException, at: float) -> None:
         """The request ends with this error; one that is no GatewayError is a disconnected client or a fault of ours."""

@@ -43,18 +43,18 @@ class Attempt:
         """The provider responded with an error status: it did nothing, and bills nothing."""
         self._is_rejected = True
 
-    def read(self, part: Result, at: float) -> Usage:
-        """A whole response, or a chunk of one, was read. Returns the usage reported so far."""
+    def read(self, part: Result, at: float) -> None:
+        """A whole response, or a chunk of one, was read."""
         if part.usage is not None:
             self.usage = part.usage if self.usage is None else self.usage.larger(part.usage)
-        self.served_tier = service_tier(part.extra) or self.served_tier
+        if part.extra:
+            self.served_tier = service_tier(part.extra) or self.served_tier
         self.finish_reason = part.finish_reason or self.finish_reason
         length = part.text_bytes
         self._delivered_bytes += length
         self._parts_with_text += length > 0
         if self.first_content_at is None and part.has_content:
             self.first_content_at = at
-        return self.usage or Usage()
 
     def completed(self, at: float) -> None:
         """The response is complete."""

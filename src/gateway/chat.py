@@ -9,6 +9,8 @@ from typing_extensions import TypedDict  # pydantic asks for this one below Pyth
 
 from tollgate.gateway.types import Json, Usage, utf8_length
 
+TextField = Literal["content", "reasoning_content"]
+
 MAX_MESSAGES = 10_000
 MAX_PARTS = 2_000
 MAX_TOOL_CALLS = 1_000
@@ -92,7 +94,7 @@ class ChatRequest(BaseModel):
         return self.model_dump(exclude_unset=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Choices:
     """OpenAI `choices`, what was used, and further top-level fields to relay (`system_fingerprint`, `service_tier`)."""
 
@@ -127,6 +129,50 @@ class Chunk(_Choices):
     """One step of a streamed response without its envelope; `choices` is empty if it carries only usage."""
 
     __slots__ = ()
+
+
+class TextChunk(Chunk):
+    """The usual chunk: more `text` of the choice `index`, and nothing else. Reading and writing it costs little.
+
+    `name` is the field of the delta that has the text. With `has_logprobs` the choice has that field, which is null.
+    """
+
+    __slots__ = ("has_logprobs", "index", "name", "text")
+
+    def __init__(
+        self,
+        index: int,
+        text: str,
+        extra: Mapping[str, Any],
+        name: TextField = "content",
+        *,
+        has_logprobs: bool = False,
+    ) -> None:
+        choice: Json = {"index": index, "delta": {name: text}, "finish_reason": None}
+        if has_logprobs:
+            choice["logprobs"] = None
+        self.choices = (choice,)
+        self.usage = None
+        self.extra = extra
+        self.index = index
+        self.text = text
+        self.name: TextField = name
+        self.has_logprobs = has_logprobs
+
+    @property
+    def has_content(self) -> bool:
+        """Always true."""
+        return True
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Always None."""
+        return None
+
+    @property
+    def text_bytes(self) -> int:
+        """The length of its text."""
+        return utf8_length(self.text)
 
 
 def _text_bytes(message: Json) -> int:

@@ -30,48 +30,65 @@ class ResponseReader:
     def __init__(self, call: ProviderCall, response: UpstreamResponse) -> None:
         self._call = call
         self._response = response
+        self._source = response.stream()
+        self._parser: StreamParser | None = None
+        self._grace: float | None = None
+        self._has_read = False
+        self._is_at_end = False
 
     async def whole(self) -> Result:
         """The whole response. Raises GatewayError."""
-        source = self._response.stream()
-        head = await _head(source, _MARK_LENGTH)
-        parser = self._call.open_stream() if _EVENTS.match(head) else None
-        if parser is None:
+        head = await _head(self._source, _MARK_LENGTH)
+        self._parser = self._call.open_stream() if _EVENTS.match(head) else None
+        if self._parser is None:
             return self._call.parse_response(head + await self._response.read())
         accumulator = ChunkAccumulator()
-        async for chunks, error in self._parse(parser, head, _bounded(source)):
+        self._source = _bounded(self._source)
+        batch: Batch | None = self._parse(self._parser, head)
+        while batch is not None:
+            chunks, error = batch
             for chunk in chunks:
                 accumulator.add(chunk)
             if error is not None:
                 raise error
+            batch = await self.next_batch()
         return accumulator.completion()
 
-    async def batches(self) -> AsyncIterator[Batch]:
-        """The chunks of each read of a stream."""
-        source = self._response.stream()
-        head = await _head(source, 1)
-        parser = None if _JSON.match(head) else self._call.open_stream()
-        if parser is not None:
-            async for batch in self._parse(parser, head, source):
-                yield batch
-            return
+    async def next_batch(self) -> Batch | None:
+        """The chunks of the next read of a stream; None after its end."""
+        if self._is_at_end:
+            return None
+        if self._parser is None:
+            return await self._first_batch()
+        self._limit_silence(self._parser)
+        data = await anext(self._source, None)
+        if data is not None:
+            return self._parse(self._parser, data)
+        self._is_at_end = True
+        return _drain(self._parser.close())
+
+    async def _first_batch(self) -> Batch:
+        head = await _head(self._source, 1)
+        self._parser = None if _JSON.match(head) else self._call.open_stream()
+        if self._parser is not None:
+            return self._parse(self._parser, head)
+        self._is_at_end = True
         completion = self._call.parse_response(head + await self._response.read())
         assert isinstance(completion, Completion)
-        yield to_chunks(completion), None
+        return to_chunks(completion), None
 
-    async def _parse(self, parser: StreamParser, head: bytes, source: AsyncIterator[bytes]) -> AsyncIterator[Batch]:
-        data: bytes | None = head
-        grace: float | None = None
-        while data is not None:
-            chunks, error = _drain(parser.feed(data))
-            yield chunks, error
-            if parser.done:
-                return
-            if chunks or parser.grace != grace:  # a heartbeat does not keep a finished stream open
-                grace = parser.grace
-                self._response.end_within(grace)
-            data = await anext(source, None)
-        yield _drain(parser.close())
+    def _parse(self, parser: StreamParser, data: bytes) -> Batch:
+        batch = _drain(parser.feed(data))
+        self._is_at_end = parser.done
+        self._has_read = bool(batch[0])
+        return batch
+
+    def _limit_silence(self, parser: StreamParser) -> None:
+        """Wait for more of a finished stream for its grace alone; a heartbeat does not keep it open."""
+        grace = parser.grace
+        if grace != self._grace or (grace is not None and self._has_read):
+            self._grace = grace
+            self._response.end_within(grace)
 
 
 async def _head(source: AsyncIterator[bytes], length: int) -> bytes:

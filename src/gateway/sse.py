@@ -39,6 +39,11 @@ class EventReader:
         """The events that these bytes complete. Raises UpstreamError if one grows past MAX_EVENT_BYTES."""
         if not data:
             return
+        if self._is_between_events() and data.startswith(b"data: ") and data.endswith((b"\n\n", b"\r\n\r\n")):
+            lines = data.replace(b"\r\n", b"\n")
+            if b"\r" not in lines:
+                yield from self._whole_events(lines)
+                return
         if self._after_cr:
             data = data.removeprefix(b"\n")
         for line in data.splitlines(keepends=True):  # bytes split at CR, LF and CRLF only
@@ -49,6 +54,20 @@ class EventReader:
             else:
                 self._keep(line)
         self._after_cr = data.endswith(b"\r")
+
+    def _is_between_events(self) -> bool:
+        return self._begun and not (self._partial or self._data or self._name or self._after_cr)
+
+    def _whole_events(self, data: bytes) -> Iterator[Event]:
+        """The events of the usual read: whole ones, most of a single line. Lines end at LF."""
+        for block in data[:-2].split(b"\n\n"):
+            if b"\n" not in block and block.startswith(b"data: ") and len(block) <= MAX_EVENT_BYTES:
+                yield Event("message", block[6:].decode("utf-8", "replace"))
+            else:
+                for line in (*block.split(b"\n"), b""):
+                    event = self._line(line)
+                    if event is not None:
+                        yield event
 
     def close(self) -> Iterator[Event]:
         """The event that the end of the stream completes: some providers omit the last blank line."""

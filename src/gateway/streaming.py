@@ -1,10 +1,11 @@
 """A streamed response on its way to the client: paid for before it is passed on, and settled before its end is sent."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from tollgate.gateway.accounting import RequestAccounting
 from tollgate.gateway.admission import RefusedError
+from tollgate.gateway.budget import Allowance
 from tollgate.gateway.chat import Chunk
 from tollgate.gateway.client_format import ResponseInfo
 from tollgate.gateway.errors import GatewayError, InsufficientQuotaError, UpstreamError
@@ -19,10 +20,10 @@ async def open_stream(
 ) -> "StreamedResponse":
     """The stream, once its first chunk has been read. Raises GatewayError if none comes."""
     chunks = _Chunks(accounting, reader, ledger, clock)
-    first = await anext(chunks, None)
+    first = await chunks.read()
     if first is None and not chunks.last:
         raise UpstreamError("The provider's stream ended before it began.")
-    return StreamedResponse(info, first or [], chunks, accounting, ledger, clock)
+    return StreamedResponse(info, first, chunks, accounting, ledger, clock)
 
 
 class StreamedResponse:
@@ -36,7 +37,7 @@ class StreamedResponse:
     def __init__(
         self,
         info: ResponseInfo,
-        first: list[Chunk],
+        first: list[Chunk] | None,
         rest: "_Chunks",
         accounting: RequestAccounting,
         ledger: Ledger,
@@ -72,10 +73,10 @@ class StreamedResponse:
     async def __aiter__(self) -> AsyncIterator[list[Chunk]]:
         failure: Exception | None = None
         try:
-            if self._first:
-                yield self._first
-            async for chunks in self._rest:
+            chunks = self._first
+            while chunks is not None:
                 yield chunks
+                chunks = await self._rest.read()
         except Exception as error:
             failure = error
         await self._accounting.settle(self._ledger, self._clock)
@@ -86,66 +87,67 @@ class StreamedResponse:
 
     async def settle(self) -> None:
         """Close the accounting and the connection to the provider. Settling again does nothing."""
-        await self._rest.aclose()
         await self._accounting.close(self._ledger, self._clock)
 
 
 class _Chunks:
-    """Chunks as they come, those of one read in one list; those that clients take for the end are kept in `last`."""
+    """Reads the chunks of a stream and accounts for them; those that clients take for the end are kept in `last`."""
 
     def __init__(self, accounting: RequestAccounting, reader: ResponseReader, ledger: Ledger, clock: Clock) -> None:
         self.last: list[Chunk] = []
         self.usage_extra: dict[str, Any] = {}
         self._accounting = accounting
+        self._reader = reader
         self._ledger = ledger
         self._clock = clock
-        self._lists = self._read(reader.batches())
+        self._failure: GatewayError | None = None
 
-    def __aiter__(self) -> AsyncIterator[list[Chunk]]:
-        return self._lists
+    async def read(self) -> list[Chunk] | None:
+        """The next chunks to pass on, those of one read in one list; None at the end of a complete stream.
 
-    async def __anext__(self) -> list[Chunk]:
-        return await anext(self._lists)
-
-    async def aclose(self) -> None:
-        """Read no further."""
-        await self._lists.aclose()
-
-    async def _read(self, batches: AsyncIterator[Batch]) -> AsyncGenerator[list[Chunk], None]:
+        Raises GatewayError if the stream fails, after the chunks before the failure have been returned.
+        """
         try:
-            async for batch, failure in batches:
-                chunks, error = await self._paid_for(batch, failure)
-                self.last += [chunk for chunk in chunks if chunk.finish_reason]
-                if passed_on := [chunk for chunk in chunks if chunk.has_content and not chunk.finish_reason]:
-                    yield passed_on
-                if error is not None:
-                    raise error
+            while self._failure is None and (batch := await self._reader.next_batch()) is not None:
+                chunks, self._failure = await self._paid_for(*batch)
+                if passed_on := self._to_pass_on(chunks):
+                    return passed_on
+            if self._failure is not None:
+                raise self._failure
         except Exception as error:
             self._accounting.failed(error, self._clock.monotonic())
             raise
         self._accounting.attempt.completed(self._clock.monotonic())
+        return None
+
+    def _to_pass_on(self, chunks: list[Chunk]) -> list[Chunk]:
+        passed_on: list[Chunk] = []
+        for chunk in chunks:
+            if chunk.finish_reason:
+                self.last.append(chunk)
+            elif chunk.has_content:
+                passed_on.append(chunk)
+        return passed_on
 
     async def _paid_for(self, batch: list[Chunk], failure: GatewayError | None) -> Batch:
         """The chunks that the budget pays for, and why there are no more: the failure behind them, or no money."""
-        now = self._clock.monotonic()
+        accounting, now = self._accounting, self._clock.monotonic()
         for number, chunk in enumerate(batch):
-            try:
-                await self._extend_hold(chunk)
-            except GatewayError as error:
-                return batch[:number], error
-            self._accounting.read(chunk, now)
+            if accounting.allowance is not None:
+                try:
+                    await self._extend_hold(accounting.allowance, chunk)
+                except GatewayError as error:
+                    return batch[:number], error
+            accounting.read(chunk, now)
             if chunk.usage is not None:
                 self.usage_extra |= chunk.extra
         return batch, failure
 
-    async def _extend_hold(self, chunk: Chunk) -> None:
+    async def _extend_hold(self, allowance: Allowance, chunk: Chunk) -> None:
         """Hold more of the budget for an output that grows past what is held: as much again, or what is left.
 
         Raises InsufficientQuotaError if that is not enough.
         """
-        allowance = self._accounting.allowance
-        if allowance is None:
-            return
         tokens = self._accounting.attempt.output_tokens_with(chunk)
         if tokens <= allowance.tokens:
             return

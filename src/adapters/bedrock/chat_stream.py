@@ -14,7 +14,7 @@ from tollgate.adapters.bedrock.errors import exception_error, object_or_empty
 from tollgate.adapters.bedrock.frames import Frame, FrameReader
 from tollgate.adapters.chat_plan import ChatPlan
 from tollgate.adapters.claude import ThinkingBlock
-from tollgate.adapters.event_stream import grace, truncated
+from tollgate.adapters.event_stream import GRACE, truncated
 from tollgate.adapters.finish_reasons import finish_error, finish_fields
 from tollgate.adapters.json_access import child, count, parse_object, text
 from tollgate.adapters.tool_call_ids import ToolCallBuilder
@@ -59,7 +59,7 @@ class BedrockStream:
     @property
     def grace(self) -> float | None:
         """See StreamParser."""
-        return grace(self._message_stop is not None)
+        return None if self._message_stop is None else GRACE
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """See StreamParser."""

@@ -1,18 +1,24 @@
 """OpenAI's Chat Completions (API reference, "Create chat completion"): the chat operation as most clients speak it."""
 
-from collections.abc import Callable, Mapping
+import json
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from tollgate.adapters.clients.json_body import parse_json
 from tollgate.adapters.clients.legacy_functions import with_tools
 from tollgate.adapters.clients.openai import bearer_key, dump, error_body
-from tollgate.gateway.chat import ChatRequest, Chunk, Completion
+from tollgate.gateway.chat import ChatRequest, Chunk, Completion, TextChunk
 from tollgate.gateway.chat_operation import CHAT
 from tollgate.gateway.client_format import Encoder, ResponseInfo
 from tollgate.gateway.errors import GatewayError
 from tollgate.gateway.sse import DONE, KEEP_ALIVE, encode
 from tollgate.gateway.types import Json, Usage
+
+_MARK = secrets.token_hex(16)
+"""Stands for the text when the frame of a text chunk is made. It is random, so that no provider's field contains it."""
 
 
 class OpenAIChat:
@@ -45,6 +51,7 @@ class ChatEncoder:
         self._info = info
         self._with_usage = with_usage
         self._has_functions = has_functions
+        self._text_frame = _TextFrame((), [])
 
     def result(self, result: Completion, usage: Usage | None) -> bytes:
         """A `chat.completion` object."""
@@ -55,10 +62,9 @@ class ChatEncoder:
 
     def chunk(self, chunk: Chunk) -> bytes:
         """A `chat.completion.chunk` event; if usage is requested, every chunk but the last has `usage: null`."""
-        body = self._object("chat.completion.chunk", chunk)
-        if self._with_usage:
-            body["usage"] = None
-        return encode(body)
+        if isinstance(chunk, TextChunk):
+            return self._frame_of(chunk).event(chunk.text)
+        return encode(self._chunk_object(chunk))
 
     def end(self, usage: Usage | None, extra: Mapping[str, Any]) -> bytes:
         """The usage chunk, which has no choices, if it is requested and known; then `[DONE]`."""
@@ -69,6 +75,21 @@ class ChatEncoder:
     def error(self, error: GatewayError) -> bytes:
         """An error event; no `[DONE]` follows it."""
         return encode(error_body(error))
+
+    def _chunk_object(self, chunk: Chunk) -> Json:
+        body = self._object("chat.completion.chunk", chunk)
+        if self._with_usage:
+            body["usage"] = None
+        return body
+
+    def _frame_of(self, chunk: TextChunk) -> "_TextFrame":
+        """What surrounds the text of this chunk: nearly always the same as for the one before it."""
+        kind = (chunk.index, chunk.name, chunk.has_logprobs, id(chunk.extra))
+        if kind != self._text_frame.kind:
+            marked = TextChunk(chunk.index, _MARK, chunk.extra, chunk.name, has_logprobs=chunk.has_logprobs)
+            pieces = encode(self._chunk_object(marked)).decode("ascii").split(json.dumps(_MARK))
+            self._text_frame = _TextFrame(kind, pieces, chunk.extra)
+        return self._text_frame
 
     def _object(self, kind: str, part: Completion | Chunk) -> Json:
         return {
@@ -88,6 +109,22 @@ class ChatEncoder:
         if "reasoning_content" in message and "reasoning" not in message:
             choice = {**choice, part_name: {**message, "reasoning": message["reasoning_content"]}}
         return _with_function_call(choice, part_name) if self._has_functions else choice
+
+
+class _TextFrame:
+    """The event of a text chunk around its text, which stands between the `pieces`, as JSON.
+
+    It keeps `extra` alive, whose identity is part of its `kind`.
+    """
+
+    def __init__(self, kind: tuple[Any, ...], pieces: Sequence[str], extra: object = None) -> None:
+        self.kind = kind
+        self._pieces = pieces
+        self._extra = extra
+
+    def event(self, text: str) -> bytes:
+        """The event with this text."""
+        return encode_basestring_ascii(text).join(self._pieces).encode("ascii")
 
 
 def _with_function_call(choice: Json, part_name: str) -> Json:

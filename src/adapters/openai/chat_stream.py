@@ -11,11 +11,12 @@ from tollgate.adapters.chat_plan import ChatPlan
 from tollgate.adapters.finish_reasons import finish_error, finish_fields
 from tollgate.adapters.json_access import check_choices, child, children, count, parse_object, text
 from tollgate.adapters.openai.chat_response import FINISH_REASONS, extra_fields, message_fields, raise_if_error
+from tollgate.adapters.openai.text_event import read_text_event
 from tollgate.adapters.openai.tool_calls import StreamedCalls
 from tollgate.adapters.openai.usage import read_usage
 from tollgate.adapters.tool_call_ids import ToolCallIds
 from tollgate.adapters.tool_call_state import attach_reasoning
-from tollgate.gateway.chat import Chunk
+from tollgate.gateway.chat import Chunk, TextChunk
 from tollgate.gateway.errors import UpstreamError
 from tollgate.gateway.types import Json
 
@@ -54,11 +55,14 @@ class OpenAIEvents:
         self._tools = frozenset(plan.tool_names)
         self._ids = ToolCallIds(plan.messages)
         self._choices: dict[int, _Choice] = {}
+        self._open_choices = 0
         self._extra: Json = {}
+        self._text_extra: Json = {}
+        self._relays_text = not plan.json_by_tool and not plan.reasoning_in_ids
 
     def is_complete(self) -> bool:
         """See EventHandler."""
-        return bool(self._choices) and all(choice.native_reason for choice in self._choices.values())
+        return self._open_choices == 0 and bool(self._choices)
 
     def may_continue(self) -> bool:
         """See EventHandler."""
@@ -74,6 +78,9 @@ class OpenAIEvents:
             yield from self.finish()
             return
         event = parse_object(data)
+        if chunk := self._text_chunk(event):
+            yield chunk
+            return
         raise_if_error(event)
         steps = [step for choice in children(event, "choices") if (step := self._step(choice)) is not None]
         usage, extra = read_usage(event), extra_fields(event)
@@ -84,6 +91,20 @@ class OpenAIEvents:
         for choice in children(event, "choices"):
             if error := finish_error(text(choice, "finish_reason"), FINISH_REASONS):
                 raise error
+
+    def _text_chunk(self, event: Json) -> TextChunk | None:
+        """The chunk of an event that only continues the text of an open choice; None for any other event."""
+        piece = read_text_event(event)
+        if piece is None or not self._relays_text:
+            return None
+        choice = self._choices.get(piece.choice)
+        if choice is None or choice.native_reason:
+            return None
+        choice.has_content = True
+        extra = extra_fields(event)
+        if extra != self._text_extra:  # the same object in every chunk tells the encoder that nothing has changed
+            self._text_extra = extra
+        return TextChunk(piece.choice, piece.text, self._text_extra, piece.name, has_logprobs=piece.has_logprobs)
 
     def finish(self) -> Iterator[Chunk]:
         """See EventHandler. At `[DONE]` the response is complete, also if a server sent no finish_reason."""
@@ -111,6 +132,7 @@ class OpenAIEvents:
             delta = {"role": "assistant", "content": "", **delta}
         other_fields = {name: value for name, value in native.items() if name not in _STEP_FIELDS}
         if reason is not None:
+            self._open_choices -= choice.native_reason is None
             choice.native_reason, choice.end_fields, other_fields = reason, other_fields, {}
         if not delta and not native.get("logprobs"):
             return None
@@ -121,6 +143,7 @@ class OpenAIEvents:
         choice = self._choices.get(index)
         if choice is None:
             check_choices(len(self._choices) + 1)
+            self._open_choices += 1
             choice = self._choices[index] = _Choice(StreamedCalls(self._ids, index, self._tools))
         return choice
 

@@ -22,7 +22,8 @@ def reader(family: str, *pieces: bytes) -> ResponseReader:
 
 async def chunks(chunk_reader: ResponseReader) -> list[Chunk]:
     received: list[Chunk] = []
-    async for batch, error in chunk_reader.batches():
+    while (next_batch := await chunk_reader.next_batch()) is not None:
+        batch, error = next_batch
         received += batch
         if error is not None:
             raise error
@@ -71,7 +72,7 @@ def event(content: str, finish: str | None = None) -> bytes:
 async def test_empty_events_after_a_finish_reason_do_not_extend_the_end_limit() -> None:
     response = FakeResponse([event("a"), event("", "stop"), b": ping\n\n", b"data: {}\n\n", b": ping\n\n"])
     await chunks(ResponseReader(ALL["openai"].call(request(), route("openai")), response))
-    assert response.end_limits == [None, GRACE]
+    assert response.end_limits == [GRACE]
 
 
 async def test_text_after_a_finish_reason_extends_the_end_limit() -> None:
