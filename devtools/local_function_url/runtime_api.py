@@ -15,6 +15,8 @@ from devtools.local_function_url.listener import Listener
 
 _PREFIX = "/2018-06-01/runtime"
 _INTEGRATION_RESPONSE = "application/vnd.awslambda.http-integration-response"
+_TIMEOUT_GRACE = 0.5
+"""Seconds after the deadline at which an invocation times out: on a busy machine, a process is late by some of it."""
 _STATUS_OK = b'{"status":"OK"}'
 
 
@@ -97,7 +99,8 @@ class RuntimeApi:
         invocation.delivered_at = time.monotonic()
         invocation.deadline_ms = int((time.time() + self._timeout) * 1000)
         loop = asyncio.get_running_loop()
-        self._timers[invocation.request_id] = loop.call_later(self._timeout, self._time_out, invocation)
+        end = self._timeout + _TIMEOUT_GRACE
+        self._timers[invocation.request_id] = loop.call_later(end, self._time_out, invocation)
         return http1.response(200, json.dumps(invocation.event).encode(), _next_fields(invocation))
 
     async def _invocation_call(

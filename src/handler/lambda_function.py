@@ -1,4 +1,4 @@
-"""The two Lambda entry points: `lambda_handler` behind API Gateway, `app` behind the streaming function URL."""
+"""The Lambda entry point behind the function URL, for the streaming runtime: the ASGI app `app`."""
 
 import gc
 
@@ -6,19 +6,17 @@ gc.disable()  # nothing that is imported is garbage: looking for it takes a twel
 
 import os  # noqa: E402
 
-from mangum import Mangum  # noqa: E402
 from starlette.types import Scope  # noqa: E402
 
 from tollgate.adapters.clients.openai import dump  # noqa: E402
 from tollgate.gateway.errors import GatewayError  # noqa: E402
 from tollgate.gateway.sse import encode  # noqa: E402
 from tollgate.handler.components import build  # noqa: E402
-from tollgate.handler.http.app import create_app  # noqa: E402
+from tollgate.handler.http.app import Application  # noqa: E402
 from tollgate.handler.http.endpoints import error_body_at  # noqa: E402
 from tollgate.handler.settings import from_environment  # noqa: E402
 
-app = create_app(build(from_environment(os.environ)))
-lambda_handler = Mangum(app, lifespan="off")
+app = Application(build(from_environment(os.environ)))
 
 
 def streaming_runtime_error(*, scope: Scope, code: str, message: str, in_stream: bool, **_: object) -> bytes:

@@ -18,7 +18,7 @@ class Context:
     aws_request_id = "11111111-2222-3333-4444-555555555555"
     def get_remaining_time_in_millis(self):
         return 30000
-from tollgate.handler.lambda_function import lambda_handler
+from tollgate.handler.api_gateway import lambda_handler
 print("RESPONSE", json.dumps(lambda_handler(json.load(sys.stdin), Context())))
 """
 

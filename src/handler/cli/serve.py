@@ -7,7 +7,7 @@ import uvicorn
 
 from tollgate.handler.cli.connections import bounded_protocol, listen
 from tollgate.handler.components import build
-from tollgate.handler.http.app import create_app
+from tollgate.handler.http.app import Application
 from tollgate.handler.settings import Settings
 
 STOP_SECONDS = 5
@@ -23,7 +23,7 @@ async def _serve_app(settings: Settings, host: str, port: int, announce: Callabl
     components = build(settings)
     try:
         config = uvicorn.Config(
-            create_app(components),
+            Application(components),
             lifespan="off",
             access_log=False,
             log_level="warning",

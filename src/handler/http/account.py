@@ -7,7 +7,8 @@ them. A key with the role `admin` may read another key with `?key_id=`; for usag
 import re
 from collections.abc import Iterable
 
-from fastapi import APIRouter, Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from tollgate.adapters.clients.openai import bearer_key
 from tollgate.gateway import keys, limits
@@ -30,13 +31,11 @@ from tollgate.gateway.usage_totals import day_of
 from tollgate.handler.components import Components
 from tollgate.handler.http.requests import components_of, context_of
 from tollgate.handler.http.responses import json_response
-
-router = APIRouter(prefix="/v1")
+from tollgate.handler.http.routes import route
 
 _REQUEST_ID = re.compile(r"(?:chatcmpl-|req_)?([0-9a-f]{32})", re.ASCII)
 
 
-@router.get("/usage")
 async def get_usage(request: Request) -> Response:
     """Usage by `group_by` (day, model, key, or several with commas) from day `from` to day `to`, as JSON or CSV."""
     components = components_of(request)
@@ -51,8 +50,6 @@ async def get_usage(request: Request) -> Response:
     return json_response(summary_json(summary))
 
 
-@router.get("/key")
-@router.get("/auth/key")
 async def get_key(request: Request) -> Response:
     """A key: its limits, what is used and left of them, and when they are refilled."""
     components = components_of(request)
@@ -64,7 +61,6 @@ async def get_key(request: Request) -> Response:
     return json_response({"data": limits_json(account.record, balance, totals, now)})
 
 
-@router.get("/credits")
 async def get_credits(request: Request) -> Response:
     """A key's budget and what is spent of it, in USD; null for a key without one."""
     components = components_of(request)
@@ -77,7 +73,6 @@ async def get_credits(request: Request) -> Response:
     return json_response({"data": {"total_credits": float(budget.usd), "total_usage": spent}})
 
 
-@router.get("/generation")
 async def get_generation(request: Request) -> Response:
     """One request by the id of its response, or by its request id."""
     components = components_of(request)
@@ -151,3 +146,12 @@ def _generation(requested_id: str, record: UsageRecord) -> Json:
         "latency": first if first is not None else whole,
         "generation_time": None if first is None else whole - first,
     }
+
+
+ROUTES = (
+    route("GET", "/v1/usage", get_usage),
+    route("GET", "/v1/key", get_key),
+    route("GET", "/v1/auth/key", get_key),
+    route("GET", "/v1/credits", get_credits),
+    route("GET", "/v1/generation", get_generation),
+)

@@ -1,60 +1,36 @@
-"""The ASGI app: its routes, and how errors become responses."""
+"""The ASGI app: every route of the API behind one middleware."""
 
 from datetime import UTC, datetime
 
-from fastapi import FastAPI, Request, Response
-from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Router
+from starlette.types import Receive, Scope, Send
 
-from tollgate.adapters.clients.openai import error_body as openai_error_body
-from tollgate.gateway.errors import GatewayError, MethodNotAllowedError, NotFoundError
 from tollgate.handler.components import Components
 from tollgate.handler.http import account, endpoints, models
 from tollgate.handler.http.middleware import RequestMiddleware
-from tollgate.handler.http.responses import error_response, json_response
-
-ROUTERS = (endpoints.router, models.router, account.router)
-
-
-def create_app(components: Components) -> FastAPI:
-    """The ASGI application with these components."""
-    app = FastAPI(title="Tollgate", openapi_url=None, redirect_slashes=False)
-    app.state.components = components
-    for router in ROUTERS:
-        app.include_router(router)
-    app.add_api_route("/health", health, methods=["GET"])
-    app.add_exception_handler(GatewayError, on_gateway_error)
-    app.add_exception_handler(HTTPException, on_http_exception)
-    app.add_middleware(RequestMiddleware, components=components)
-    return app
+from tollgate.handler.http.responses import json_response
+from tollgate.handler.http.routes import route
 
 
-async def health() -> Response:
+async def health(request: Request) -> Response:
     """`GET /health`: the process is alive. It reads nothing and needs no key."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return json_response({"status": "ok", "timestamp": now})
 
 
-async def on_gateway_error(request: Request, error: Exception) -> Response:
-    """The response to a GatewayError, in the format of the endpoint's clients."""
-    assert isinstance(error, GatewayError)
-    request.state.error_code = error.code or error.type
-    error_body = getattr(request.state, "error_body", openai_error_body)
-    return error_response(error, error_body(error))
+ROUTES = (*endpoints.ROUTES, *models.ROUTES, *account.ROUTES, route("GET", "/health", health))
 
 
-async def on_http_exception(request: Request, error: Exception) -> Response:
-    """The response to the router's errors: no such path, or not with this method."""
-    assert isinstance(error, HTTPException)
-    place = f"({request.method} {request.url.path[:200]})"
-    if error.status_code != 405:
-        text = f"Invalid URL {place}. A client's base URL ends in /v1; the endpoints are {_endpoints()}."
-        return await on_gateway_error(request, NotFoundError(text, code="unknown_url"))
-    response = await on_gateway_error(request, MethodNotAllowedError(f"Method not allowed {place}."))
-    response.headers.update(error.headers or {})
-    return response
+class Application:
+    """The ASGI application with these components. It has no lifespan: the composition root closes the components."""
 
+    def __init__(self, components: Components) -> None:
+        self.components = components
+        self.paths = tuple(route.path for route in ROUTES)
+        self._app = RequestMiddleware(Router(ROUTES, redirect_slashes=False), components)
 
-def _endpoints() -> str:
-    routes = [route for router in ROUTERS for route in router.routes]
-    return ", ".join(route.path for route in routes if isinstance(route, Route))
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self
+        await self._app(scope, receive, send)

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from tollgate.adapters.clients.openai import error_body
 from tollgate.adapters.clients.openai_chat import OpenAIChat
@@ -12,9 +13,11 @@ from tollgate.adapters.clients.openai_embeddings import OpenAIEmbeddings
 from tollgate.gateway.client_format import ClientFormat, StreamEncoder
 from tollgate.gateway.errors import GatewayError
 from tollgate.gateway.serving import BufferedResponse
+from tollgate.gateway.streaming import StreamedResponse
 from tollgate.gateway.types import Json
 from tollgate.handler.http.requests import components_of, context_of, is_small, read_body
 from tollgate.handler.http.responses import EventStreamResponse, WholeResponse, cancel_on_disconnect
+from tollgate.handler.http.routes import route
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Endpoint:
     path: str
     client_format: ClientFormat[Any]
 
-    async def __call__(self, request: Request) -> Response:
+    async def serve(self, request: Request) -> Response:
         """Serve one request of this endpoint."""
         components, context, client = components_of(request), context_of(request), self.client_format
         gateway = components.gateway
@@ -37,7 +40,7 @@ class Endpoint:
             content_type = request.headers.get("content-type", "")
             parsed, encoder_for = client.parse(content_type, await read_body(request))
         work = gateway.serve(api_key, client.operation, parsed, context)
-        served = await cancel_on_disconnect(request.receive, work, discard=lambda result: result.settle())
+        served = await cancel_on_disconnect(request.scope, request.receive, work, _settle)
         try:
             encoder = encoder_for(served.info)
             if isinstance(served, BufferedResponse):
@@ -55,12 +58,14 @@ ENDPOINTS = (
 )
 
 
+async def _settle(served: BufferedResponse | StreamedResponse) -> None:
+    await served.settle()
+
+
 def error_body_at(path: str) -> Callable[[GatewayError], Json]:
     """How the clients of the endpoint at this path read errors; OpenAI's format if there is no endpoint."""
     formats = {endpoint.path: endpoint.client_format for endpoint in ENDPOINTS}
     return formats[path].error if path in formats else error_body
 
 
-router = APIRouter()
-for endpoint in ENDPOINTS:
-    router.add_route(endpoint.path, endpoint.__call__, methods=[endpoint.method])
+ROUTES = tuple(route(endpoint.method, endpoint.path, endpoint.serve) for endpoint in ENDPOINTS)

@@ -4,14 +4,15 @@ import secrets
 from collections.abc import Iterator
 from typing import Any, cast
 
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tollgate.adapters.clients.openai import error_body as openai_error_body
 from tollgate.gateway.accounting import RequestContext
 from tollgate.gateway.admission import rate_limit_headers
 from tollgate.gateway.errors import GatewayError
 from tollgate.handler.components import Components
-from tollgate.handler.http.responses import error_response
+from tollgate.handler.http.errors import response_to
 
 DEADLINE_MARGIN = 2.0
 """Seconds before a function's end by which a response must be complete, so that it is still settled and logged."""
@@ -45,6 +46,8 @@ class RequestMiddleware:
 
         try:
             await self._app(scope, receive, send_with_id)
+        except (GatewayError, HTTPException) as error:
+            await response_to(error, Request(scope))(scope, receive, send_with_id)
         except Exception as error:
             self._components.telemetry.fault(context.request_id, error)
             if whole:
@@ -52,9 +55,7 @@ class RequestMiddleware:
             if status:
                 raise
             fault = GatewayError("The gateway failed.", code="internal_error")
-            state["error_code"] = fault.code
-            error_body = state.get("error_body", openai_error_body)
-            await error_response(fault, error_body(fault))(scope, receive, send_with_id)
+            await response_to(fault, Request(scope))(scope, receive, send_with_id)
         finally:
             self._components.telemetry.request(
                 context,

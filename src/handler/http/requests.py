@@ -13,7 +13,7 @@ SMALL_BODY_BYTES = 64 * 1024
 
 def components_of(request: Request) -> Components:
     """The components that the app was built with."""
-    return request.app.state.components
+    return request.app.components
 
 
 def context_of(request: Request) -> RequestContext:

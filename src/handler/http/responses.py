@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from starlette.responses import Response
@@ -61,29 +62,24 @@ class EventStreamResponse(Response):
         self._encoder = encoder
         self._request_id = request_id
         self._telemetry = telemetry
-        self._last_sent = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._last_sent = asyncio.get_running_loop().time()
+        keep_alive = _KeepAlive(send, self._encoder.keep_alive)
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            async with asyncio.TaskGroup() as tasks:
-                pump = tasks.create_task(self._pump(send))
-                others = [
-                    tasks.create_task(_cancel_when_gone(receive, pump)),
-                    tasks.create_task(self._keep_alive(send)),
-                ]
-                pump.add_done_callback(lambda _: [other.cancel() for other in others])
+            with suppress(ClientClosedError):
+                await cancel_on_disconnect(scope, receive, self._pump(send, keep_alive))
         finally:
+            keep_alive.stop()
             await self._served.settle()
 
-    async def _pump(self, send: Send) -> None:
-        loop = asyncio.get_running_loop()
+    async def _pump(self, send: Send, keep_alive: "_KeepAlive") -> None:
+        chunk = self._encoder.chunk
         try:
             async for chunks in self._served:
-                self._last_sent = loop.time()
-                body = b"".join(map(self._encoder.chunk, chunks))
+                body = chunk(chunks[0]) if len(chunks) == 1 else b"".join(map(chunk, chunks))
                 await send({"type": "http.response.body", "body": body, "more_body": True})
+                keep_alive.sent()
             last = self._encoder.end(self._served.usage, self._served.usage_extra)
         except GatewayError as error:
             last = self._encoder.error(error)
@@ -92,31 +88,62 @@ class EventStreamResponse(Response):
         except Exception as error:
             self._telemetry.fault(self._request_id, error)
             last = self._encoder.error(GatewayError("The gateway failed.", code="internal_error"))
+        keep_alive.stop()
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
-    async def _keep_alive(self, send: Send) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            silent = loop.time() - self._last_sent
-            if silent >= KEEP_ALIVE_SECONDS:
-                self._last_sent = loop.time()
-                await send({"type": "http.response.body", "body": self._encoder.keep_alive, "more_body": True})
-            await asyncio.sleep(max(KEEP_ALIVE_SECONDS - silent, 1))
+
+class _KeepAlive:
+    """Sends `data` after each KEEP_ALIVE_SECONDS of silence. One timer runs, whatever the number of chunks."""
+
+    def __init__(self, send: Send, data: bytes) -> None:
+        self._send = send
+        self._data = data
+        self._loop = asyncio.get_running_loop()
+        self._sending: asyncio.Task[None] | None = None
+        self._last_sent = self._loop.time()
+        self._timer = self._loop.call_at(self._last_sent + KEEP_ALIVE_SECONDS, self._check)
+
+    def sent(self) -> None:
+        """Something was sent."""
+        self._last_sent = self._loop.time()
+
+    def stop(self) -> None:
+        """Send no more."""
+        self._timer.cancel()
+        if self._sending is not None:
+            self._sending.cancel()
+
+    def _check(self) -> None:
+        now = self._loop.time()
+        if now - self._last_sent >= KEEP_ALIVE_SECONDS and (self._sending is None or self._sending.done()):
+            self._sending = self._loop.create_task(self._send_once())
+            self._last_sent = now
+        self._timer = self._loop.call_at(max(self._last_sent + KEEP_ALIVE_SECONDS, now + 1), self._check)
+
+    async def _send_once(self) -> None:
+        with suppress(OSError):  # the client has disconnected
+            await self._send({"type": "http.response.body", "body": self._data, "more_body": True})
 
 
 async def cancel_on_disconnect(
-    receive: Receive, work: Coroutine[Any, Any, Result], discard: Callable[[Result], Awaitable[None]]
+    scope: Scope,
+    receive: Receive,
+    work: Coroutine[Any, Any, Result],
+    discard: Callable[[Result], Awaitable[None]] | None = None,
 ) -> Result:
     """The result of `work`, which is cancelled if the client disconnects. Raises ClientClosedError then.
 
-    A result that is not returned, because the caller was cancelled when the work had just ended, is discarded.
+    A result that is not returned, because the caller was cancelled when the work had just ended, is discarded. In
+    Lambda no disconnect is reported, so the work runs without a task that waits for one.
     """
+    if "aws.context" in scope:
+        return await work
     task = asyncio.ensure_future(work)
     watch = asyncio.ensure_future(_cancel_when_gone(receive, task))
     try:
         return await task
     except asyncio.CancelledError:
-        if task.done() and not task.cancelled() and task.exception() is None:
+        if discard is not None and task.done() and not task.cancelled() and task.exception() is None:
             await discard(task.result())
         if watch.done() and not watch.cancelled():
             raise ClientClosedError("The client closed the request.") from None

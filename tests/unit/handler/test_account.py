@@ -22,7 +22,7 @@ from tollgate.gateway.limits import Limits
 from tollgate.gateway.metering import Cost
 from tollgate.gateway.serving import Dependencies, Gateway
 from tollgate.handler.components import Components
-from tollgate.handler.http.app import create_app
+from tollgate.handler.http.app import Application
 from tollgate.handler.telemetry import Telemetry
 from tollgate.stores.sqlite.store import SQLiteStore
 
@@ -62,7 +62,7 @@ class AccountApp:
         dependencies = Dependencies({}, unused, unused, keys=self.store, ledger=self.store, clock=self.clock)
         telemetry = Telemetry("CRITICAL", None)
         clock = cast(Any, self.clock)
-        app = create_app(
+        app = Application(
             Components(Gateway(self.catalog, dependencies), self.store, self.store, telemetry, clock, unused)
         )
         headers = {"authorization": f"Bearer {self.api_keys[key.key_id]}"}

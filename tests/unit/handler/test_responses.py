@@ -61,7 +61,7 @@ async def test_result_of_work_that_ends_as_its_caller_is_cancelled_is_discarded(
         await asyncio.Event().wait()
         raise AssertionError
 
-    caller = asyncio.create_task(cancel_on_disconnect(receive, work(), discard))
+    caller = asyncio.create_task(cancel_on_disconnect({}, receive, work(), discard))
     await asyncio.sleep(0)
     release.set()
     while not ended:  # noqa: ASYNC110 - the turn of the loop in which the work ends
