@@ -1,12 +1,12 @@
-"""One JSON log line and one set of metrics per request, without prompts, responses, keys or credentials."""
+"""One JSON log line per request, which carries its metrics too, without prompts, responses, keys or credentials."""
 
+import json
 import logging
 import re
+import time
 from typing import Any
 
-from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
-from aws_lambda_powertools.metrics.provider.cloudwatch_emf.metric_properties import MetricUnit
+from aws_lambda_powertools.logging import Logger
 
 from tollgate.gateway.accounting import RequestContext
 from tollgate.gateway.metering import UsageRecord
@@ -14,6 +14,20 @@ from tollgate.gateway.types import UNITS
 
 SERVICE = "tollgate"
 MAX_PATH = 200
+DIMENSIONS = ("operation", "model", "provider", "service")
+METRICS = {
+    "requests": "Count",
+    "errors": "Count",
+    "latency_ms": "Milliseconds",
+    "time_to_first_token_ms": "Milliseconds",
+    "upstream_ms": "Milliseconds",
+    "input_tokens": "Count",
+    "output_tokens": "Count",
+    "cached_tokens": "Count",
+    **dict.fromkeys(UNITS, "Count"),
+    "cost_usd": "Count",
+}
+"""The metrics and their units: fields of the log line that CloudWatch reads as metrics where they have a value."""
 _SECRET = re.compile(r"\bsk-[^/]*")
 """Keys of Tollgate, and of providers with the same prefix."""
 
@@ -41,10 +55,13 @@ class Telemetry:
             line |= {"key_id": key_id, "latency_ms": ms, "error_code": error_code}
         else:
             line |= _fields(context.record)
-            self._measure(context.record)
+            if self._namespace is not None:
+                line |= _metrics(line, self._namespace)
         if context.account is not None and not context.account.checked:
             line["limits_checked"] = False
         if context.unsettled is None:
+            if "_aws" in line and not logging.getLogger(SERVICE).isEnabledFor(logging.INFO):
+                print(json.dumps({"service": SERVICE, **line}), flush=True)
             self._logger.info("request", extra=line)
         else:
             self._logger.error("request not settled", extra={**line, "settle_error": context.unsettled.code})
@@ -60,28 +77,15 @@ class Telemetry:
         fields = {"request_id": request_id, "error_type": type(error).__name__, "frames": frames[-12:]}
         self._logger.error("gateway fault", extra=fields)
 
-    def _measure(self, record: UsageRecord) -> None:
-        if self._namespace is None:
-            return
-        metrics = AmazonCloudWatchEMFProvider(namespace=self._namespace, service=SERVICE)
-        metrics.add_dimension("operation", record.operation)
-        metrics.add_dimension("model", record.model)
-        metrics.add_dimension("provider", record.provider)
-        metrics.add_metric("requests", MetricUnit.Count, 1)
-        metrics.add_metric("errors", MetricUnit.Count, 0 if record.error_code is None else 1)
-        for name in ("latency_ms", "time_to_first_token_ms", "upstream_ms"):
-            value = getattr(record, name)
-            if value is not None:
-                metrics.add_metric(name, MetricUnit.Milliseconds, value)
-        if record.usage is not None:
-            metrics.add_metric("input_tokens", MetricUnit.Count, record.usage.input_tokens)
-            metrics.add_metric("output_tokens", MetricUnit.Count, record.usage.output_tokens)
-            metrics.add_metric("cached_tokens", MetricUnit.Count, record.usage.cached_tokens)
-            for unit in (unit for unit in UNITS if getattr(record.usage, unit)):
-                metrics.add_metric(unit, MetricUnit.Count, getattr(record.usage, unit))
-        if record.cost.usd is not None:
-            metrics.add_metric("cost_usd", MetricUnit.Count, float(record.cost.usd))
-        metrics.flush_metrics()
+
+def _metrics(line: dict[str, Any], namespace: str) -> dict[str, Any]:
+    """What makes a log line of an admitted request carry its metrics (CloudWatch, "Embedded metric format")."""
+    counts = {"requests": 1, "errors": 0 if line["error_code"] is None else 1}
+    metrics = [
+        {"Name": name, "Unit": unit} for name, unit in METRICS.items() if name in counts or line.get(name) is not None
+    ]
+    directive = {"Namespace": namespace, "Dimensions": [DIMENSIONS], "Metrics": metrics}
+    return {**counts, "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}}
 
 
 def _loggable(path: str) -> str:
@@ -113,7 +117,7 @@ def _fields(record: UsageRecord) -> dict[str, Any]:
         "output_tokens": record.usage.output_tokens if record.usage else None,
         "cached_tokens": record.usage.cached_tokens if record.usage else None,
         **{unit: getattr(record.usage, unit) for unit in UNITS if record.usage and getattr(record.usage, unit)},
-        "cost_usd": None if record.cost.usd is None else str(record.cost.usd),
+        "cost_usd": None if record.cost.usd is None else float(record.cost.usd),
         "cost_source": record.cost.source,
         "cost_note": record.cost.note,
         "estimated": record.estimated,

@@ -137,7 +137,7 @@ def test_log_line_has_all_fields_but_no_content_and_no_secret(http: httpx.Client
         "input_tokens": USAGE["prompt_tokens"],
         "output_tokens": USAGE["completion_tokens"],
         "cached_tokens": 4,
-        "cost_usd": str(Decimal("0.000036")),
+        "cost_usd": 0.000036,
         "cost_source": "catalog",
         "key_id": gateway.api_key.split("-")[2],
     }

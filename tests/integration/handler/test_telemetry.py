@@ -75,7 +75,7 @@ def test_request_has_one_log_line() -> None:
         "input_tokens": 9,
         "output_tokens": 3,
         "cached_tokens": 4,
-        "cost_usd": "0.000036",
+        "cost_usd": 0.000036,
         "cost_source": "catalog",
     }
     assert {name: line.get(name) for name in expected} == expected
@@ -196,6 +196,14 @@ def test_requests_have_separate_metrics() -> None:
     )
     assert (first["model"], values(first)["input_tokens"]) == ("m", 9)
     assert (second["model"], values(second)["input_tokens"]) == ("n", 1)
+
+
+def test_metrics_do_not_depend_on_the_log_level() -> None:
+    (emf,) = written(
+        'import logging\nlogging.getLogger("tollgate").setLevel("ERROR")\n'
+        'log(metered, RequestContext("req_1", 1.0, record=record()))'
+    )
+    assert (values(emf)["requests"], emf["service"]) == (1, "tollgate")
 
 
 def test_without_a_namespace_there_are_no_metrics() -> None:
