@@ -1,6 +1,5 @@
 """Chat completions end to end, from the official client to a scripted provider, by server and function."""
 
-from decimal import Decimal
 from typing import Any
 
 import httpx
