@@ -1,0 +1,97 @@
+"""A pool of HTTP/1.1 connections, which sends requests on them."""
+
+import asyncio
+from collections.abc import Mapping
+
+from tollgate.http_client.connection import Connection
+from tollgate.http_client.connector import Connector
+from tollgate.http_client.errors import ConnectionClosedError, ResponseTimeoutError
+from tollgate.http_client.request import Origin, encode_head, parse_url
+from tollgate.http_client.response import Response
+
+
+class ConnectionPool:
+    """Connections to any number of servers, as many as there are requests at once.
+
+    Up to `max_idle` of them are kept for later requests, each for at most `idle_seconds`. `connect_timeout` is in
+    seconds. Proxies and certificate authorities are those of the environment.
+    """
+
+    def __init__(self, *, connect_timeout: float = 5, idle_seconds: float = 60, max_idle: int = 100) -> None:
+        self._connector = Connector(connect_timeout)
+        self._idle_seconds = idle_seconds
+        self._max_idle = max_idle
+        self._open: set[Connection] = set()
+        self._idle: dict[Connection, float] = {}  # the oldest first, with the time at which each expires
+        self._closed = False
+
+    async def request(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, first_byte_by: float
+    ) -> Response:
+        """Send a request and wait for status and headers, until `first_byte_by` of the event loop's time.
+
+        `host` and `content-length` are set here. A server may have closed a pooled connection meanwhile: if one proves
+        dead before a byte of the response, the request is sent once more, on a new connection. Raises HttpClientError.
+        """
+        loop = asyncio.get_running_loop()
+        origin, target, authority = parse_url(url)
+        proxy = self._connector.proxy_of(origin)
+        if proxy is not None and origin.scheme == "http":
+            target = f"http://{authority}{target}"
+            headers = {**headers, **proxy.headers}
+        head = encode_head(method, target, authority, headers, len(body))
+        if loop.time() >= first_byte_by:
+            raise ResponseTimeoutError("The server did not respond in time.")
+        connection = self._take_idle(origin, loop.time())
+        if connection is not None:
+            try:
+                return await connection.exchange(method, head, body, first_byte_by)
+            except ConnectionClosedError:
+                if not connection.is_silent:
+                    raise
+        connection = Connection(origin, self._keep, self._forget)
+        await self._connector.connect(connection, proxy, first_byte_by)
+        if connection.is_open:
+            self._open.add(connection)
+        return await connection.exchange(method, head, body, first_byte_by)
+
+    def close(self) -> None:
+        """Close every connection. Requests that are open fail."""
+        self._closed = True
+        for connection in self._open:
+            connection.abort()
+        self._idle.clear()
+
+    def _take_idle(self, origin: Origin, now: float) -> Connection | None:
+        """The connection to an origin that was used last: it is the least likely to have been closed."""
+        self._drop_expired(now)
+        for connection in reversed(self._idle):
+            if connection.origin == origin and connection.is_open:
+                del self._idle[connection]
+                return connection
+        return None
+
+    def _keep(self, connection: Connection) -> None:
+        """Keep a connection for another request."""
+        if self._closed:
+            connection.abort()
+            return
+        now = asyncio.get_running_loop().time()
+        self._drop_expired(now)
+        if len(self._idle) >= self._max_idle:
+            self._drop_oldest()
+        self._idle[connection] = now + self._idle_seconds
+
+    def _forget(self, connection: Connection) -> None:
+        """Remove a connection that was closed, also by the server while it was idle."""
+        self._idle.pop(connection, None)
+        self._open.discard(connection)
+
+    def _drop_expired(self, now: float) -> None:
+        while self._idle and next(iter(self._idle.values())) <= now:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        connection = next(iter(self._idle))
+        del self._idle[connection]
+        connection.abort()
