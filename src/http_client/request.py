@@ -14,7 +14,8 @@ _URL = re.compile(
     re.IGNORECASE,
 )
 _METHOD = re.compile(r"[A-Z]+")
-_FIELD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t -~]*")
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t -~]*")
 _SET_HERE = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
@@ -66,12 +67,11 @@ def encode_head(method: str, target: str, authority: str, headers: Mapping[str, 
         raise InvalidRequestError("The method is not valid.")
     lines = [f"{method} {target} HTTP/1.1\r\nhost: {authority}"]
     for name, value in headers.items():
-        line = f"{name}: {value}"
-        if not _FIELD.fullmatch(line):
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             raise InvalidRequestError(f"The header {name!r} is not valid.")
         if name.lower() in _SET_HERE:
             raise InvalidRequestError(f"The header {name!r} is set by the client.")
-        lines.append(line)
+        lines.append(f"{name}: {value}")
     if content_length or method in _METHODS_WITH_BODY:
         lines.append(f"content-length: {content_length}")
     lines.append("\r\n")
