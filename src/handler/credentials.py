@@ -1,6 +1,7 @@
 """The secrets of providers: in environment variables on a laptop, in Parameter Store in AWS."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
@@ -33,16 +34,22 @@ class ParameterStoreCredentials:
     def __init__(self, path: str) -> None:
         self._path = path.rstrip("/")
         self._provider: SSMProvider | None = None
+        self._cached: dict[str, tuple[str, float]] = {}  # with the Unix time until which a value is used
 
     async def get(self, name: str) -> str | None:
         """See upstream.auth.Credentials. Raises UpstreamAuthError if Parameter Store does not return it."""
-        return await asyncio.to_thread(self._get, name)
+        value, use_until = self._cached.get(name, ("", 0.0))
+        if time.time() < use_until:
+            return value
+        value = await asyncio.to_thread(self._fetch, name)
+        self._cached[name] = value, time.time() + CACHE_SECONDS
+        return value
 
     def is_missing(self, name: str) -> bool:
         """See upstream.auth.Credentials; here only a call to Parameter Store could tell."""
         return False
 
-    def _get(self, name: str) -> str:
+    def _fetch(self, name: str) -> str:
         # Imported with the first credential: a function that only ever echoes, or fails, does not pay for it.
         from aws_lambda_powertools.utilities.parameters import SSMProvider
         from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
@@ -55,6 +62,6 @@ class ParameterStoreCredentials:
         # Powertools types what it gives by all it could give; an undecoded parameter is a string.
         get = cast("Callable[..., str]", self._provider.get)  # pyright: ignore[reportUnknownMemberType]
         try:
-            return get(f"{self._path}/{name}", max_age=CACHE_SECONDS, decrypt=True)
+            return get(f"{self._path}/{name}", force_fetch=True, max_age=0, decrypt=True)
         except GetParameterError as error:
             raise UpstreamAuthError(f"Parameter Store did not give the credential {name!r}.") from error

@@ -12,12 +12,13 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-
-import httpx
+from typing import TYPE_CHECKING
 
 from tollgate.gateway.errors import BadRequestError
 from tollgate.upstream.resolver import Resolver
+
+if TYPE_CHECKING:
+    import httpx  # each function that needs it imports it: most processes fetch no image, and the import is slow
 
 MAX_IMAGE_BYTES = 8 * 1024 * 1024
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
@@ -88,6 +89,8 @@ class ImageFetcher:
             await self._client.aclose()
 
     async def _fetch(self, url: str, param: str, limits: "_RequestLimits") -> str:
+        import httpx
+
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._follow(httpx.URL(url), limits)
@@ -101,7 +104,7 @@ class ImageFetcher:
             reason = "its URL is not valid"
         raise BadRequestError(f"The image cannot be fetched: {reason}.", param=param, code="image_download_failed")
 
-    async def _follow(self, url: httpx.URL, limits: "_RequestLimits") -> str:
+    async def _follow(self, url: "httpx.URL", limits: "_RequestLimits") -> str:
         for _ in range(1 + MAX_REDIRECTS):
             image = await self._get(url, limits)
             if isinstance(image, str):
@@ -109,7 +112,7 @@ class ImageFetcher:
             url = image
         raise FetchError("it is redirected too often")
 
-    async def _get(self, url: httpx.URL, limits: "_RequestLimits") -> str | httpx.URL:
+    async def _get(self, url: "httpx.URL", limits: "_RequestLimits") -> "str | httpx.URL":
         """The image as a data URL, or the URL of a redirect."""
         if url.scheme != "https" or not url.host:
             raise FetchError("only https URLs are supported")
@@ -131,7 +134,7 @@ class ImageFetcher:
         finally:
             await response.aclose()
 
-    async def _address(self, url: httpx.URL, limits: "_RequestLimits") -> str:
+    async def _address(self, url: "httpx.URL", limits: "_RequestLimits") -> str:
         """The first address of the host. Raises FetchError if one of its addresses is not public.
 
         A host that does not exist has the same error, so that clients cannot find out the names in a private network.
@@ -144,12 +147,16 @@ class ImageFetcher:
             raise FetchError("its host is not on the public internet")
         return addresses[0]
 
-    def _create_client(self) -> httpx.AsyncClient:
+    def _create_client(self) -> "httpx.AsyncClient":
         """Create the HTTP client, at the first image, because it takes some milliseconds.
 
         It pools no connections: it would reuse one for every host at the same address, whatever the certificate's
         name. It stores no cookies: they would be sent with other clients' requests.
         """
+        from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+        import httpx
+
         self._client = httpx.AsyncClient(
             timeout=self._timeout,
             headers={"user-agent": "tollgate", "accept": "image/*", "accept-encoding": "identity"},
@@ -180,7 +187,7 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and ip not in _IETF_ASSIGNMENTS
 
 
-async def _read(response: httpx.Response, limits: _RequestLimits) -> str:
+async def _read(response: "httpx.Response", limits: _RequestLimits) -> str:
     media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if response.status_code != 200:
         raise FetchError(f"its host returns HTTP status {response.status_code}")
@@ -203,6 +210,8 @@ async def _read(response: httpx.Response, limits: _RequestLimits) -> str:
 
 def _host(url: str) -> str:
     """The host of a URL; empty for an invalid URL."""
+    import httpx
+
     try:
         return _normalised(httpx.URL(url).host)
     except (httpx.InvalidURL, ValueError):

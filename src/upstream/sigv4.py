@@ -15,7 +15,7 @@ from tollgate.gateway.errors import UpstreamAuthError
 from tollgate.gateway.types import UpstreamRequest
 
 if TYPE_CHECKING:
-    from botocore.credentials import Credentials
+    from botocore.credentials import Credentials, ReadOnlyCredentials
 
 SERVICE = "bedrock"
 """The service name in the signature (AWS, Service Authorization Reference). The host name has bedrock-runtime."""
@@ -70,22 +70,38 @@ class Signer:
 
     async def headers(self, request: UpstreamRequest, provider: Provider) -> Mapping[str, str]:
         """The request's headers with the signature. Raises UpstreamAuthError if there are no credentials."""
-        return await asyncio.to_thread(self._headers, request, provider)  # it may refresh credentials by network
+        if self._credentials is None or _expire_soon(self._credentials):
+            frozen = await asyncio.to_thread(self._load)  # it reads files, or calls AWS
+        else:
+            frozen = self._credentials.get_frozen_credentials()
+        if frozen is None:
+            raise UpstreamAuthError(f"The gateway has no AWS credentials for the provider {provider.name!r}.")
+        return _sign(request, region_of(provider) or "", frozen)
 
-    def _headers(self, request: UpstreamRequest, provider: Provider) -> Mapping[str, str]:
+    def _load(self) -> "ReadOnlyCredentials | None":
+        """Load the credentials, or new ones if they expire. Raises UpstreamAuthError."""
         # Imported at the first signature, because most gateways have no such provider and imports are slow.
-        from botocore.auth import SigV4Auth
-        from botocore.awsrequest import AWSRequest
         from botocore.exceptions import BotoCoreError, ClientError
         from botocore.session import Session
 
         try:
             self._credentials = self._credentials or Session().get_credentials()
-            frozen = self._credentials and self._credentials.get_frozen_credentials()
+            return self._credentials and self._credentials.get_frozen_credentials()
         except (BotoCoreError, ClientError, RuntimeError) as error:  # RuntimeError: still expired after a refresh
             raise UpstreamAuthError("The gateway's AWS credentials cannot be loaded.") from error
-        if frozen is None:
-            raise UpstreamAuthError(f"The gateway has no AWS credentials for the provider {provider.name!r}.")
-        signed = AWSRequest(request.method, request.url, headers=dict(request.headers), data=request.body)
-        SigV4Auth(frozen, SERVICE, region_of(provider) or "").add_auth(signed)
-        return {name.lower(): value for name, value in signed.headers.items()}
+
+
+def _expire_soon(credentials: "Credentials") -> bool:
+    """Whether botocore would refresh the credentials before it returns them."""
+    from botocore.credentials import RefreshableCredentials
+
+    return isinstance(credentials, RefreshableCredentials) and credentials.refresh_needed()
+
+
+def _sign(request: UpstreamRequest, region: str, credentials: "ReadOnlyCredentials") -> Mapping[str, str]:
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+
+    signed = AWSRequest(request.method, request.url, headers=dict(request.headers), data=request.body)
+    SigV4Auth(credentials, SERVICE, region).add_auth(signed)
+    return {name.lower(): value for name, value in signed.headers.items()}
