@@ -21,10 +21,8 @@ class Waiter:
 
     async def wait(self, deadline: float) -> None:
         """Wait until `wake` is called. Raises ResponseTimeoutError at the deadline."""
-        if self._loop.time() >= deadline:
-            raise ResponseTimeoutError("The server did not respond in time.")
         self._deadline = deadline
-        if self._timer is None or self._timer.when() > deadline:  # a timer that fires earlier is set again when it does
+        if self._timer is None or self._timer.when() > deadline:  # one that fires earlier is set again when it does
             self.cancel_timer()
             self._timer = self._loop.call_at(deadline, self._on_timer)
         self._future = self._loop.create_future()

@@ -99,6 +99,15 @@ async def test_parameter_is_decrypted_and_requested_once(store: FakeParameterSto
     assert not credentials.is_missing("A_KEY")
 
 
+async def test_cached_parameter_needs_no_thread(store: FakeParameterStore) -> None:
+    store.parameters["/t/A_KEY"] = "s3cret"
+    credentials = ParameterStoreCredentials("/t")
+    await credentials.get("A_KEY")
+    with pytest.raises(StopIteration) as returned:
+        credentials.get("A_KEY").send(None)  # a coroutine that waits for nothing returns at once
+    assert returned.value.value == "s3cret"
+
+
 async def test_missing_parameter_is_an_upstream_auth_error_and_is_requested_again(store: FakeParameterStore) -> None:
     credentials = ParameterStoreCredentials("/t")
     with pytest.raises(UpstreamAuthError) as raised:

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import datetime
+import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +18,7 @@ from tollgate.gateway.catalog import Provider
 from tollgate.gateway.errors import UpstreamAuthError
 from tollgate.gateway.types import UpstreamRequest
 from tollgate.upstream.client import Timeouts, UpstreamClient
+from tollgate.upstream.sigv4 import Signer
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 SEGMENT = "arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Ainference-profile%2Fus.x.y-v1%3A0"
@@ -146,6 +149,41 @@ async def test_missing_aws_credentials_are_an_upstream_auth_error(environment: p
     async with upstream_client() as client:
         with pytest.raises(UpstreamAuthError, match="cannot be loaded"):
             await call(client, "http://127.0.0.1:1/", provider())
+
+
+async def test_signature_with_fixed_credentials_needs_no_thread(role: pytest.MonkeyPatch) -> None:
+    signer, request = Signer(), UpstreamRequest("https://a.test/", b"{}")
+    first = await signer.headers(request, provider())
+    with pytest.raises(StopIteration) as returned:
+        signer.headers(request, provider()).send(None)  # a coroutine that waits for nothing returns at once
+    assert returned.value.value.keys() == first.keys()
+
+
+@pytest.mark.parametrize(("minutes", "fetched"), [(60, 1), (5, 4)])  # once to load them, and before each call
+async def test_credentials_that_expire_are_refreshed_before(
+    environment: pytest.MonkeyPatch, minutes: int, fetched: int
+) -> None:
+    """As with the role of a container, whose credentials come from an address on the host."""
+    expiration = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=minutes)
+    role = {"SecretAccessKey": SECRET, "Token": "t0ken", "Expiration": expiration.isoformat()}
+    requests: list[bytes] = []
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await reader.readuntil(b"\r\n\r\n"))
+        body = json.dumps({**role, "AccessKeyId": f"AKID{len(requests)}"}).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    environment.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{port}/")
+    async with server:
+        signer, request = Signer(), UpstreamRequest("https://a.test/", b"{}")
+        signed = [await signer.headers(request, provider(region="us-west-2")) for _ in range(3)]
+    assert len(requests) == fetched
+    assert f"Credential=AKID{fetched}/" in signed[-1]["authorization"]
 
 
 # --- regions ----------------------------------------------------------------------------------------------------------
