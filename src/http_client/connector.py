@@ -7,7 +7,7 @@ import ssl
 
 from tollgate.http_client.connection import Connection
 from tollgate.http_client.errors import ConnectError, ConnectTimeoutError, HttpClientError, ResponseTimeoutError
-from tollgate.http_client.proxies import Proxies, Proxy
+from tollgate.http_client.proxies import Proxy
 from tollgate.http_client.request import Origin, encode_head
 
 HAPPY_EYEBALLS_SECONDS = 0.25
@@ -19,15 +19,13 @@ class Connector:
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
-        self._proxies = Proxies()
         self._tls: ssl.SSLContext | None = None
 
-    def proxy_of(self, origin: Origin) -> Proxy | None:
-        """The proxy through which an origin is reached. Raises ConnectError if its URL is not valid."""
-        return self._proxies.of(origin)
-
     async def connect(self, connection: Connection, proxy: Proxy | None, deadline: float) -> None:
-        """Open `connection`. Raises ConnectError, ConnectTimeoutError, and ResponseTimeoutError at `deadline`."""
+        """Open `connection`, through a proxy if there is one.
+
+        Raises ConnectError, ConnectTimeoutError, and ResponseTimeoutError at `deadline`, a time of the event loop.
+        """
         connect_by = asyncio.get_running_loop().time() + self._timeout
         try:
             async with asyncio.timeout_at(min(connect_by, deadline)):

@@ -5,6 +5,7 @@ response to the next request.
 """
 
 import re
+from collections.abc import Mapping
 
 from tollgate.http_client.errors import ConnectionClosedError, ProtocolError
 
@@ -115,15 +116,15 @@ class ResponseParser:
             if status == 101 or self._interim_responses > MAX_INTERIM_RESPONSES:
                 raise ProtocolError("The server switches protocols, or sends too many interim responses.")
             return
-        self.status, self.headers = status, headers
         options = {option.strip().lower() for option in headers.get("connection", "").split(",")}
         is_http_1_1 = status_line[1] == "1"
         self.keep_alive = "close" not in options and (is_http_1_1 or "keep-alive" in options)
-        self._frame_body(is_http_1_1)
+        self._frame_body(status, headers, is_http_1_1)
+        self.status, self.headers = status, headers
 
-    def _frame_body(self, is_http_1_1: bool) -> None:
+    def _frame_body(self, status: int, headers: Mapping[str, str], is_http_1_1: bool) -> None:
         """Determine where the body ends (RFC 9112, section 6.3)."""
-        coding, length = self.headers.get("transfer-encoding"), self.headers.get("content-length")
+        coding, length = headers.get("transfer-encoding"), headers.get("content-length")
         if coding is not None:
             if coding.lower() != "chunked" or length is not None or not is_http_1_1:
                 raise ProtocolError("The response has an invalid or unsupported transfer encoding.")
@@ -132,8 +133,8 @@ class ResponseParser:
             self._remaining = _parse_length(length)
         else:
             self._remaining = _UNTIL_CLOSE
-        is_tunnel = self._method == "CONNECT" and self.status < 300
-        if is_tunnel or self._method == "HEAD" or self.status in _NO_BODY:
+        is_tunnel = self._method == "CONNECT" and status < 300
+        if is_tunnel or self._method == "HEAD" or status in _NO_BODY:
             self._chunked = False
             self._remaining = 0
         self.complete = not self._chunked and self._remaining == 0

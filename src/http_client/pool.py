@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from tollgate.http_client.connection import Connection
 from tollgate.http_client.connector import Connector
 from tollgate.http_client.errors import ConnectionClosedError, ResponseTimeoutError
+from tollgate.http_client.proxies import Proxies
 from tollgate.http_client.request import Origin, encode_head, parse_url
 from tollgate.http_client.response import Response
 
@@ -19,6 +20,7 @@ class ConnectionPool:
 
     def __init__(self, *, connect_timeout: float = 5, idle_seconds: float = 60, max_idle: int = 100) -> None:
         self._connector = Connector(connect_timeout)
+        self._proxies = Proxies()
         self._idle_seconds = idle_seconds
         self._max_idle = max_idle
         self._open: set[Connection] = set()
@@ -35,7 +37,7 @@ class ConnectionPool:
         """
         loop = asyncio.get_running_loop()
         origin, target, authority = parse_url(url)
-        proxy = self._connector.proxy_of(origin)
+        proxy = self._proxies.of(origin)
         if proxy is not None and origin.scheme == "http":
             target = f"http://{authority}{target}"
             headers = {**headers, **proxy.headers}

@@ -9,9 +9,7 @@ from tollgate.http_client.errors import InvalidRequestError, InvalidUrlError
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _URL = re.compile(
-    r"(?P<scheme>https?)://(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<target>[/?][!\"$-~]*)?(?:#[!-~]*)?",
-    re.IGNORECASE,
+    r"([Hh][Tt][Tt][Pp][Ss]?)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?([/?][!\"$-~]*)?(?:#[!-~]*)?"
 )
 _METHOD = re.compile(r"[A-Z]+")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -48,12 +46,11 @@ def parse_url(url: str) -> Url:
     match = _URL.fullmatch(url)
     if match is None:
         raise InvalidUrlError("The URL is not a valid http or https URL.")
-    scheme = match["scheme"].lower()
-    port = DEFAULT_PORTS[scheme] if match["port"] is None else int(match["port"])
+    scheme, host, target = match[1].lower(), match[2].strip("[]").lower(), match[4] or "/"
+    port = DEFAULT_PORTS[scheme] if match[3] is None else int(match[3])
     if not 0 < port < 65536:
         raise InvalidUrlError("The URL has an invalid port.")
-    target = match["target"] or "/"
-    origin = Origin(scheme, match["host"].strip("[]").lower(), port)
+    origin = Origin(scheme, host, port)
     return Url(origin, target if target[0] == "/" else f"/{target}", origin.authority)
 
 

@@ -201,6 +201,13 @@ async def test_complete_response_survives_the_end_of_its_connection() -> None:
     assert (peer.idle, peer.closed) == (0, 1)
 
 
+async def test_response_without_a_clear_end_is_refused_before_it_is_used() -> None:
+    peer = Peer()
+    with pytest.raises(ProtocolError):
+        await peer.exchange(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n")
+    assert (peer.idle, peer.transport.is_closing()) == (0, True)
+
+
 async def test_invalid_chunk_is_an_error_after_its_bytes() -> None:
     peer = Peer()
     response = await peer.exchange(CHUNKS + b"1\r\na\r\nzz\r\n")
