@@ -17,7 +17,7 @@ from bench.figures import Row
 from support.artifact import ARTIFACT, CHECKOUT, artifact_python
 
 RUNS = 7
-READY = "import os, tollgate.handler.lambda_function; os._exit(0)"
+READY = "import os, tollgate.handler.api_gateway; os._exit(0)"
 NAIVE = """
 import boto3, httpx, os
 from aws_lambda_powertools import Logger, Metrics

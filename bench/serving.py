@@ -1,53 +1,133 @@
-"""Serving: CPU per request, peak memory, and the delay of the first token from the provider to the client.
+"""Serving: CPU per request, peak memory, and the delay of the first token, beside a relay that does nothing else.
 
-The provider runs in this process, so its CPU is not counted. The store is the SQLite file of local runs.
+The gateways have a key with limits, DynamoDB Local as their store, a log line and metrics for each request. One request
+runs at a time, as in Lambda. Rounds alternate between the subjects, so that a busy machine slows all of them.
 """
 
 import asyncio
 import contextlib
 import json
+import os
+import statistics
+import subprocess
+import sys
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from bench.figures import Row
-from support.running_gateway import Kind, RunningGateway, run_gateway
+from bench.provider import EVENTS, canned_provider, catalog
+from support.artifact import CHECKOUT
+from support.dynamodb_local import create_table, serve
+from support.instances import SharedStore, base_env, free_port, function, instance, wait_for
 
-REQUESTS, STREAMS, TOKENS, PAUSE = 300, 100, 100, 0.1
-WORDS = " ".join(["word"] * 50)
-KINDS: Mapping[Kind, str] = {"server": "server", "function": "streaming function"}
-USAGE = {"prompt_tokens": 10, "completion_tokens": 50, "total_tokens": 60}
+ROUNDS, REQUESTS, STREAMS = 7, 40, 15
+FLAGS = ("--rpm", "1000000", "--tpm", "1000000000", "--concurrency", "100", "--budget", "1000/day")
+NAIVE = "naive relay (no keys)"
+
+
+@dataclass
+class Subject:
+    """A server under measurement, its processes, and what was measured: milliseconds of CPU, and of delay."""
+
+    name: str
+    base_url: str
+    key: str
+    processes: Sequence[int]
+    buffered: list[float] = field(default_factory=list[float])
+    stream: list[float] = field(default_factory=list[float])
+    delays: list[float] = field(default_factory=list[float])
 
 
 async def measure(folder: Path) -> list[Row]:
-    """Rows for the server and for the streaming function."""
-    rows: list[Row] = []
-    async with _provider() as url:
-        for kind, name in KINDS.items():
-            gateway_folder = folder / kind
-            gateway_folder.mkdir()
-            with run_gateway(kind, gateway_folder, _catalog(url)) as gateway:
-                rows += await _measure_gateway(name, gateway)
-    return rows
+    """Rows for the relay, the server and the streaming function, with the ratios to the relay."""
+    async with canned_provider() as url:
+        return await asyncio.to_thread(_measure, folder, url)
 
 
-async def _measure_gateway(name: str, gateway: RunningGateway) -> list[Row]:
-    headers = {"authorization": f"Bearer {gateway.api_key}"}
-    async with httpx.AsyncClient(base_url=gateway.base_url, headers=headers, timeout=60) as client:
-        await _chat(client, "buffered", 30)
-        await _chat(client, "stream", 10)
-        buffered = [await _cpu_ms(gateway, client, "buffered", REQUESTS // 5) for _ in range(5)]
-        stream = [await _cpu_ms(gateway, client, "stream", STREAMS // 5) for _ in range(5)]
-        delays = await _first_token_delays(client)
-    return [
-        Row(f"{name}: buffered request, ms CPU", buffered),
-        Row(f"{name}: stream of {TOKENS} chunks, ms CPU", stream),
-        Row(f"{name}: provider's first token to client's, ms", delays, 1),
-        Row(f"{name}: peak memory, MB", [gateway.peak_megabytes()], 0),
+def _measure(folder: Path, url: str) -> list[Row]:
+    with contextlib.ExitStack() as running:
+        subjects = _start(running, folder, url)
+        asyncio.run(_run_rounds(subjects))
+        return [row for subject in subjects for row in _rows(subject, subjects[0])]
+
+
+def _start(running: contextlib.ExitStack, folder: Path, url: str) -> list[Subject]:
+    dynamodb = running.enter_context(serve())
+    table, rows = create_table(dynamodb.client()), folder / "bench.toml"
+    rows.write_text(catalog(url))
+    env = {**base_env(), **dynamodb.environment, "TOLLGATE_TABLE": table, "TOLLGATE_METRICS_NAMESPACE": "bench"}
+    store = SharedStore(["--table", table], env)
+    key = store.key(*FLAGS)
+    makers = {
+        NAIVE: _naive_relay(url),
+        "server": instance(store, rows),
+        "streaming function": function(store, rows, environments=1),
+    }
+    subjects: list[Subject] = []
+    for name, made in makers.items():
+        before = _children()
+        base_url = running.enter_context(made)
+        subjects.append(Subject(name, base_url, key, sorted(_children() - before)))
+    return subjects
+
+
+async def _run_rounds(subjects: Sequence[Subject]) -> None:
+    async with contextlib.AsyncExitStack() as open_clients:
+        clients = [await open_clients.enter_async_context(_client(subject)) for subject in subjects]
+        pairs = list(zip(subjects, clients, strict=True))
+        for client in clients:
+            await _chat(client, "buffered", REQUESTS)
+            await _chat(client, "stream", STREAMS)
+        for _ in range(ROUNDS):
+            for subject, client in pairs:
+                subject.buffered.append(await _cpu_ms(subject.processes, client, "buffered", REQUESTS))
+                subject.stream.append(await _cpu_ms(subject.processes, client, "stream", STREAMS))
+        for subject, client in pairs:
+            subject.delays = await _first_token_delays(client)
+
+
+def _rows(subject: Subject, naive: Subject) -> list[Row]:
+    peak = Row(f"{subject.name}: peak memory, MB", [_peak_megabytes(subject.processes)], 0)
+    rows = [
+        Row(f"{subject.name}: buffered request, ms CPU", subject.buffered),
+        Row(f"{subject.name}: stream of {EVENTS} events, ms CPU", subject.stream),
+        Row(f"{subject.name}: provider's first token to client's, ms", subject.delays, 1),
+        peak,
     ]
+    if subject is naive:
+        return rows
+    ratios = [
+        Row(f"{subject.name} / {NAIVE}: {kind}", [statistics.median(ours) / statistics.median(theirs)])
+        for kind, ours, theirs in (
+            ("buffered", subject.buffered, naive.buffered),
+            ("stream", subject.stream, naive.stream),
+        )
+    ]
+    return [*rows, *ratios]
+
+
+@contextlib.contextmanager
+def _naive_relay(url: str) -> Generator[str]:
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "bench.naive_relay:app", "--port", str(port), "--log-level", "error"]
+    started = subprocess.Popen(command, env={**os.environ, "BENCH_PROVIDER": url}, cwd=CHECKOUT)
+    try:
+        wait_for(f"http://127.0.0.1:{port}", "/openapi.json")
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        started.kill()
+        started.wait()
+
+
+@contextlib.asynccontextmanager
+async def _client(subject: Subject) -> AsyncGenerator[httpx.AsyncClient]:
+    headers = {"authorization": f"Bearer {subject.key}"}
+    async with httpx.AsyncClient(base_url=subject.base_url, headers=headers, timeout=60) as client:
+        yield client
 
 
 async def _chat(client: httpx.AsyncClient, model: str, times: int) -> None:
@@ -57,14 +137,14 @@ async def _chat(client: httpx.AsyncClient, model: str, times: int) -> None:
         assert response.status_code == 200, response.text
 
 
-async def _cpu_ms(gateway: RunningGateway, client: httpx.AsyncClient, model: str, times: int) -> float:
-    before = _cpu_seconds(gateway.processes())
+async def _cpu_ms(processes: Iterable[int], client: httpx.AsyncClient, model: str, times: int) -> float:
+    before = _cpu_seconds(processes)
     await _chat(client, model, times)
-    return (_cpu_seconds(gateway.processes()) - before) / times * 1000
+    return (_cpu_seconds(processes) - before) / times * 1000
 
 
 async def _first_token_delays(client: httpx.AsyncClient) -> list[float]:
-    """The provider writes its time into the first token. Both clocks are of this machine."""
+    """The provider writes its time into each token. Both clocks are of this machine."""
     delays: list[float] = []
     body = {"model": "bench/slow", "messages": [{"role": "user", "content": "x"}], "stream": True}
     for _ in range(10):
@@ -77,65 +157,27 @@ async def _first_token_delays(client: httpx.AsyncClient) -> list[float]:
     return delays
 
 
+def _children() -> set[int]:
+    """The processes that this process has started."""
+    tasks = Path(f"/proc/{os.getpid()}/task").iterdir()
+    return {int(child) for task in tasks for child in (task / "children").read_text().split()}
+
+
 def _cpu_seconds(processes: Iterable[int]) -> float:
-    total = 0
+    """CPU time from /proc/PID/schedstat, in nanoseconds there: the ticks of /proc/PID/stat are too coarse."""
+    return (
+        sum(
+            int((task / "schedstat").read_text().split()[0])
+            for process in processes
+            for task in Path(f"/proc/{process}/task").iterdir()
+        )
+        / 1e9
+    )
+
+
+def _peak_megabytes(processes: Iterable[int]) -> float:
+    peaks: list[int] = []
     for process in processes:
-        user, system = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
-        total += int(user) + int(system)
-    return total / 100
-
-
-def _catalog(url: str) -> str:
-    rows = [f'[providers.bench]\nfamily = "openai"\nbase_url = "{url}"\nauth = "none"\n']
-    rows += [
-        f'[models."bench/{name}"]\ncreated = 2026-01-01\nowned_by = "bench"\ncontext_length = 1000\n'
-        f'routes = [{{ provider = "bench", model = "{name}" }}]\n'
-        for name in ("buffered", "stream", "slow")
-    ]
-    return "\n".join(rows)
-
-
-@contextlib.asynccontextmanager
-async def _provider() -> AsyncGenerator[str]:
-    server = await asyncio.start_server(_serve, "127.0.0.1", 0)
-    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    server.close()
-
-
-async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-        while True:
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-            model = json.loads(await reader.readexactly(length))["model"]
-            if model == "buffered":
-                _write_whole(writer)
-            else:
-                await _write_stream(writer, slow=model == "slow")
-
-
-def _write_whole(writer: asyncio.StreamWriter) -> None:
-    message = {"role": "assistant", "content": WORDS}
-    choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    body = json.dumps({"choices": [choice], "usage": USAGE}).encode()
-    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    writer.write(head.encode() + body)
-
-
-async def _write_stream(writer: asyncio.StreamWriter, slow: bool) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
-    for number in range(TOKENS):
-        text = str(time.monotonic()) if slow else "word "
-        _write_chunk(writer, {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]})
-        await writer.drain()
-        if slow:
-            await asyncio.sleep(PAUSE)
-        elif number % 10 == 9:
-            await asyncio.sleep(0)
-    _write_chunk(writer, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": USAGE})
-    writer.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
-
-
-def _write_chunk(writer: asyncio.StreamWriter, value: Any) -> None:
-    event = b"data: " + json.dumps(value).encode() + b"\n\n"
-    writer.write(f"{len(event):x}\r\n".encode() + event + b"\r\n")
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+        peaks.append(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")))
+    return sum(peaks) / 1000

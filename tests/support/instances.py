@@ -59,15 +59,13 @@ def instance(store: SharedStore, catalog: Path) -> Generator[str]:
 @contextlib.contextmanager
 def process(store: SharedStore, catalog: Path) -> Generator[tuple[str, "subprocess.Popen[bytes]"]]:
     """One gateway process. Yields its base URL and the process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     env = {**store.env, "TOLLGATE_CATALOG": str(catalog), "SCRIPTED_API_KEY": "k", "TOLLGATE_CREDENTIALS_PATH": ""}
     command = [sys.executable, "-m", "uvicorn", APP, "--port", str(port), "--lifespan", "off", "--log-level", "error"]
     started = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
-        _wait_for(url)
+        wait_for(url)
         yield f"{url}/v1", started
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -92,7 +90,7 @@ def function(store: SharedStore, catalog: Path, environments: int = 4) -> Genera
     thread.start()
     try:
         asyncio.run_coroutine_threadsafe(url.__aenter__(), loop).result(LIMIT_SECONDS)
-        _wait_for(url.url)
+        wait_for(url.url)
         yield f"{url.url}/v1"
     finally:
         asyncio.run_coroutine_threadsafe(url.__aexit__(None, None, None), loop).result(LIMIT_SECONDS)
@@ -106,10 +104,19 @@ def base_env() -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
 
 
-def _wait_for(url: str) -> None:
+def free_port() -> int:
+    """A port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(url: str, path: str = "/health") -> None:
+    """Wait until the server at this URL responds."""
+
     def is_healthy() -> bool:
         with contextlib.suppress(httpx.HTTPError):
-            return HTTP.get(f"{url}/health", timeout=LIMIT_SECONDS).status_code == 200
+            return HTTP.get(f"{url}{path}", timeout=LIMIT_SECONDS).status_code == 200
         return False
 
     wait_until(is_healthy, f"the start of {url}")

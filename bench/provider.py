@@ -1,0 +1,78 @@
+"""A canned provider for measurements, in this process, so that its CPU is not counted."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncGenerator
+from typing import Any
+
+EVENTS, PAUSE = 104, 0.1
+"""Events of one stream, each in its own write; seconds before each event of a slow stream."""
+WORDS = " ".join(["word"] * 50)
+USAGE = {"prompt_tokens": 10, "completion_tokens": 50, "total_tokens": 60}
+ENVELOPE = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": "canned"}
+MODELS = ("buffered", "stream", "slow")
+CATALOG = """
+[providers.bench]
+family = "openai"
+base_url = "{url}"
+auth = "none"
+"""
+MODEL = """
+[models."bench/{name}"]
+created = 2026-01-01
+owned_by = "bench"
+context_length = 1000
+routes = [{{ provider = "bench", model = "{name}" }}]
+prices = {{ input_usd_per_mtok = 1, output_usd_per_mtok = 2, source = "bench", date = 2026-01-01 }}
+"""
+
+
+def catalog(url: str) -> str:
+    """The catalog rows of the provider at this URL."""
+    return CATALOG.format(url=url) + "".join(MODEL.format(name=name) for name in MODELS)
+
+
+@contextlib.asynccontextmanager
+async def canned_provider() -> AsyncGenerator[str]:
+    """The provider's base URL."""
+    server = await asyncio.start_server(_serve, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server.close()
+
+
+async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+            model = json.loads(await reader.readexactly(length))["model"]
+            if model == "buffered":
+                _write_whole(writer)
+            else:
+                await _write_stream(writer, slow=model == "slow")
+
+
+def _write_whole(writer: asyncio.StreamWriter) -> None:
+    message = {"role": "assistant", "content": WORDS}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    body = json.dumps({**ENVELOPE, "object": "chat.completion", "choices": [choice], "usage": USAGE}).encode()
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)
+
+
+async def _write_stream(writer: asyncio.StreamWriter, slow: bool) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+    for _ in range(EVENTS - 2):
+        text = str(time.monotonic()) if slow else "word "
+        _write_chunk(writer, {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]})
+        await writer.drain()
+        await asyncio.sleep(PAUSE if slow else 0)
+    _write_chunk(writer, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": USAGE})
+    writer.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
+
+
+def _write_chunk(writer: asyncio.StreamWriter, fields: dict[str, Any]) -> None:
+    event = b"data: " + json.dumps({**ENVELOPE, **fields}).encode() + b"\n\n"
+    writer.write(f"{len(event):x}\r\n".encode() + event + b"\r\n")
