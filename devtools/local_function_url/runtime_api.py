@@ -17,6 +17,7 @@ _PREFIX = "/2018-06-01/runtime"
 _INTEGRATION_RESPONSE = "application/vnd.awslambda.http-integration-response"
 _TIMEOUT_GRACE = 0.5
 """Seconds after the deadline at which an invocation times out: on a busy machine, a process is late by some of it."""
+_CLOSE = (("connection", "close"),)
 _STATUS_OK = b'{"status":"OK"}'
 
 
@@ -62,9 +63,15 @@ class RuntimeApi:
         await self.listener.abort_connections()
 
     async def _serve(self, reader: http1.RecordingReader, writer: asyncio.StreamWriter) -> None:
-        head = await http1.read_request(reader)
-        if head is None:
-            return
+        while (head := await http1.read_request(reader)) is not None:
+            stays_open = await self._call(head, reader, writer)
+            await writer.drain()
+            if not stays_open or head.get("connection").lower() == "close":
+                return
+            reader.first_read = b""
+
+    async def _call(self, head: http1.RequestHead, reader: http1.RecordingReader, writer: asyncio.StreamWriter) -> bool:
+        """Serve one call. Returns whether the connection stays open."""
         path = head.target.removeprefix(_PREFIX)
         if path == "/invocation/next":
             writer.write(await self._next())
@@ -75,8 +82,8 @@ class RuntimeApi:
             errors.append(_error(head, await http1.read_body(reader, head)))
             writer.write(http1.response(202, _STATUS_OK))
         else:
-            await self._invocation_call(path, head, reader, writer)
-        await writer.drain()
+            return await self._invocation_call(path, head, reader, writer)
+        return True
 
     async def _next(self) -> bytes:
         self.ready = True
@@ -105,23 +112,24 @@ class RuntimeApi:
 
     async def _invocation_call(
         self, path: str, head: http1.RequestHead, reader: http1.RecordingReader, writer: asyncio.StreamWriter
-    ) -> None:
+    ) -> bool:
         _, _, rest = path.partition("/invocation/")
         request_id, _, action = rest.partition("/")
         invocation = self._running.get(request_id)
         if invocation is None or action not in ("response", "error"):
             # Lambda returns 410 for an invocation that timed out. Reading the body lets the runtime get the status.
-            writer.write(http1.response(410 if action == "response" else 400, b"{}"))
+            writer.write(http1.response(410 if action == "response" else 400, b"{}", _CLOSE))
             await reader.read()
-            return
+            return False
         if action == "error":
             invocation.headers = dict(head.fields)
             invocation.error = _error(head, await http1.read_body(reader, head))
             invocation.finish("error")
         elif not await self._response(invocation, head, reader, writer):
-            return
+            return False
         self._remove(invocation)
         writer.write(http1.response(202, _STATUS_OK))
+        return True
 
     async def _response(
         self,
@@ -135,7 +143,7 @@ class RuntimeApi:
         if self._faults.response_statuses:
             self._remove(invocation)
             invocation.finish("refused")
-            writer.write(http1.response(self._faults.response_statuses.pop(0), b"{}"))
+            writer.write(http1.response(self._faults.response_statuses.pop(0), b"{}", _CLOSE))
             await writer.drain()
             await reader.read()
             return False

@@ -39,7 +39,7 @@ async def test_end_is_not_sent_twice() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         received.append(await reader.readuntil(http1.LAST_CHUNK))
-        writer.write(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")
+        writer.write(b"HTTP/1.1 202 Accepted\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
         received.append(await reader.read())
 
     async with stream_to(serve, last=True) as stream:

@@ -54,7 +54,10 @@ async def _report_init(api: RuntimeApi, error: BaseException) -> None:
 
 
 async def _poll_all(loaded: LoadedApp, api: RuntimeApi, settings: Settings) -> None:
-    await asyncio.gather(*(_poll(loaded, api, settings) for _ in range(settings.max_concurrency)))
+    try:
+        await asyncio.gather(*(_poll(loaded, api, settings) for _ in range(settings.max_concurrency)))
+    finally:
+        await api.aclose()
 
 
 async def _poll(loaded: LoadedApp, api: RuntimeApi, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""A client of Lambda's Runtime API: gets invocations, posts responses and errors, each call on its own connection.
+"""A client of Lambda's Runtime API: gets invocations, posts responses and errors, on connections that stay open.
 
 Sources: "Building a custom runtime" in the Lambda developer guide, and the open-source runtime interface emulator.
 """
@@ -6,8 +6,8 @@ Sources: "Building a custom runtime" in the Lambda developer guide, and the open
 import asyncio
 import json
 import socket
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from streaming_runtime import http1
 from streaming_runtime.failures import ERROR_BODY, ERROR_TYPE
@@ -16,6 +16,8 @@ from streaming_runtime.invocation import Invocation
 PREFIX = "/2018-06-01/runtime"
 INTEGRATION_RESPONSE = "application/vnd.awslambda.http-integration-response"
 ACCEPTED = 202
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 # With a read buffer of 1 MiB, a 6 MB event arrives in few reads.
 _BUFFER = 1024 * 1024
@@ -38,10 +40,12 @@ class ResponseStream:
     A task reads Lambda's status from the start, because a rejection (410, 413) may come before the end of the stream.
     """
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, ended: bool) -> None:
-        self._writer = writer
+    def __init__(self, connection: Connection, *, ended: bool, keep: Callable[[Connection], None]) -> None:
+        self._connection = connection
+        self._writer = connection[1]
         self._ended = ended
-        self._status = asyncio.create_task(_read_status(reader))
+        self._keep = keep
+        self._status = asyncio.create_task(_read_status(connection[0]))
 
     async def write(self, data: bytes, *, last: bool = False) -> None:
         """Send a payload and, with ``last``, the end of the body. Raises ResponseRefusedError."""
@@ -60,12 +64,15 @@ class ResponseStream:
             await self._put(http1.chunk(data) + http1.last_chunk(trailers))
 
     async def finish(self) -> int | None:
-        """Wait for Lambda's HTTP status and close. Returns None if the connection broke before the status."""
-        status = await self._status
+        """Wait for Lambda's HTTP status. Returns None if the connection broke before the status."""
+        head = await self._status
+        if head is not None and head.status == ACCEPTED and self._ended and _stays_open(head):
+            self._keep(self._connection)
+            return ACCEPTED
         # After a rejection, Lambda may not read the bytes in the buffer; a normal close would wait for that.
         self._writer.transport.abort()
         await _close(self._writer)
-        return status
+        return None if head is None else head.status
 
     def abort(self) -> None:
         """Drop the connection without the end of the body; Lambda reports the response as truncated."""
@@ -92,10 +99,16 @@ class RuntimeApi:
         self._address = address
         host, _, port = address.rpartition(":")
         self._host, self._port = host.strip("[]"), int(port)
+        self._idle: list[Connection] = []
+
+    async def aclose(self) -> None:
+        """Close the open connections."""
+        while self._idle:
+            await _close(self._idle.pop()[1])
 
     async def next(self) -> Invocation:
         """Wait for an invocation, without a timeout: the process may be frozen meanwhile. Raises RuntimeApiError."""
-        head, payload = await self._call("GET", "/invocation/next")
+        head, payload = await self._call_kept("GET", "/invocation/next")
         if head.status != 200:
             raise RuntimeApiError(f"/invocation/next returned HTTP status {head.status}")
         try:
@@ -103,13 +116,13 @@ class RuntimeApi:
         except (KeyError, ValueError) as error:
             raise RuntimeApiError(f"/invocation/next returned invalid headers: {error!r}") from error
 
-    async def connect_response(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A new connection for one streamed response."""
-        return await self._connect()
+    async def connect_response(self) -> Connection:
+        """A connection for one streamed response."""
+        return self._take_idle() or await self._connect()
 
     def begin_response(
         self,
-        connection: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        connection: Connection,
         invocation: Invocation,
         first: bytes,
         *,
@@ -128,14 +141,13 @@ class RuntimeApi:
         ]
         path = f"{PREFIX}/invocation/{invocation.request_id}/response"
         head = http1.request_head("POST", path, self._address, fields)
-        reader, writer = connection
-        writer.write(head + http1.chunk(first, last=last))
-        return ResponseStream(reader, writer, ended=last)
+        connection[1].write(head + http1.chunk(first, last=last))
+        return ResponseStream(connection, ended=last, keep=self._idle.append)
 
     async def post_response(self, invocation: Invocation, body: bytes) -> int:
         """Post a whole (buffered) response. Returns the HTTP status."""
         fields = [("Content-Type", "application/json"), *_invocation_id(invocation)]
-        head, _ = await self._call("POST", f"/invocation/{invocation.request_id}/response", fields, body)
+        head, _ = await self._call_kept("POST", f"/invocation/{invocation.request_id}/response", fields, body)
         return head.status
 
     async def post_error(self, invocation: Invocation, error_type: str, message: str) -> int:
@@ -165,30 +177,53 @@ class RuntimeApi:
         head, _ = await self._call("POST", path, [*error_fields, *fields], body)
         return head.status
 
+    async def _call_kept(
+        self, method: str, path: str, fields: http1.Fields = (), body: bytes = b""
+    ) -> tuple[http1.Head, bytes]:
+        """A call on an open connection, if there is one that still works, or on a new one, which stays open."""
+        while connection := self._take_idle():
+            with suppress(OSError, EOFError):
+                return await self._exchange(connection, method, path, fields, body)
+        return await self._exchange(await self._connect(), method, path, fields, body)
+
     async def _call(
         self, method: str, path: str, fields: http1.Fields = (), body: bytes = b""
     ) -> tuple[http1.Head, bytes]:
+        """A call on a connection of its own."""
+        return await self._exchange(await self._connect(), method, path, [*fields, ("Connection", "close")], body)
+
+    async def _exchange(
+        self, connection: Connection, method: str, path: str, fields: http1.Fields, body: bytes
+    ) -> tuple[http1.Head, bytes]:
+        reader, writer = connection
         if method == "POST":
             fields = [*fields, ("Content-Length", str(len(body)))]
-        async with self._connection() as (reader, writer):
-            head = http1.request_head(method, PREFIX + path, self._address, [*fields, ("Connection", "close")])
-            writer.write(head + body)
+        kept = False
+        try:
+            writer.write(http1.request_head(method, PREFIX + path, self._address, fields) + body)
             await writer.drain()
-            response = await http1.read_head(reader)
-            return response, await http1.read_body(reader, response)
+            head = await http1.read_head(reader)
+            payload = await http1.read_body(reader, head)
+            kept = _stays_open(head)
+        finally:
+            if kept:
+                self._idle.append(connection)
+            else:
+                await _close(writer)
+        return head, payload
 
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    def _take_idle(self) -> Connection | None:
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not (reader.at_eof() or writer.is_closing()):
+                return reader, writer
+            writer.close()
+        return None
+
+    async def _connect(self) -> Connection:
         reader, writer = await asyncio.open_connection(self._host, self._port, limit=_BUFFER)
         writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return reader, writer
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter], None]:
-        reader, writer = await self._connect()
-        try:
-            yield reader, writer
-        finally:
-            await _close(writer)
 
 
 def _invocation_id(invocation: Invocation) -> list[tuple[str, str]]:
@@ -196,13 +231,20 @@ def _invocation_id(invocation: Invocation) -> list[tuple[str, str]]:
     return [("Lambda-Runtime-Invocation-Id", invocation.invocation_id)] if invocation.invocation_id else []
 
 
-async def _read_status(reader: asyncio.StreamReader) -> int | None:
+async def _read_status(reader: asyncio.StreamReader) -> http1.Head | None:
     try:
         head = await http1.read_head(reader)
         await http1.read_body(reader, head)
     except (OSError, EOFError, ValueError, asyncio.LimitOverrunError):
         return None
-    return head.status
+    return head
+
+
+def _stays_open(head: http1.Head) -> bool:
+    """Whether the connection can be used again: the body has an end of its own, and the peer does not close."""
+    fields = head.fields
+    has_end = "content-length" in fields or fields.get("transfer-encoding", "").lower() == "chunked"
+    return has_end and fields.get("connection", "").lower() != "close"
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
