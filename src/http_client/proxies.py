@@ -43,13 +43,13 @@ def _parse_proxy(url: str) -> Proxy:
     from base64 import b64encode
     from urllib.parse import unquote, urlsplit
 
-    parts = urlsplit(url if "://" in url else f"http://{url}")
     try:
-        port = parts.port or DEFAULT_PORTS[parts.scheme]
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        port = DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
+        if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+            raise ValueError
     except (KeyError, ValueError):
         raise ConnectError("The environment sets a proxy whose URL is not a valid http or https URL.") from None
-    if not parts.hostname:
-        raise ConnectError("The environment sets a proxy without a host.")
     headers: dict[str, str] = {}
     if parts.username is not None:
         secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
