@@ -45,13 +45,14 @@ def _parse_proxy(url: str) -> Proxy:
 
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
-        port = DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
-        if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-            raise ValueError
+        default_port = DEFAULT_PORTS[parts.scheme]
+        origin = Origin(parts.scheme, parts.hostname or "", parts.port or default_port)
     except (KeyError, ValueError):
         raise ConnectError("The environment sets a proxy whose URL is not a valid http or https URL.") from None
+    if not origin.host:
+        raise ConnectError("The environment sets a proxy without a host.")
     headers: dict[str, str] = {}
     if parts.username is not None:
         secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers["proxy-authorization"] = f"Basic {b64encode(secret.encode()).decode('ascii')}"
-    return Proxy(Origin(parts.scheme, parts.hostname, port), headers)
+    return Proxy(origin, headers)
