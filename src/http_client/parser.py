@@ -196,6 +196,7 @@ class ResponseParser:
             self._trailer_bytes += len(line)
             if self._trailer_bytes > MAX_HEAD_BYTES:
                 raise ProtocolError("The trailers of the response are too large.")
+            _parse_headers(f"{line.decode('latin-1')}\r\n", 0)  # dropped, but not if it is no trailer
         else:
             self.complete = True
 

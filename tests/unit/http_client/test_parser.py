@@ -117,6 +117,9 @@ REFUSED = {
     "endless extension": CHUNKS + b"1;" + b"a" * MAX_LINE_BYTES,
     "chunk that is too long": CHUNKS + b"1\r\nxy\r\n",
     "chunk that is too long by a line break": CHUNKS + b"1\r\nx\n\r\n",
+    "chunk after the last one": CHUNKS + b"0\r\nabc\r\n",
+    "trailer with a space in its name": CHUNKS + b"0\r\na b: c\r\n\r\n",
+    "trailer with a carriage return": CHUNKS + b"0\r\na: b\rc\r\n\r\n",
     "endless trailer": CHUNKS + b"0\r\n" + b"a" * MAX_LINE_BYTES,
     "trailers": CHUNKS + b"0\r\n" + b"a: b\r\n" * MAX_HEAD_BYTES,
 }  # fmt: skip
