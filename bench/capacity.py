@@ -7,11 +7,14 @@ from typing import Any
 
 from bench.figures import Row
 from contract.examples import usage
-from support.dynamodb_local import create_table, serve
+from support.dynamodb_local import GivenCredentials, create_table, serve
 from tollgate.gateway import keys
 from tollgate.gateway.admission import Hold
 from tollgate.gateway.keys import KeyRecord
 from tollgate.gateway.limits import Budget, Limits
+from tollgate.http_client.pool import ConnectionPool
+from tollgate.stores.dynamodb.client import DynamoDBClient, Json
+from tollgate.stores.dynamodb.endpoint import Endpoint
 from tollgate.stores.dynamodb.store import DynamoDBStore
 
 REQUESTS = 20
@@ -20,35 +23,38 @@ OPEN = 100
 LIMITS = Limits(rpm=1000, tpm=1_000_000, concurrency=1000, budget=Budget(Decimal(100), "day"))
 
 
-class CapacityMeter:
-    """Requests the consumed capacity of every write of a client, and collects it."""
+class CapacityMeter(DynamoDBClient):
+    """A client that requests the consumed capacity of every write, and collects it."""
 
-    def __init__(self, client: Any) -> None:
-        self.units: list[float] = []
-        for operation in ("UpdateItem", "PutItem"):
-            client.meta.events.register(f"provide-client-params.dynamodb.{operation}", self._request_capacity)
-            client.meta.events.register(f"after-call.dynamodb.{operation}", self._collect)
+    def __init__(self, url: str) -> None:
+        super().__init__(Endpoint("us-east-1", url), GivenCredentials(), ConnectionPool(), response_timeout=60)
+        self._units: list[float] = []
+
+    async def call(self, operation: str, parameters: Json) -> dict[str, Any]:
+        if operation not in ("UpdateItem", "PutItem"):
+            return await super().call(operation, parameters)
+        units = 0.0
+        try:
+            response = await super().call(operation, {**parameters, "ReturnConsumedCapacity": "TOTAL"})
+            units = response["ConsumedCapacity"]["CapacityUnits"]
+        finally:
+            self._units.append(units)
+        return response
 
     def collected(self) -> Sequence[float]:
-        """The units of each call since the last call of this method."""
-        units, self.units = self.units, []
+        """The units of each call since the last call of this method; none of a failed one."""
+        units, self._units = self._units, []
         return units
-
-    def _request_capacity(self, params: dict[str, Any], **_: Any) -> dict[str, Any]:
-        return {**params, "ReturnConsumedCapacity": "TOTAL"}
-
-    def _collect(self, parsed: dict[str, Any], **_: Any) -> None:
-        self.units.append(parsed.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0))
 
 
 async def measure() -> list[Row]:
     """Write units and calls of admission and settlement, one request at a time."""
     with serve() as dynamodb:
-        client = dynamodb.client()
-        store = DynamoDBStore(create_table(client), client=client)
+        meter = CapacityMeter(dynamodb.url)
+        store = DynamoDBStore(create_table(dynamodb.client()), meter)
         _, key = keys.generate(lambda size: b"\x07" * size)
         await store.create(KeyRecord(key.key_id, key.key_hash, "bench", "active", 0, limits=LIMITS), "bench")
-        meter = CapacityMeter(client)
+        meter.collected()
         admits: list[Sequence[float]] = []
         settles: list[Sequence[float]] = []
         for number in range(REQUESTS):

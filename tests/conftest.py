@@ -8,7 +8,6 @@ import pytest
 from hypothesis import settings
 
 from support.dynamodb_local import DynamoDB, UnavailableError, create_table, serve
-from tollgate.stores.dynamodb.client import connect
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -41,12 +40,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def client(dynamodb: DynamoDB) -> Generator["DynamoDBClient"]:
-    """The client of the store, but with timeouts for a loaded machine; made once, because that takes time."""
-    with pytest.MonkeyPatch.context() as environment:
-        for name, value in dynamodb.environment.items():
-            environment.setenv(name, value)
-        made = connect(connect_timeout=10, read_timeout=60)
-    with closing(made):
+    """A client to create tables, and to read and change them independently of a store."""
+    with closing(dynamodb.client()) as made:
         yield made
 
 

@@ -231,7 +231,7 @@ class Store(Ledger, KeyStore, UsageStore, Protocol):
     """One store with all of it."""
 
     def close(self) -> None:
-        """Wait for pending work and release everything. Closing again is no error."""
+        """Accept no more calls, and release everything once the open ones have ended. Closing again is no error."""
         ...
 
 

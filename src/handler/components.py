@@ -87,9 +87,10 @@ def open_store(settings: Settings) -> Store:
     Only the library of the chosen store is imported: it is a third of a cold start.
     """
     if settings.table is not None:
+        from tollgate.stores.dynamodb.client import connect
         from tollgate.stores.dynamodb.store import DynamoDBStore
 
-        return DynamoDBStore(settings.table)
+        return DynamoDBStore(settings.table, connect())
     from tollgate.stores.sqlite.store import SQLiteStore
 
     known: list[KeyRecord] = []

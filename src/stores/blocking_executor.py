@@ -7,53 +7,30 @@ from functools import wraps
 from types import CoroutineType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from tollgate.gateway.errors import StoreUnavailableError
+from tollgate.stores.calls import StoreErrors, unavailable_error, uninterrupted
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-RETRY_AFTER = 1.0  # seconds; throttling, a failover or a locked file is usually over by then
-
 
 class BlockingExecutor:
-    """Runs blocking functions on `threads` threads.
+    """Runs blocking functions on one thread. A submitted call always runs to its end, see `uninterrupted`."""
 
-    A submitted call always runs to its end, even if its caller is cancelled: the caller must know what was written in
-    order to undo it. The cancellation is delivered at the caller's next await.
-
-    Exceptions of the types `unavailable` mean that the store does not respond. They become StoreUnavailableError. Their
-    messages contain account names, hosts and paths, so they are chained for the log and are not part of the message.
-    `hint` returns what the owner can do about such an exception, or None; the hint is added as a note.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        threads: int,
-        unavailable: tuple[type[Exception], ...],
-        hint: Callable[[Exception], str | None],
-    ) -> None:
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._unavailable = unavailable
-        self._hint = hint
+    def __init__(self, name: str, errors: StoreErrors) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._errors = errors
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return or raise what `function` does. Raises StoreUnavailableError, also after `close`."""
         try:
-            future = self._threads.submit(function, *args, **kwargs)
+            future = self._thread.submit(function, *args, **kwargs)
         except RuntimeError as closed:
-            raise _unavailable_error() from closed
-        try:
-            return await _uninterrupted(asyncio.wrap_future(future))
-        except self._unavailable as cause:
-            error = _unavailable_error()
-            if hint := self._hint(cause):
-                error.add_note(hint)
-            raise error from cause
+            raise unavailable_error() from closed
+        return await self._errors.translate(uninterrupted(asyncio.wrap_future(future)))
 
     def close(self) -> None:
         """Wait for submitted calls and accept no more."""
-        self._threads.shutdown(wait=True)
+        self._thread.shutdown(wait=True)
 
 
 class _HasExecutor(Protocol):
@@ -72,20 +49,3 @@ def in_executor(method: Callable[Concatenate[S, P], T]) -> "Callable[Concatenate
         return await self.executor.run(method, self, *args, **kwargs)
 
     return run
-
-
-async def _uninterrupted(call: asyncio.Future[T]) -> T:
-    try:
-        return await asyncio.shield(call)
-    except asyncio.CancelledError:
-        result = await call
-        caller = asyncio.current_task()
-        if caller is not None:
-            caller.cancel()
-        return result
-
-
-def _unavailable_error() -> StoreUnavailableError:
-    return StoreUnavailableError(
-        "The store of keys and usage is not available. Try again later.", retry_after=RETRY_AFTER
-    )

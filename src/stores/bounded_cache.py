@@ -1,6 +1,5 @@
 """A bounded cache for values that one process keeps to save requests to the store."""
 
-import threading
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -9,18 +8,16 @@ MAX_ENTRIES = 10_000
 
 
 class BoundedCache(Generic[T]):
-    """The most recent entries, at most MAX_ENTRIES. It is thread-safe. Nothing depends on an entry being there."""
+    """The most recent entries, at most MAX_ENTRIES. Nothing depends on an entry being there."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._entries: dict[str, T] = {}
 
     def put(self, name: str, value: T) -> None:
         """Store a value; the oldest entry is dropped if there are too many."""
-        with self._lock:
-            self._entries[name] = value
-            if len(self._entries) > MAX_ENTRIES:
-                del self._entries[next(iter(self._entries))]
+        self._entries[name] = value
+        if len(self._entries) > MAX_ENTRIES:
+            del self._entries[next(iter(self._entries))]
 
     def get(self, name: str) -> T | None:
         """The stored value, or None."""
@@ -28,5 +25,4 @@ class BoundedCache(Generic[T]):
 
     def delete(self, name: str) -> None:
         """Drop an entry if it is there."""
-        with self._lock:
-            self._entries.pop(name, None)
+        self._entries.pop(name, None)

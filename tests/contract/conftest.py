@@ -1,20 +1,18 @@
 """Fixtures of the contract tests: both stores, empty, with a clock that the test sets."""
 
-from collections.abc import Generator
+import asyncio
+from collections.abc import AsyncGenerator, Generator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from contract.store_state import FakeClock
-from contract.wire import Wire, recorded
+from contract.store_state import FakeClock, OpenDynamoDBStore
+from contract.wire import Wire
+from support.dynamodb_local import DynamoDB
 from tollgate.gateway.ports import Store
 from tollgate.stores.dynamodb.store import DynamoDBStore
 from tollgate.stores.sqlite.store import SQLiteStore
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 
 @pytest.fixture
@@ -34,16 +32,24 @@ def sqlite(database: Path, clock: FakeClock) -> Generator[SQLiteStore]:
 
 
 @pytest.fixture
-def dynamodb_store(client: "DynamoDBClient", table: str, clock: FakeClock) -> Generator[DynamoDBStore]:
-    with closing(DynamoDBStore(table, client=client, now=clock)) as store:
-        yield store
+async def open_dynamodb_store(
+    dynamodb: DynamoDB, table: str, wire: Wire, clock: FakeClock
+) -> AsyncGenerator[OpenDynamoDBStore]:
+    """Opens stores on the table, as separate processes would; all use the same connections."""
+    yield lambda: DynamoDBStore(table, dynamodb.store_client(wire), now=clock)
+    wire.close()
+    await asyncio.sleep(0)  # the event loop closes the connections in its next iteration
 
 
 @pytest.fixture
-def wire(client: "DynamoDBClient") -> Generator[Wire]:
+def dynamodb_store(open_dynamodb_store: OpenDynamoDBStore) -> DynamoDBStore:
+    return open_dynamodb_store()
+
+
+@pytest.fixture
+def wire() -> Wire:
     """The requests to DynamoDB and their responses."""
-    with recorded(client) as wire:
-        yield wire
+    return Wire()
 
 
 @pytest.fixture(params=["sqlite", "dynamodb_store"])

@@ -1,5 +1,6 @@
 """The clock of a test, and reads of a store's state."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from contract.examples import KEY_ID, NOW
@@ -8,6 +9,9 @@ from tollgate.gateway.errors import AuthenticationError
 from tollgate.gateway.limits import Balance
 from tollgate.gateway.metering import UsageRecord
 from tollgate.gateway.ports import Store
+from tollgate.stores.dynamodb.store import DynamoDBStore
+
+OpenDynamoDBStore = Callable[[], DynamoDBStore]
 
 FOREVER = (0.0, 2.0**34)
 

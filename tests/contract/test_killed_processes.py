@@ -32,7 +32,7 @@ else:
     from tollgate.stores.dynamodb.store import DynamoDBStore
 
     def Store(table, now):
-        return DynamoDBStore(table, client=connect(connect_timeout=30, read_timeout=60), now=now)
+        return DynamoDBStore(table, connect(connect_timeout=30, response_timeout=60), now=now)
 
 async def client(store, numbers):
     for i in numbers:

@@ -1,13 +1,11 @@
 """Lost responses of DynamoDB, and processes that end between two writes: nothing is charged twice."""
 
-import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
 from contract.examples import BY, KEY_ID, NOW, REQUEST, budget, hold, key, usage
-from contract.store_state import balance, records
+from contract.store_state import OpenDynamoDBStore, balance, records
 from contract.wire import ProcessEndedError, Wire, end_process, forward, lose_response, run_before
 from support.dynamodb_local import DynamoDB
 from tollgate.gateway.errors import StoreUnavailableError
@@ -15,9 +13,6 @@ from tollgate.stores.dynamodb.items import usage_item
 from tollgate.stores.dynamodb.store import DynamoDBStore
 from tollgate.stores.dynamodb.table import Table
 from tollgate.stores.key_state import LATE_KEPT
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 Store = DynamoDBStore
 LIMITS = {"rpm": 10, "tpm": 1000, "concurrency": 2, "budget": budget("1", "day")}
@@ -92,19 +87,19 @@ async def test_change_of_a_key_is_made_once(store: Store, wire: Wire) -> None:
 
 @pytest.mark.parametrize("end", [lose_response, end_process])
 async def test_hold_of_an_ended_process_is_released(
-    client: "DynamoDBClient", table: str, store: Store, wire: Wire, end: object
+    open_dynamodb_store: OpenDynamoDBStore, store: Store, wire: Wire, end: object
 ) -> None:
     wire.responses.extend([forward, *[end] * 2])  # type: ignore[list-item]
     with pytest.raises((StoreUnavailableError, ProcessEndedError)):
         await store.admit(HELD)
     wire.responses.clear()
-    other = DynamoDBStore(table, client=client)
+    other = open_dynamodb_store()
     after = (await other.admit(hold("next", opened_at=NOW + 20, tokens=1000, micro_usd=1_000_000))).balance
     assert set(after.leases) == {"next"}
 
 
 async def test_settlement_ended_between_its_writes_is_completed_by_the_next_admission(
-    client: "DynamoDBClient", table: str, store: Store, wire: Wire
+    open_dynamodb_store: OpenDynamoDBStore, store: Store, wire: Wire
 ) -> None:
     await store.admit(HELD)
     wire.responses.extend([forward, end_process])
@@ -112,7 +107,7 @@ async def test_settlement_ended_between_its_writes_is_completed_by_the_next_admi
         await store.settle(USED, HELD)
     assert await records(store) == [USED]
     assert set((await balance(store)).leases) == {REQUEST}
-    other = DynamoDBStore(table, client=client)
+    other = open_dynamodb_store()
     await other.admit(hold("read first", opened_at=NOW + 20, tokens=501))
     after = await balance(store)
     assert (after.tokens_left, after.budget_left) == (1000 - 100 - 501, 900_000)
@@ -141,20 +136,20 @@ async def test_expired_holds_are_closed_once_if_the_response_is_lost(store: Stor
 
 
 async def test_settlement_while_its_hold_is_closed_is_charged_once(
-    client: "DynamoDBClient", table: str, store: Store, wire: Wire
+    open_dynamodb_store: OpenDynamoDBStore, store: Store, wire: Wire
 ) -> None:
-    other = DynamoDBStore(table, client=client)
+    other = open_dynamodb_store()
     await store.admit(HELD)
-    wire.responses.extend([forward, forward, run_before(lambda: asyncio.run(other.settle(USED, HELD)))])
+    wire.responses.extend([forward, forward, run_before(lambda: other.settle(USED, HELD))])
     after = (await store.admit(hold("next", opened_at=NOW + 20, tokens=800))).balance
     assert (set(after.leases), after.tokens_left, after.budget_left) == ({"next"}, 100, 900_000)
 
 
 async def test_record_written_while_its_hold_is_closed_is_charged_at_settlement(
-    client: "DynamoDBClient", table: str, store: Store, wire: Wire
+    dynamodb: DynamoDB, table: str, store: Store, wire: Wire
 ) -> None:
     await store.admit(HELD)
-    table_only = Table(client, table)
+    table_only = Table(dynamodb.store_client(wire), table)
     wire.responses.extend([forward, forward, run_before(lambda: table_only.put_if_absent(usage_item(USED)))])
     await store.admit(hold("next", opened_at=NOW + 20, tokens=800))
     assert (await balance(store)).budget_left == 1_000_000
@@ -165,10 +160,10 @@ async def test_record_written_while_its_hold_is_closed_is_charged_at_settlement(
 
 
 async def test_record_without_a_settlement_is_charged_after_late_kept(
-    client: "DynamoDBClient", table: str, store: Store, wire: Wire
+    dynamodb: DynamoDB, table: str, store: Store, wire: Wire
 ) -> None:
     await store.admit(HELD)
-    table_only = Table(client, table)
+    table_only = Table(dynamodb.store_client(wire), table)
     wire.responses.extend([forward, forward, run_before(lambda: table_only.put_if_absent(usage_item(USED)))])
     await store.admit(hold("next", opened_at=NOW + 20, tokens=800))
     await store.admit(hold("much later", opened_at=NOW + 20 + LATE_KEPT))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from contract.examples import BY, KEY_ID, MINUTE, NOW, REQUEST, budget, hold, key, request_id, usage
-from contract.store_state import FakeClock, balance, open_holds, outcome_of_admission, records
+from contract.store_state import FakeClock, OpenDynamoDBStore, balance, open_holds, outcome_of_admission, records
 from contract.wire import Wire
 from tollgate.gateway.admission import RefusedError
 from tollgate.gateway.errors import AuthenticationError, BadRequestError
@@ -21,7 +21,7 @@ from tollgate.stores.dynamodb.store import DynamoDBStore
 from tollgate.stores.key_state import shard_limits
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    pass
 
 SHARDS = 4
 LIMITS = {"rpm": 62, "tpm": 4001, "concurrency": 50, "budget": budget("1.000003", "day")}
@@ -162,24 +162,24 @@ async def test_repeated_admission_reserves_once(store: Store) -> None:
 
 
 async def test_another_process_finds_the_shard_of_a_hold(
-    client: "DynamoDBClient", table: str, dynamodb_store: DynamoDBStore
+    open_dynamodb_store: OpenDynamoDBStore, dynamodb_store: DynamoDBStore
 ) -> None:
     await dynamodb_store.create(RECORD, BY)
     await dynamodb_store.admit(hold("first"))
     for i in range(8):
         requested = hold(request_id(i), micro_usd=1000)
         await dynamodb_store.admit(requested)
-        other = DynamoDBStore(table, client=client)
+        other = open_dynamodb_store()
         assert await other.settle(usage(requested.hold_id, usd="0.0001"), requested) is True
         assert await other.settle(usage(requested.hold_id, usd="0.0001"), requested) is False
     assert await open_holds(dynamodb_store) == {"first"}
     assert (await balance(dynamodb_store)).budget_left == 1_000_003 - 8 * 100
 
 
-async def test_deleted_shard_refuses(client: "DynamoDBClient", table: str, dynamodb_store: DynamoDBStore) -> None:
+async def test_deleted_shard_refuses(open_dynamodb_store: OpenDynamoDBStore, dynamodb_store: DynamoDBStore) -> None:
     await dynamodb_store.create(RECORD, BY)
     await dynamodb_store.admit(hold(REQUEST))
-    other = DynamoDBStore(table, client=client)
+    other = open_dynamodb_store()
     await other.delete(KEY_ID, BY)
     for i in range(5):
         with pytest.raises(AuthenticationError):

@@ -13,7 +13,7 @@ from tollgate.gateway.metering import NO_COST, Cost, UsageRecord
 from tollgate.gateway.ports import Store
 from tollgate.gateway.usage_totals import DAY_SECONDS, DailyTotal, daily_totals, day_of
 from tollgate.stores.dynamodb.store import DynamoDBStore
-from tollgate.stores.dynamodb.usage import FOLD_AFTER, FOLD_BATCH
+from tollgate.stores.dynamodb.usage import FOLD_AFTER
 
 TODAY = day_of(FakeClock().now)
 NOON = TODAY * DAY_SECONDS + 43_200.0
@@ -93,7 +93,7 @@ async def test_totals_exclude_other_keys(store: Store, clock: FakeClock) -> None
 @pytest.mark.slow
 async def test_many_records_are_folded_in_several_steps(dynamodb_store: DynamoDBStore, clock: FakeClock) -> None:
     clock.now = NOON
-    made = [record(number, NOON - DAY_SECONDS + number, f"model {number % 200}") for number in range(FOLD_BATCH + 100)]
+    made = [record(number, NOON - DAY_SECONDS + number, f"model {number % 200}") for number in range(1100)]
     await settle(dynamodb_store, made)
     assert await totals(dynamodb_store) == in_order(daily_totals(made))
 

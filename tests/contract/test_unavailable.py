@@ -17,6 +17,7 @@ from contract.wire import Wire, respond_with_error
 from support.dynamodb_local import DynamoDB
 from tollgate.gateway.errors import ConfigurationError, StoreUnavailableError
 from tollgate.gateway.ports import Store
+from tollgate.stores.dynamodb.client import connect
 from tollgate.stores.dynamodb.store import DynamoDBStore
 from tollgate.stores.sqlite.store import SQLiteStore
 
@@ -33,12 +34,11 @@ def listener() -> Generator[socket.socket]:
 
 
 @pytest.fixture
-def unresponsive_dynamodb(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> Generator[DynamoDBStore]:
+def unresponsive_dynamodb(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> DynamoDBStore:
     endpoint = DynamoDB(f"http://127.0.0.1:{listener.getsockname()[1]}")
     for name, value in endpoint.environment.items():
         monkeypatch.setenv(name, value)
-    with closing(DynamoDBStore("table")) as store:
-        yield store
+    return DynamoDBStore("table", connect())
 
 
 @pytest.fixture
@@ -66,9 +66,10 @@ async def test_locked_file_is_an_unavailable_store(locked_sqlite: SQLiteStore, c
     await error_of(locked_sqlite, call)
 
 
-async def test_missing_table_is_an_unavailable_store(client: Any) -> None:
-    with closing(DynamoDBStore("no-such-table", client=client)) as store:
+async def test_missing_table_is_an_unavailable_store(dynamodb: DynamoDB, wire: Wire) -> None:
+    with closing(DynamoDBStore("no-such-table", dynamodb.store_client(wire))) as store:
         error = await error_of(store, "admit")
+    await asyncio.sleep(0)  # the event loop closes the connection
     assert error.__notes__ == ["There is no table no-such-table in the region us-east-1."]
     assert "no-such-table" not in error.message
 
@@ -87,10 +88,10 @@ def test_missing_region_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     with pytest.raises(ConfigurationError, match="There is no AWS region"):
-        DynamoDBStore("table")
+        connect()
     monkeypatch.setenv("AWS_PROFILE", "missing")
     with pytest.raises(ConfigurationError, match="missing"):
-        DynamoDBStore("table")
+        connect()
 
 
 @pytest.mark.parametrize("call", [*WRITES, *READS])

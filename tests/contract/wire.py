@@ -2,78 +2,105 @@
 
 import json
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.compat import HTTPHeaders
-from botocore.httpsession import URLLib3Session
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
-Responder = Callable[[AWSPreparedRequest], AWSResponse | None]
+from support.fake_transport import FakeTransport
+from tollgate.http_client.connection import Connection
+from tollgate.http_client.pool import ConnectionPool
+from tollgate.http_client.request import parse_url
+from tollgate.http_client.response import Response
 
 
-class Wire:
-    """`requests` has the operation and the JSON body of each request. `responses` are used first, one per request."""
+@dataclass(frozen=True)
+class Request:
+    """One request to DynamoDB; `send` sends it and returns the response."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    send: Callable[[], Awaitable[Response]]
+
+
+Responder = Callable[[Request], Awaitable[Response]]
+
+
+class Wire(ConnectionPool):
+    """Connections to DynamoDB that record the requests.
+
+    `requests` has the operation and the JSON body of each request. `responses` are used first, one per request.
+    `page_size` limits the items of each page.
+    """
 
     def __init__(self) -> None:
+        super().__init__(connect_timeout=10)
         self.requests: list[tuple[str, dict[str, Any]]] = []
+        self.headers: list[Mapping[str, str]] = []
         self.responses: deque[Responder] = deque()
+        self.page_size: int | None = None
 
     @property
     def operations(self) -> list[str]:
         return [operation for operation, _ in self.requests]
 
-    def send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
-        """botocore's hook before a request is sent, also for retries. None sends the request."""
-        target, body = request.headers["X-Amz-Target"], request.body
-        assert isinstance(body, bytes)
-        operation = (target.decode() if isinstance(target, bytes) else target).partition(".")[2]
-        self.requests.append((operation, json.loads(body)))
-        return self.responses.popleft()(request) if self.responses else None
+    async def request(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, first_byte_by: float
+    ) -> Response:
+        operation = headers["x-amz-target"].partition(".")[2]
+        parameters = json.loads(body)
+        self.requests.append((operation, parameters))
+        self.headers.append(headers)
+        if self.page_size is not None and operation == "Query":
+            body = json.dumps({**parameters, "Limit": self.page_size}).encode()  # the signature is not checked here
+
+        async def send() -> Response:
+            return await super(Wire, self).request(method, url, headers, body, first_byte_by=first_byte_by)
+
+        responder = self.responses.popleft() if self.responses else forward
+        return await responder(Request(headers, body, send))
 
 
-@contextmanager
-def recorded(client: "DynamoDBClient") -> Generator[Wire]:
-    """Record the requests of a client within the block."""
-    wire = Wire()
-    hooks: Any = client.meta.events  # its stubs do not declare hooks that return responses
-    hooks.register("before-send.dynamodb", wire.send)
-    try:
-        yield wire
-    finally:
-        hooks.unregister("before-send.dynamodb", wire.send)
-
-
-def respond(status: int, body: dict[str, Any]) -> Responder:
+def respond(status: int, body: bytes | dict[str, Any], headers: Mapping[str, str] | None = None) -> Responder:
     """A response that is returned instead of DynamoDB's."""
-    return lambda request: AWSResponse(request.url, status, HTTPHeaders(), _Body(json.dumps(body).encode()))
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    head = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+
+    async def responder(_: Request) -> Response:
+        connection = Connection(parse_url("http://wire").origin, lambda _: None, lambda _: None)
+        response = Response("POST", FakeTransport(connection), lambda _: None)
+        response.feed(f"HTTP/1.1 {status} Status\r\ncontent-length: {len(content)}\r\n{head}\r\n".encode() + content)
+        return response
+
+    return responder
 
 
-def respond_with_error(code: str, message: str = "", **more: Any) -> Responder:
+def respond_with_error(
+    code: str, message: str = "", *, headers: Mapping[str, str] | None = None, **more: Any
+) -> Responder:
     """An error response of DynamoDB."""
-    return respond(400, {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message, **more})
+    body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message, **more}
+    return respond(400, body, headers)
 
 
-def lose_response(request: AWSPreparedRequest) -> AWSResponse | None:
-    """Send the request to DynamoDB, but lose its response."""
-    with closing(URLLib3Session()) as session:
-        assert session.send(request).status_code in (200, 400)
-    return respond(503, {})(request)
-
-
-def forward(request: AWSPreparedRequest) -> None:
+async def forward(request: Request) -> Response:
     """Send the request to DynamoDB and return its response."""
+    return await request.send()
 
 
-def run_before(act: Callable[[], object]) -> Responder:
-    """Run a function before the request is sent."""
+async def lose_response(request: Request) -> Response:
+    """Send the request to DynamoDB, but lose its response."""
+    response = await request.send()
+    assert response.status in (200, 400)
+    response.close()
+    return await respond(503, {})(request)
 
-    def run(request: AWSPreparedRequest) -> None:
-        act()
+
+def run_before(act: Callable[[], Awaitable[object]]) -> Responder:
+    """Await a function before the request is sent."""
+
+    async def run(request: Request) -> Response:
+        await act()
+        return await request.send()
 
     return run
 
@@ -82,16 +109,6 @@ class ProcessEndedError(Exception):
     """Simulates the end of the process: nothing after it is executed."""
 
 
-def end_process(request: AWSPreparedRequest) -> NoReturn:
+async def end_process(request: Request) -> NoReturn:
     """End the process before it sends the request."""
     raise ProcessEndedError
-
-
-class _Body:
-    """The body of a response, with the interface of urllib3."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def stream(self) -> Iterator[bytes]:
-        yield self._content

@@ -4,6 +4,7 @@ import asyncio
 import random
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
@@ -65,27 +66,28 @@ def test_balance_and_records_agree_after_killed_gateways(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, catalog: Path
 ) -> None:
     """During five hundred requests the process is killed twenty times, and replaced by another one."""
-    shared_store, store = _stores(kind, request, tmp_path)
+    shared_store, open_store = _stores(kind, request, tmp_path)
     key = shared_store.key("--tier", "unlimited", "--tpm", "1000000000", "--budget", f"{BUDGET}/total")
-    with closing(store):
-        *_, succeeded = [_run_process(shared_store, catalog, key, killed=number < KILLS) for number in range(KILLS + 1)]
-        asyncio.run(_check(store, key, succeeded))
+    *_, succeeded = [_run_process(shared_store, catalog, key, killed=number < KILLS) for number in range(KILLS + 1)]
+    asyncio.run(_check(open_store, key, succeeded))
 
 
-def _stores(kind: str, request: pytest.FixtureRequest, folder: Path) -> tuple[SharedStore, Store]:
-    """The store as the gateways use it, and with a clock at which all their holds have expired."""
+def _stores(kind: str, request: pytest.FixtureRequest, folder: Path) -> tuple[SharedStore, Callable[[], Store]]:
+    """The store as the gateways use it, and what opens it with a clock at which all their holds have expired."""
 
     def later() -> float:
         return time.time() + HOLD_SECONDS + HOLD_MARGIN
 
     if kind == "sqlite":
         db = folder / "shared.db"
-        return SharedStore(["--db", str(db)], {**base_env(), "TOLLGATE_DB": str(db)}), SQLiteStore(db, now=later)
+        return SharedStore(["--db", str(db)], {**base_env(), "TOLLGATE_DB": str(db)}), lambda: SQLiteStore(
+            db, now=later
+        )
     dynamodb: DynamoDB = request.getfixturevalue("dynamodb")
-    client = dynamodb.client()
-    table = create_table(client)
+    table = create_table(dynamodb.client())
     env = {**base_env(), **dynamodb.environment, "TOLLGATE_TABLE": table}
-    return SharedStore(["--table", table], env), DynamoDBStore(table, client=client, now=later)
+    shared_store = SharedStore(["--table", table], env)
+    return shared_store, lambda: DynamoDBStore(table, dynamodb.store_client(), now=later)
 
 
 def _run_process(shared_store: SharedStore, catalog: Path, key: str, *, killed: bool) -> int:
@@ -119,18 +121,19 @@ def _read_stream(url: str, key: str, model: str, first_chunk: threading.Event) -
                 first_chunk.set()
 
 
-async def _check(store: Store, key: str, succeeded: int) -> None:
+async def _check(open_store: Callable[[], Store], key: str, succeeded: int) -> None:
     """After all holds have expired, the rest of the budget and the records agree to the micro-dollar.
 
     A process that dies between the last byte of a response and its settlement loses that record, and no other.
     """
     key_id, end = keys.read(key).key_id, time.time() + 60
-    recorded = await _records(store, key_id, end)
-    assert len(recorded) >= succeeded > 0
-    account = await _account_after_all_holds(store, keys.read(key))
-    spent = sum(record.cost.micro_usd for record in recorded)
-    assert BUDGET * 1_000_000 - account.balance.budget_left == spent > 0
-    assert await _records(store, key_id, end) == recorded
+    with closing(open_store()) as store:
+        recorded = await _records(store, key_id, end)
+        assert len(recorded) >= succeeded > 0
+        account = await _account_after_all_holds(store, keys.read(key))
+        spent = sum(record.cost.micro_usd for record in recorded)
+        assert BUDGET * 1_000_000 - account.balance.budget_left == spent > 0
+        assert await _records(store, key_id, end) == recorded
 
 
 async def _account_after_all_holds(store: Store, key: keys.ApiKey) -> Account:

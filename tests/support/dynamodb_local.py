@@ -27,8 +27,13 @@ from typing import TYPE_CHECKING, Any, cast
 import botocore.session
 import yaml
 
+from tollgate.http_client.pool import ConnectionPool
+from tollgate.stores.dynamodb.client import DynamoDBClient
+from tollgate.stores.dynamodb.credentials import Credentials
+from tollgate.stores.dynamodb.endpoint import Endpoint
+
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb import DynamoDBClient as BotocoreClient
 
 ROOT = Path(__file__).parents[2]
 POM = ROOT / "tests" / "dynamodb_local" / "pom.xml"
@@ -42,6 +47,20 @@ class UnavailableError(Exception):
     """Neither DynamoDB Local nor moto can run on this machine. The message is the reason."""
 
 
+class GivenCredentials:
+    """The given credentials, one after another each time that they are reloaded."""
+
+    def __init__(self, *loaded: Credentials) -> None:
+        self.loaded = loaded or (Credentials("tollgate", "secret"),)
+        self.reloads = 0
+
+    async def get(self) -> Credentials:
+        return self.loaded[min(self.reloads, len(self.loaded) - 1)]
+
+    async def reload(self) -> None:
+        self.reloads += 1
+
+
 @dataclass(frozen=True)
 class DynamoDB:
     """A running server. `note` is the reason why it is not DynamoDB Local, or None."""
@@ -51,7 +70,7 @@ class DynamoDB:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """Environment variables that make botocore use this server, without the configuration of this machine."""
+        """Environment variables with which this server is found, without the configuration of this machine."""
         return {
             "AWS_ENDPOINT_URL_DYNAMODB": self.url,
             "AWS_ACCESS_KEY_ID": "tollgate",
@@ -62,8 +81,8 @@ class DynamoDB:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
-    def client(self) -> "DynamoDBClient":
-        """A separate client, to read and change tables independently of a store."""
+    def client(self) -> "BotocoreClient":
+        """A client of botocore, to create tables, and to read and change them independently of a store."""
         session = botocore.session.get_session()
         client = session.create_client(
             "dynamodb",
@@ -72,7 +91,12 @@ class DynamoDB:
             aws_access_key_id="tollgate",
             aws_secret_access_key="secret",
         )
-        return cast("DynamoDBClient", client)
+        return cast("BotocoreClient", client)
+
+    def store_client(self, pool: ConnectionPool | None = None) -> DynamoDBClient:
+        """A client for a store, with timeouts for a loaded machine; `pool` are its connections."""
+        endpoint = Endpoint("us-east-1", self.url)
+        return DynamoDBClient(endpoint, GivenCredentials(), pool or ConnectionPool(connect_timeout=10), 60)
 
 
 @contextmanager
@@ -87,7 +111,7 @@ def serve() -> Generator[DynamoDB]:
         yield dynamodb
 
 
-def create_table(client: "DynamoDBClient") -> str:
+def create_table(client: "BotocoreClient") -> str:
     """Create a table as template.yaml's resource `Table` defines it, and return its unique name.
 
     TTL is not enabled: it uses the real time, and many tests have a clock of their own.

@@ -6,9 +6,8 @@ from tollgate.gateway import limits
 from tollgate.gateway.admission import Account
 from tollgate.gateway.keys import AuditEntry, Change, KeyRecord
 from tollgate.stores import key_changes
-from tollgate.stores.blocking_executor import in_executor
 from tollgate.stores.dynamodb.attribute_values import to_attribute
-from tollgate.stores.dynamodb.base import TableStore
+from tollgate.stores.dynamodb.base import TableStore, in_full
 from tollgate.stores.dynamodb.conditional_updates import backfill, change_balance, replace_balance, require_unchanged
 from tollgate.stores.dynamodb.items import (
     LISTED_DELETED,
@@ -33,88 +32,89 @@ from tollgate.stores.retention import DELETED_KEPT
 class DynamoDBKeyStore(TableStore):
     """`gateway.ports.KeyStore` on the table."""
 
-    @in_executor
-    def create(self, record: KeyRecord, by: str) -> None:
+    @in_full
+    async def create(self, record: KeyRecord, by: str) -> None:
         """See `KeyStore.create`."""
         key_changes.check(None, record)
         items = [Put(key_item(record, shard)) for shard in range(record.shards)]
         try:
-            self._table.transact(*items, self._audit_entry(None, record, record.key_id, by))
+            await self._table.transact(*items, self._audit_entry(None, record, record.key_id, by))
         except ConditionFailedError:
             raise key_changes.key_exists(record.key_id) from None
 
-    @in_executor
-    def get(self, key_id: str) -> Account | None:
+    @in_full
+    async def get(self, key_id: str) -> Account | None:
         """See `KeyStore.get`."""
-        items = self._table.get_shards(key_id)
+        items = await self._table.get_shards(key_id)
         if not items:
             return None
         record = items[0].record
         return Account(record, combined_balance([item.account for item in items], record.limits, self._now()))
 
-    @in_executor
-    def list(self) -> Sequence[KeyRecord]:
+    @in_full
+    async def list(self) -> Sequence[KeyRecord]:
         """See `KeyStore.list`. A key created a moment ago may be missing: the index is eventually consistent."""
-        keys = list(self._table.query_index(LISTED_KEY))
+        keys = await self._table.query_index(LISTED_KEY)
         batches = (keys[start : start + MAX_BATCH_KEYS] for start in range(0, len(keys), MAX_BATCH_KEYS))
-        records = [read_key(item).record for batch in batches for item in self._table.get_batch(batch)]
+        records = [read_key(item).record for batch in batches for item in await self._table.get_batch(batch)]
         return sorted(records, key=lambda record: (record.created_at, record.key_id))
 
-    @in_executor
-    def key_ids(self) -> Set[str]:
+    @in_full
+    async def key_ids(self) -> Set[str]:
         """See `KeyStore.key_ids`. A key created a moment ago may be missing, as in `list`."""
-        deleted = self._table.query_index(LISTED_DELETED, created_since=self._now() - DELETED_KEPT)
-        return {key_id_of(key) for key in (*self._table.query_index(LISTED_KEY), *deleted)}
+        deleted = await self._table.query_index(LISTED_DELETED, created_since=self._now() - DELETED_KEPT)
+        return {key_id_of(key) for key in [*await self._table.query_index(LISTED_KEY), *deleted]}
 
-    @in_executor
-    def update(self, key_id: str, change: Change, by: str) -> KeyRecord:
+    @in_full
+    async def update(self, key_id: str, change: Change, by: str) -> KeyRecord:
         """See `KeyStore.update`. `change` may be called more than once."""
 
-        def write(_: object) -> KeyRecord:
-            items = self._read(key_id)
+        async def write(_: object) -> KeyRecord:
+            items = await self._read(key_id)
             old = items[0].record
             new = key_changes.check(old, change(old))
             if new != old:
                 updates = [self._update_record(item, new) for item in items]
-                self._table.transact(*updates, self._audit_entry(items[0], new, key_id, by))
+                await self._table.transact(*updates, self._audit_entry(items[0], new, key_id, by))
             return new
 
-        return compare_and_set(write)
+        return await compare_and_set(write)
 
-    @in_executor
-    def reset(self, key_id: str, by: str) -> None:
+    @in_full
+    async def reset(self, key_id: str, by: str) -> None:
         """See `KeyStore.reset`."""
 
-        def write(_: object) -> None:
-            items = self._read(key_id)
+        async def write(_: object) -> None:
+            items = await self._read(key_id)
             entry = Put(audit_item(key_id, key_changes.reset_entry(by, self._now()), _next_revision(items[0])))
-            self._table.transact(*map(self._reset_balance, items), entry)
+            await self._table.transact(*map(self._reset_balance, items), entry)
 
-        compare_and_set(write)
+        await compare_and_set(write)
 
-    @in_executor
-    def delete(self, key_id: str, by: str) -> None:
+    @in_full
+    async def delete(self, key_id: str, by: str) -> None:
         """See `KeyStore.delete`."""
 
-        def write(_: object) -> None:
-            items = self._read(key_id)
+        async def write(_: object) -> None:
+            items = await self._read(key_id)
             deletes = [Delete(key_primary_key(key_id, item.shard), item.revision or 0) for item in items]
             marker = Put(deleted_marker(key_id, self._now()), if_absent=False)
-            self._table.transact(*deletes, marker, self._audit_entry(items[0], None, key_id, by))
+            await self._table.transact(*deletes, marker, self._audit_entry(items[0], None, key_id, by))
 
-        compare_and_set(write)
+        await compare_and_set(write)
 
-    @in_executor
-    def audit(self, key_id: str) -> Sequence[AuditEntry]:
+    @in_full
+    async def audit(self, key_id: str) -> Sequence[AuditEntry]:
         """See `KeyStore.audit`."""
-        return [read_audit_entry(item) for item in self._table.query(f"AUDIT#{key_id}", "0", ":", consistent=True)]
+        pages = self._table.query(f"AUDIT#{key_id}", "0", ":", consistent=True)
+        return [read_audit_entry(item) async for page in pages for item in page]
 
-    def _read(self, key_id: str) -> Sequence[KeyItem]:
+    async def _read(self, key_id: str) -> Sequence[KeyItem]:
         """The key's items, backfilled. Raises KeyNotFoundError, and ConditionFailedError if an admission interferes."""
-        items = self._table.get_shards(key_id)
+        items = await self._table.get_shards(key_id)
         if not items:
             raise key_changes.key_not_found(key_id)
-        return [item if item.revision is not None else self._table.update(backfill(item)) for item in items]
+        return [item if item.revision is not None else await self._table.update(backfill(item)) for item in items]
 
     def _update_record(self, item: KeyItem, new: KeyRecord) -> Update:
         before = item.balance

@@ -9,14 +9,14 @@ from tollgate.gateway.admission import Account, Hold, RefusedError
 from tollgate.gateway.errors import AuthenticationError
 from tollgate.gateway.limits import Balance, ExceededError
 from tollgate.gateway.metering import UsageRecord
-from tollgate.stores.blocking_executor import BlockingExecutor, in_executor
 from tollgate.stores.bounded_cache import BoundedCache
 from tollgate.stores.dynamodb import conditional_updates as updates
 from tollgate.stores.dynamodb.attribute_values import Item
-from tollgate.stores.dynamodb.base import TableStore
+from tollgate.stores.dynamodb.base import TableStore, in_full
+from tollgate.stores.dynamodb.client import DynamoDBClient
 from tollgate.stores.dynamodb.conditional_updates import OpenHold
 from tollgate.stores.dynamodb.items import KeyItem, read_key, read_usage_record, usage_item, usage_primary_key
-from tollgate.stores.dynamodb.table import ConditionFailedError, Table, compare_and_set
+from tollgate.stores.dynamodb.table import ConditionFailedError, compare_and_set
 from tollgate.stores.key_state import KeyState, closed, combined_balance, overdue, settled
 
 MAX_CLOSED_HOLDS = 25  # ended holds that one admission closes; each costs it a read
@@ -39,13 +39,13 @@ class DynamoDBLedger(TableStore):
     The number of shards of a key and the open holds are cached to save reads. A process without them reads the item.
     """
 
-    def __init__(self, table: Table, executor: BlockingExecutor, now: Callable[[], float]) -> None:
-        super().__init__(table, executor, now)
+    def __init__(self, client: DynamoDBClient, table: str, now: Callable[[], float]) -> None:
+        super().__init__(client, table, now)
         self._shard_counts = BoundedCache[int]()
         self._open_holds = BoundedCache[OpenHold]()
 
-    @in_executor
-    def admit(self, hold: Hold) -> Account:
+    @in_full
+    async def admit(self, hold: Hold) -> Account:
         """See `Ledger.admit`. One UpdateItem; more where a window begins, ended holds are closed or a shard refuses."""
         open_hold = self._open_holds.get(hold.hold_id)
         shards = self._shard_counts.get(hold.key.key_id) or 1
@@ -53,7 +53,7 @@ class DynamoDBLedger(TableStore):
         refusals: dict[int, ShardRefusedError] = {}
         while True:
             try:
-                return self._account(self._reserve(shard, hold), hold)
+                return self._account(await self._reserve(shard, hold), hold)
             except AuthenticationError:
                 if shard == 0 or refusals:
                     raise
@@ -67,53 +67,55 @@ class DynamoDBLedger(TableStore):
                     raise _combined_refusal(list(refusals.values()), hold) from None
                 shard = random.choice(untried)  # noqa: S311
 
-    @in_executor
-    def extend(self, hold: Hold, amount: int, minimum: int) -> int:
+    @in_full
+    async def extend(self, hold: Hold, amount: int, minimum: int) -> int:
         """See `Ledger.extend`. One UpdateItem, and a second one if the budget has less left than is wanted."""
         open_hold = self._open_holds.get(hold.hold_id) or OpenHold(0, hold.lease, "total")
         try:
-            item = self._table.update(updates.extend(hold.key.key_id, hold.hold_id, open_hold, amount))
+            item = await self._table.update(updates.extend(hold.key.key_id, hold.hold_id, open_hold, amount))
         except ConditionFailedError as failed:
-            item = compare_and_set(lambda found: self._extend_after_read(found, hold, amount, minimum), failed.item)
+            item = await compare_and_set(
+                lambda found: self._extend_after_read(found, hold, amount, minimum), failed.item
+            )
         lease = item.balance.leases[hold.hold_id]
         self._open_holds.put(hold.hold_id, replace(open_hold, shard=item.shard, lease=lease))
         return lease.micro_usd
 
-    @in_executor
-    def settle(self, record: UsageRecord, hold: Hold) -> bool:
+    @in_full
+    async def settle(self, record: UsageRecord, hold: Hold) -> bool:
         """See `Ledger.settle`. One PutItem for the record and then one UpdateItem of the key's item.
 
         If the record exists already, its usage counts. If a call ends between the two writes, the next settlement, or
         the admission that closes the ended hold, makes the second one.
         """
-        existing = self._table.put_if_absent(usage_item(record))
-        released = self._release(hold, record if existing is None else read_usage_record(existing))
+        existing = await self._table.put_if_absent(usage_item(record))
+        released = await self._release(hold, record if existing is None else read_usage_record(existing))
         self._open_holds.delete(hold.hold_id)
         return existing is None or released
 
-    def _reserve(self, shard: int, hold: Hold) -> KeyItem:
+    async def _reserve(self, shard: int, hold: Hold) -> KeyItem:
         try:
-            return self._table.update(updates.reserve(shard, hold))
+            return await self._table.update(updates.reserve(shard, hold))
         except ConditionFailedError as failed:
-            return compare_and_set(lambda found: self._reserve_after_read(found, hold), failed.item)
+            return await compare_and_set(lambda found: self._reserve_after_read(found, hold), failed.item)
 
-    def _reserve_after_read(self, found: Item | None, hold: Hold) -> KeyItem:
+    async def _reserve_after_read(self, found: Item | None, hold: Hold) -> KeyItem:
         if found is None:
             raise AuthenticationError
         item = read_key(found)
         self._shard_counts.put(hold.key.key_id, item.record.shards)
         try:
             if item.revision is None:
-                item = self._table.update(updates.backfill(item))
-            item = self._close_ended_holds(item, hold)
+                item = await self._table.update(updates.backfill(item))
+            item = await self._close_ended_holds(item, hold)
             after = admission.decide(item.account, hold).balance
         except RefusedError as refused:
             raise ShardRefusedError(refused, item) from None
         if _has_hold(item.state, hold.hold_id):
             return item  # written by an attempt whose response was lost
-        return self._table.update(updates.reserve_after_read(item, after, hold))
+        return await self._table.update(updates.reserve_after_read(item, after, hold))
 
-    def _close_ended_holds(self, item: KeyItem, hold: Hold) -> KeyItem:
+    async def _close_ended_holds(self, item: KeyItem, hold: Hold) -> KeyItem:
         """Close ended holds, unless `hold` is refused for a reason that closing them cannot change."""
         ended = overdue(item.state, hold.opened_at)[:MAX_CLOSED_HOLDS]
         if not ended:
@@ -125,9 +127,9 @@ class DynamoDBLedger(TableStore):
                 raise
         state = item.state
         for hold_id in ended:
-            found = self._table.get(usage_primary_key(item.record.key_id, hold_id))
+            found = await self._table.get(usage_primary_key(item.record.key_id, hold_id))
             state = closed(state, hold_id, read_usage_record(found) if found else None)
-        return self._write_release(item, state)
+        return await self._write_release(item, state)
 
     def _account(self, item: KeyItem, hold: Hold) -> Account:
         """The account after an admission. Of a key with shards, the others are assumed to have as much left."""
@@ -137,8 +139,8 @@ class DynamoDBLedger(TableStore):
         self._shard_counts.put(item.record.key_id, item.record.shards)
         return Account(item.record, _multiplied(item.balance, item.record.shards))
 
-    def _extend_after_read(self, found: Item | None, hold: Hold, amount: int, minimum: int) -> KeyItem:
-        item = self._item_with_hold(found, hold)
+    async def _extend_after_read(self, found: Item | None, hold: Hold, amount: int, minimum: int) -> KeyItem:
+        item = await self._item_with_hold(found, hold)
         if item is None:
             raise AuthenticationError
         lease = item.balance.leases.get(hold.hold_id)
@@ -148,35 +150,35 @@ class DynamoDBLedger(TableStore):
             after = limits.extend(item.balance, item.account.record.limits, hold.hold_id, amount, minimum)
         except ExceededError as exceeded:
             raise RefusedError(exceeded.kind, item.account) from None
-        return self._table.update(updates.extend_after_read(item, after, hold.hold_id))
+        return await self._table.update(updates.extend_after_read(item, after, hold.hold_id))
 
-    def _release(self, hold: Hold, used: UsageRecord) -> bool:
+    async def _release(self, hold: Hold, used: UsageRecord) -> bool:
         """Release a settled hold. False if it was released before or the key is deleted."""
         open_hold = self._open_holds.get(hold.hold_id) or OpenHold(0, hold.lease, "total")
         release = updates.settled_release(hold.hold_id, open_hold, used)
         try:
-            self._table.update(updates.apply_release(hold.key.key_id, open_hold.shard, release))
+            await self._table.update(updates.apply_release(hold.key.key_id, open_hold.shard, release))
         except ConditionFailedError as failed:
-            return compare_and_set(lambda found: self._release_after_read(found, hold, used), failed.item)
+            return await compare_and_set(lambda found: self._release_after_read(found, hold, used), failed.item)
         return True
 
-    def _release_after_read(self, found: Item | None, hold: Hold, used: UsageRecord) -> bool:
-        item = self._item_with_hold(found, hold)
+    async def _release_after_read(self, found: Item | None, hold: Hold, used: UsageRecord) -> bool:
+        item = await self._item_with_hold(found, hold)
         if item is None or not _has_hold(item.state, hold.hold_id):
             return False
-        self._write_release(item, settled(item.state, hold.hold_id, used.tokens, used.cost.micro_usd))
+        await self._write_release(item, settled(item.state, hold.hold_id, used.tokens, used.cost.micro_usd))
         return True
 
-    def _write_release(self, item: KeyItem, after: KeyState) -> KeyItem:
+    async def _write_release(self, item: KeyItem, after: KeyState) -> KeyItem:
         release = updates.release_between(item.state, after)
-        return self._table.update(updates.apply_release(item.record.key_id, item.shard, release))
+        return await self._table.update(updates.apply_release(item.record.key_id, item.shard, release))
 
-    def _item_with_hold(self, found: Item | None, hold: Hold) -> KeyItem | None:
+    async def _item_with_hold(self, found: Item | None, hold: Hold) -> KeyItem | None:
         """The key's item that has the hold, or else the item that was found; None if none was found."""
         item = read_key(found) if found else None
         if item is None or item.record.shards == 1 or _has_hold(item.state, hold.hold_id):
             return item
-        shards = self._table.get_shards(hold.key.key_id)
+        shards = await self._table.get_shards(hold.key.key_id)
         return next((shard for shard in shards if _has_hold(shard.state, hold.hold_id)), item)
 
 

@@ -1,26 +1,24 @@
 """The DynamoDB table: single calls, with failed conditions as exceptions and retries of transaction conflicts."""
 
+import asyncio
 import random
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from botocore.exceptions import ClientError
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from tollgate.stores.dynamodb.attribute_values import Item, to_attribute
+from tollgate.stores.dynamodb.client import DynamoDBClient
+from tollgate.stores.dynamodb.errors import DynamoDBError
 from tollgate.stores.dynamodb.items import KeyItem, read_key
 from tollgate.stores.dynamodb.writes import Update, Write
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import UpdateItemInputTypeDef
 
 T = TypeVar("T")
 
 CONDITION_FAILED = "ConditionalCheckFailed"
+CONDITION_FAILED_ERROR = "ConditionalCheckFailedException"
 # Seconds. DynamoDB rejects a write to an item that a transaction is writing, and a transaction on an item that is being
-# written (DynamoDB developer guide, "Transaction conflict handling"). Either takes some milliseconds. The SDK does not
-# retry these errors.
+# written (DynamoDB developer guide, "Transaction conflict handling"). Either takes some milliseconds. The client does
+# not retry these errors.
 CONFLICT_PAUSES = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
 # Codes of the API reference of TransactWriteItems, "CancellationReasons".
 TRANSIENT = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
@@ -45,157 +43,165 @@ class ContentionError(Exception):
 
 
 class Table:
-    """One table. Every call may raise ClientError, BotoCoreError and ContentionError if DynamoDB is not available."""
+    """One table. Every call may raise DynamoDBError and ContentionError if DynamoDB is not available."""
 
-    def __init__(self, client: "DynamoDBClient", name: str) -> None:
-        self.client = client
+    def __init__(self, client: DynamoDBClient, name: str) -> None:
+        self._client = client
         self.name = name
 
-    def get(self, key: Item) -> Item | None:
+    async def get(self, key: Item) -> Item | None:
         """The item with this primary key, by a strongly consistent read; None if it does not exist."""
-        return self.client.get_item(TableName=self.name, Key=key, ConsistentRead=True).get("Item")
+        response = await self._client.call("GetItem", {"TableName": self.name, "Key": key, "ConsistentRead": True})
+        return response.get("Item")
 
-    def get_shards(self, key_id: str) -> Sequence[KeyItem]:
+    async def get_shards(self, key_id: str) -> Sequence[KeyItem]:
         """All items of an API key in the order of their shards; empty if the key does not exist."""
-        return [read_key(item) for item in self.query(f"KEY#{key_id}", "M", "T", consistent=True)]
+        pages = self.query(f"KEY#{key_id}", "M", "T", consistent=True)
+        return [read_key(item) async for page in pages for item in page]
 
-    def get_batch(self, keys: Sequence[Item]) -> Iterator[Item]:
+    async def get_batch(self, keys: Sequence[Item]) -> Sequence[Item]:
         """The items with these primary keys, at most MAX_BATCH_KEYS, in any order.
 
         DynamoDB leaves keys unprocessed if the items are large or the table is throttled; those are requested again.
         """
+        items: list[Item] = []
         unprocessed: Any = {self.name: {"Keys": keys, "ConsistentRead": True}}
         for pause in (0, *CONFLICT_PAUSES):
-            time.sleep(pause)
-            response = self.client.batch_get_item(RequestItems=unprocessed)
-            yield from response["Responses"].get(self.name, ())
+            await asyncio.sleep(pause)
+            response = await self._client.call("BatchGetItem", {"RequestItems": unprocessed})
+            items += response["Responses"].get(self.name, ())
             unprocessed = response.get("UnprocessedKeys")
             if not unprocessed:
-                return
+                return items
         raise ContentionError
 
-    def query(self, partition: str, first: str, last: str, *, consistent: bool) -> Iterator[Item]:
-        """The items of a partition with sort keys from `first` to `last`, both included, read page by page."""
-        pages = self.client.get_paginator("query").paginate(
-            TableName=self.name,
-            KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
-            ExpressionAttributeValues={
-                ":pk": to_attribute(partition),
-                ":first": to_attribute(first),
-                ":last": to_attribute(last),
-            },
-            ConsistentRead=consistent,
+    def query(self, partition: str, first: str, last: str, *, consistent: bool) -> AsyncIterator[Sequence[Item]]:
+        """Pages of the items of a partition with sort keys from `first` to `last`, both included."""
+        return self._pages(
+            {
+                "TableName": self.name,
+                "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+                "ExpressionAttributeValues": {
+                    ":pk": to_attribute(partition),
+                    ":first": to_attribute(first),
+                    ":last": to_attribute(last),
+                },
+                "ConsistentRead": consistent,
+            }
         )
-        return (item for page in pages for item in page["Items"])
 
-    def query_index(self, listed: str, created_since: float = 0) -> Iterator[Item]:
-        """The primary keys of the items that the index `listed` has under this value, read page by page."""
-        pages = self.client.get_paginator("query").paginate(
-            TableName=self.name,
-            IndexName="listed",
-            KeyConditionExpression="listed = :listed AND created_at >= :since",
-            ExpressionAttributeValues={":listed": to_attribute(listed), ":since": to_attribute(created_since)},
-            ProjectionExpression="pk, sk",
+    async def query_index(self, listed: str, created_since: float = 0) -> Sequence[Item]:
+        """The primary keys of the items that the index `listed` has under this value."""
+        pages = self._pages(
+            {
+                "TableName": self.name,
+                "IndexName": "listed",
+                "KeyConditionExpression": "listed = :listed AND created_at >= :since",
+                "ExpressionAttributeValues": {":listed": to_attribute(listed), ":since": to_attribute(created_since)},
+                "ProjectionExpression": "pk, sk",
+            }
         )
-        return (key for page in pages for key in page["Items"])
+        return [key async for page in pages for key in page]
 
-    def put_if_absent(self, item: Item) -> Item | None:
+    async def put_if_absent(self, item: Item) -> Item | None:
         """Write an item if there is none with its primary key; return the existing item otherwise.
 
         An existing item with the same `made` was written by an attempt whose response was lost, and counts as absent.
         """
         try:
-            self.client.put_item(
-                TableName=self.name,
-                Item=item,
-                ConditionExpression="attribute_not_exists(pk)",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            await self._client.call(
+                "PutItem",
+                {
+                    "TableName": self.name,
+                    "Item": item,
+                    "ConditionExpression": "attribute_not_exists(pk)",
+                    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                },
             )
-        except ClientError as error:
-            if _code(error) != "ConditionalCheckFailedException":
+        except DynamoDBError as error:
+            if error.code != CONDITION_FAILED_ERROR:
                 raise
-            existing = _existing_item(error)
+            existing = error.item
             return None if existing is None or existing.get("made") == item["made"] else existing
         return None
 
-    def update(self, update: Update) -> KeyItem:
+    async def update(self, update: Update) -> KeyItem:
         """Make one conditional update of a key's item and return the new item. Raises ConditionFailedError."""
-        request: UpdateItemInputTypeDef = {
+        parameters = {
             **update.parameters(self.name),
             "ReturnValues": "ALL_NEW",
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
         try:
-            response = _retry_conflicts(lambda: self.client.update_item(**request))
-        except ClientError as error:
-            if _code(error) != "ConditionalCheckFailedException":
+            response = await _retry_conflicts(lambda: self._client.call("UpdateItem", parameters))
+        except DynamoDBError as error:
+            if error.code != CONDITION_FAILED_ERROR:
                 raise
-            raise ConditionFailedError(_existing_item(error)) from error
+            raise ConditionFailedError(error.item) from error
         return read_key(response.get("Attributes", {}))
 
-    def transact(self, *writes: Write) -> None:
+    async def transact(self, *writes: Write) -> None:
         """Make all writes in one transaction. Raises ConditionFailedError if one of the conditions does not hold.
 
-        botocore sends a ClientRequestToken with every call and keeps it when it retries after a lost response:
-        DynamoDB then reports success again without writing twice.
+        The client sends a ClientRequestToken again when it retries after a lost response: DynamoDB then reports success
+        again without writing twice.
         """
         items = [write.transaction_item(self.name) for write in writes]
+
+        def call() -> Awaitable[Mapping[str, Any]]:
+            token = secrets.token_hex(16)
+            return self._client.call("TransactWriteItems", {"TransactItems": items, "ClientRequestToken": token})
+
         try:
-            _retry_conflicts(lambda: self.client.transact_write_items(TransactItems=items))
-        except ClientError as error:
-            if CONDITION_FAILED not in _cancellation_reasons(error):
+            await _retry_conflicts(call)
+        except DynamoDBError as error:
+            if CONDITION_FAILED not in error.cancellation_codes:
                 raise
             raise ConditionFailedError from error
 
+    async def _pages(self, query: dict[str, Any]) -> AsyncIterator[Sequence[Item]]:
+        while True:
+            response = await self._client.call("Query", query)
+            yield response["Items"]
+            last_key = response.get("LastEvaluatedKey")
+            if not last_key:
+                return
+            query = {**query, "ExclusiveStartKey": last_key}
 
-def compare_and_set(write: Callable[[Item | None], T], item: Item | None = None) -> T:
+
+async def compare_and_set(write: Callable[[Item | None], Awaitable[T]], item: Item | None = None) -> T:
     """Return `write(item)`; after a ConditionFailedError, call it again with the item that the error carries.
 
     A growing pause precedes each attempt but the first two. Raises ContentionError after MAX_ATTEMPTS.
     """
     for attempt in range(MAX_ATTEMPTS):
         if attempt > 1:
-            _pause(min(0.002 * 2**attempt, 0.1))
+            await _pause(min(0.002 * 2**attempt, 0.1))
         try:
-            return write(item)
+            return await write(item)
         except ConditionFailedError as failed:
             item = failed.item
     raise ContentionError
 
 
-def _retry_conflicts(write: Callable[[], T]) -> T:
+async def _retry_conflicts(write: Callable[[], Awaitable[T]]) -> T:
     """Make a write, and again while it conflicts with a transaction; a rejected write has changed nothing."""
     for pause in CONFLICT_PAUSES:
         try:
-            return write()
-        except ClientError as error:
+            return await write()
+        except DynamoDBError as error:
             if not _is_transient(error):
                 raise
-        _pause(pause)
-    return write()
+        await _pause(pause)
+    return await write()
 
 
-def _pause(maximum: float) -> None:
-    time.sleep(random.uniform(maximum / 2, maximum))  # noqa: S311 - jitter, so that two writers do not collide again
+async def _pause(maximum: float) -> None:
+    await asyncio.sleep(random.uniform(maximum / 2, maximum))  # noqa: S311 - jitter, so that two writers part
 
 
-def _existing_item(error: ClientError) -> Item | None:
-    response: Mapping[str, Any] = error.response
-    return response.get("Item")
-
-
-def _cancellation_reasons(error: ClientError) -> Sequence[str]:
-    """The code of each action of a cancelled transaction; empty for other errors."""
-    response: Mapping[str, Any] = error.response
-    return [reason.get("Code", "") for reason in response.get("CancellationReasons", ())]
-
-
-def _is_transient(error: ClientError) -> bool:
-    reasons = _cancellation_reasons(error)
-    return _code(error) == "TransactionConflictException" or (
+def _is_transient(error: DynamoDBError) -> bool:
+    reasons = error.cancellation_codes
+    return error.code == "TransactionConflictException" or (
         CONDITION_FAILED not in reasons and not TRANSIENT.isdisjoint(reasons)
     )
-
-
-def _code(error: ClientError) -> str:
-    return error.response.get("Error", {}).get("Code", "")

@@ -18,6 +18,7 @@ from tollgate.gateway.metering import UsageRecord
 from tollgate.gateway.usage_totals import DAY_SECONDS, DailyTotal
 from tollgate.stores import key_changes, key_state, record_fields
 from tollgate.stores.blocking_executor import BlockingExecutor, in_executor
+from tollgate.stores.calls import StoreErrors
 from tollgate.stores.key_state import KeyState
 from tollgate.stores.record_fields import Scalar
 from tollgate.stores.retention import DELETED_KEPT, USAGE_KEPT, expired_ids, is_kept, request_ids
@@ -47,7 +48,8 @@ class SQLiteStore:
             with self._transaction():
                 for record in initial_keys:
                     self._insert_key(record, "tollgate")
-        self.executor = BlockingExecutor("sqlite", 1, (sqlite3.Error,), lambda error: file_hint(error, path))
+        errors = StoreErrors((sqlite3.Error,), lambda error: file_hint(error, path))
+        self.executor = BlockingExecutor("sqlite", errors)
 
     def close(self) -> None:
         """Wait for pending calls and close the file. May be called more than once."""
