@@ -6,7 +6,7 @@ else; `str.splitlines` and the line iterators of HTTP clients also split at U+20
 
 import codecs
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from tollgate.gateway.errors import UpstreamError
@@ -39,11 +39,9 @@ class EventReader:
         """The events that these bytes complete. Raises UpstreamError if one grows past MAX_EVENT_BYTES."""
         if not data:
             return
-        if self._is_between_events() and data.startswith(b"data: ") and data.endswith((b"\n\n", b"\r\n\r\n")):
-            lines = data.replace(b"\r\n", b"\n")
-            if b"\r" not in lines:
-                yield from self._whole_events(lines)
-                return
+        if self._is_in_one_line():
+            events, data = self._split_off_events(data)
+            yield from events
         if self._after_cr:
             data = data.removeprefix(b"\n")
         for line in data.splitlines(keepends=True):  # bytes split at CR, LF and CRLF only
@@ -55,13 +53,26 @@ class EventReader:
                 self._keep(line)
         self._after_cr = data.endswith(b"\r")
 
-    def _is_between_events(self) -> bool:
-        return self._begun and not (self._partial or self._data or self._name or self._after_cr)
+    def _is_in_one_line(self) -> bool:
+        """Whether the bytes so far are whole events and perhaps the beginning of the first line of another."""
+        return self._begun and not (self._data or self._name or self._after_cr)
+
+    def _split_off_events(self, data: bytes) -> tuple[Iterable[Event], bytes]:
+        """The usual read: events of one line each, which need no state between lines; and the bytes after them."""
+        end = max(data.rfind(b"\n\n") + 2, data.rfind(b"\r\n\r\n") + 4)
+        if end <= 3:
+            return (), data
+        whole = b"".join((*self._partial, data[:end])).replace(b"\r\n", b"\n")
+        if b"\r" in whole or len(whole) > MAX_EVENT_BYTES:
+            return (), data
+        self._partial.clear()
+        self._partial_size = 0
+        return self._whole_events(whole), data[end:]
 
     def _whole_events(self, data: bytes) -> Iterator[Event]:
-        """The events of the usual read: whole ones, most of a single line. Lines end at LF."""
+        """The events in bytes that end with a blank line; lines end at LF."""
         for block in data[:-2].split(b"\n\n"):
-            if b"\n" not in block and block.startswith(b"data: ") and len(block) <= MAX_EVENT_BYTES:
+            if b"\n" not in block and block.startswith(b"data: "):
                 yield Event("message", block[6:].decode("utf-8", "replace"))
             else:
                 for line in (*block.split(b"\n"), b""):

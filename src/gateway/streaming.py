@@ -132,10 +132,11 @@ class _Chunks:
     async def _paid_for(self, batch: list[Chunk], failure: GatewayError | None) -> Batch:
         """The chunks that the budget pays for, and why there are no more: the failure behind them, or no money."""
         accounting, now = self._accounting, self._clock.monotonic()
+        allowance, attempt = accounting.allowance, accounting.attempt
         for number, chunk in enumerate(batch):
-            if accounting.allowance is not None:
+            if allowance is not None and (tokens := attempt.output_tokens_with(chunk)) > allowance.tokens:
                 try:
-                    await self._extend_hold(accounting.allowance, chunk)
+                    await self._extend_hold(allowance, tokens)
                 except GatewayError as error:
                     return batch[:number], error
             accounting.read(chunk, now)
@@ -143,14 +144,11 @@ class _Chunks:
                 self.usage_extra |= chunk.extra
         return batch, failure
 
-    async def _extend_hold(self, allowance: Allowance, chunk: Chunk) -> None:
-        """Hold more of the budget for an output that grows past what is held: as much again, or what is left.
+    async def _extend_hold(self, allowance: Allowance, tokens: int) -> None:
+        """Hold more of the budget for an output of so many tokens: as much again, or what is left.
 
         Raises InsufficientQuotaError if that is not enough.
         """
-        tokens = self._accounting.attempt.output_tokens_with(chunk)
-        if tokens <= allowance.tokens:
-            return
         minimum = allowance.shortfall(tokens)
         amount = max(minimum, allowance.held_micro_usd)
         try:

@@ -7,6 +7,7 @@ from tollgate.gateway.types import Json
 
 _CHOICE = frozenset({"index", "delta", "logprobs", "finish_reason"})
 _DELTA = frozenset({"role", "content", "reasoning_content"})
+_PLAIN = frozenset({"id", "object", "created", "model", "choices", "system_fingerprint", "service_tier", "obfuscation"})
 _SPECIAL = ("usage", "x_groq", "error")
 
 
@@ -24,9 +25,8 @@ def read_text_event(event: Json) -> TextEvent | None:
     choices: Any = event.get("choices")
     if type(choices) is not list or len(cast("list[Any]", choices)) != 1 or event.get("object") == "error":
         return None
-    for name in _SPECIAL:
-        if event.get(name):
-            return None
+    if not event.keys() <= _PLAIN and any(event.get(name) for name in _SPECIAL):
+        return None
     choice = cast("list[Any]", choices)[0]
     if type(choice) is not dict:
         return None
