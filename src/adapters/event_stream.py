@@ -1,16 +1,21 @@
 """Reads a stream of server-sent events as chunks, for every family that uses them."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, get_args
 
-from tollgate.gateway.chat import Chunk
+from tollgate.gateway.chat import Chunk, TextChunk, TextField
 from tollgate.gateway.errors import UpstreamError
 from tollgate.gateway.sse import EventReader
+from tollgate.gateway.types import Json
 
 GRACE = 3.0
 """Seconds that a stream may continue without data after every choice has its finish_reason."""
 LONG_GRACE = 60.0
 """The same if that finish_reason may be premature."""
+
+
+_TEXT_FIELDS: tuple[TextField, ...] = get_args(TextField)
+_NO_FIELDS: Json = {}
 
 
 class EventHandler(Protocol):
@@ -73,6 +78,15 @@ class EventStream:
                 raise truncated()
             self._handler.done = True
             yield from self._handler.finish()
+
+
+def delta_chunk(delta: Json) -> Chunk:
+    """A chunk of a response with one choice, which has begun; nearly always a piece of text."""
+    if len(delta) == 1:
+        for name in _TEXT_FIELDS:
+            if name in delta:
+                return TextChunk(0, delta[name], _NO_FIELDS, name, has_logprobs=True)
+    return Chunk([{"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}])
 
 
 def truncated() -> UpstreamError:

@@ -13,7 +13,7 @@ from tollgate.adapters.anthropic.chat_response import (
 )
 from tollgate.adapters.anthropic.messages import THINKING_TYPES
 from tollgate.adapters.chat_plan import ChatPlan
-from tollgate.adapters.event_stream import truncated
+from tollgate.adapters.event_stream import delta_chunk, truncated
 from tollgate.adapters.finish_reasons import finish_error, finish_fields
 from tollgate.adapters.json_access import child, count, merge_counts, parse_object, text
 from tollgate.adapters.provider_errors import in_band_error
@@ -68,7 +68,10 @@ class AnthropicEvents:
         reader = self._readers.get(kind) if isinstance(kind, str) else None
         delta = None if reader is None else reader(event)
         if delta is not None:
-            yield Chunk([self._step(delta)], self._input_usage() if kind == "message_start" else None)
+            if kind == "message_start":
+                yield Chunk([self._step(delta)], self._input_usage())
+            else:
+                yield delta_chunk(delta) if self._has_begun else Chunk([self._step(delta)])
         if error := finish_error(text(self._message_delta, "stop_reason"), FINISH_REASONS):
             yield Chunk(usage=message_usage(self._usage))
             raise error

@@ -14,7 +14,7 @@ from tollgate.adapters.bedrock.errors import exception_error, object_or_empty
 from tollgate.adapters.bedrock.frames import Frame, FrameReader
 from tollgate.adapters.chat_plan import ChatPlan
 from tollgate.adapters.claude import ThinkingBlock
-from tollgate.adapters.event_stream import GRACE, truncated
+from tollgate.adapters.event_stream import GRACE, delta_chunk, truncated
 from tollgate.adapters.finish_reasons import finish_error, finish_fields
 from tollgate.adapters.json_access import child, count, parse_object, text
 from tollgate.adapters.tool_call_ids import ToolCallBuilder
@@ -92,7 +92,7 @@ class BedrockStream:
             return
         delta = reader(parse_object(frame.payload))
         if delta is not None:
-            yield Chunk([self._step(delta)])
+            yield delta_chunk(delta) if self._has_begun else Chunk([self._step(delta)])
 
     def _step(self, delta: Json) -> Json:
         if not self._has_begun:
