@@ -18,7 +18,7 @@ MAX_LINE_BYTES = 8 * 1024
 
 _START = b"HTTP/1."
 _STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [\t -~\x80-\xff]*)?\r\n")
-_FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t -~\x80-\xff]*)\r\n")
+_FIELDS = re.compile(r"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+\r\n)*+")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t -~\x80-\xff]*|[ \t]*)")
 _NO_BODY = frozenset({204, 304})
@@ -202,15 +202,13 @@ class ResponseParser:
 
 
 def _parse_headers(head: str, position: int) -> dict[str, str]:
+    lines = head[position:].split("\r\n")
+    if not _FIELDS.fullmatch(head, position) or len(lines) - 1 > MAX_HEADERS:
+        raise ProtocolError("The response has an invalid header, or too many.")
     headers: dict[str, str] = {}
-    count = 0
-    while position < len(head):
-        field = _FIELD.match(head, position)
-        count += 1
-        if field is None or count > MAX_HEADERS:
-            raise ProtocolError("The response has an invalid header, or too many.")
-        position = field.end()
-        name, value = field[1].lower(), field[2].strip(" \t")
+    for line in lines[:-1]:
+        name, _, value = line.partition(":")
+        name, value = name.lower(), value.strip(" \t")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 
