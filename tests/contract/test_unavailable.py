@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import sqlite3
-from collections.abc import Coroutine, Generator
+from collections.abc import AsyncGenerator, Coroutine, Generator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 
 from contract.examples import BY, KEY_ID, REQUEST, hold, key, usage
 from contract.store_state import records
-from contract.wire import Wire, respond_with_error
+from contract.wire import Wire, respond_with_error, run_before
 from support.dynamodb_local import DynamoDB
 from tollgate.gateway.errors import ConfigurationError, StoreUnavailableError
 from tollgate.gateway.ports import Store
@@ -34,11 +34,15 @@ def listener() -> Generator[socket.socket]:
 
 
 @pytest.fixture
-def unresponsive_dynamodb(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> DynamoDBStore:
+async def unresponsive_dynamodb(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> AsyncGenerator[DynamoDBStore]:
     endpoint = DynamoDB(f"http://127.0.0.1:{listener.getsockname()[1]}")
     for name, value in endpoint.environment.items():
         monkeypatch.setenv(name, value)
-    return DynamoDBStore("table", connect())
+    with closing(DynamoDBStore("table", connect())) as store:
+        yield store
+    await asyncio.sleep(0)  # the event loop closes the connections in its next iteration
 
 
 @pytest.fixture
@@ -83,6 +87,14 @@ async def test_rejected_credentials_are_an_unavailable_store(
     assert error.__notes__ == [f"AWS rejects these credentials for the table {table} in the region us-east-1 ({code})."]
 
 
+async def test_missing_credentials_are_an_unavailable_store(
+    unresponsive_dynamodb: DynamoDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    error = await error_of(DynamoDBStore("table", connect()), "admit")
+    assert error.__notes__ == ["There are no AWS credentials here that can be used."]
+
+
 def test_missing_region_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
@@ -98,6 +110,16 @@ def test_missing_region_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch
 async def test_closed_store_is_unavailable(store: Store, call: str) -> None:
     store.close()
     await error_of(store, call)
+
+
+async def test_open_call_ends_after_the_store_is_closed(dynamodb_store: DynamoDBStore, wire: Wire) -> None:
+    async def close() -> None:
+        dynamodb_store.close()
+
+    await dynamodb_store.create(key(), BY)
+    wire.responses.append(run_before(close))
+    assert (await dynamodb_store.admit(hold())).record == key()
+    await error_of(dynamodb_store, "admit")
 
 
 async def test_event_loop_is_not_blocked_by_a_store(database: Path) -> None:

@@ -26,6 +26,8 @@ MIN_SKEW = 240.0
 EXPIRED_TOKEN_CODES = frozenset({"ExpiredToken", "ExpiredTokenException"})
 SKEW_CODES = frozenset({"InvalidSignatureException", "RequestExpired", "RequestTimeTooSkewed"})
 
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
 
 class DynamoDBClient:
     """Calls DynamoDB at `endpoint`, on one event loop, over the connections of `pool`, which it closes.
@@ -47,7 +49,7 @@ class DynamoDBClient:
 
     async def call(self, operation: str, parameters: Json) -> dict[str, Any]:
         """The response of an operation (API reference, "Actions"). Raises DynamoDBError."""
-        body = json.dumps(parameters, separators=(",", ":")).encode()
+        body = _encode(parameters).encode()
         try:
             return await self._send(operation, body)
         except DynamoDBError as error:
@@ -100,9 +102,12 @@ class DynamoDBClient:
 
     def _correct_clock(self, error: DynamoDBError) -> bool:
         """Sign by AWS's clock from now on. False if the clocks agree: then the signature is wrong."""
-        if error.date is None:
+        from email.utils import parsedate_to_datetime  # hardly ever needed
+
+        try:
+            offset = parsedate_to_datetime(error.date).timestamp() - time.time()
+        except ValueError:
             return False
-        offset = error.date - time.time()
         if abs(offset - self._clock_offset) < MIN_SKEW:
             return False
         self._clock_offset = offset

@@ -1,7 +1,6 @@
 """The error of a DynamoDB call, and hints about errors that the owner can correct."""
 
 from collections.abc import Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from tollgate.stores.dynamodb.attribute_values import Item
@@ -26,7 +25,7 @@ class DynamoDBError(Exception):
 
     `code` is that of the response, or empty. `status` is 0 if no whole response came. `item` is the item on which a
     condition failed, if DynamoDB returns it. `cancellation_codes` has a code for each action of a cancelled
-    transaction. `date` is the time of the response, Unix seconds. The message is AWS's own, which can name accounts.
+    transaction. `date` is that header of the response. The message is AWS's own, which can name accounts.
     """
 
     def __init__(
@@ -37,7 +36,7 @@ class DynamoDBError(Exception):
         status: int = 0,
         item: Item | None = None,
         cancellation_codes: Sequence[str] = (),
-        date: float | None = None,
+        date: str = "",
     ) -> None:
         super().__init__(f"{code or status}: {message}")
         self.code = code
@@ -56,7 +55,7 @@ def response_error(status: int, headers: Mapping[str, str], body: Mapping[str, A
         status=status,
         item=body.get("Item"),
         cancellation_codes=[reason.get("Code") or "" for reason in reasons],
-        date=_read_date(headers.get("date", "")),
+        date=headers.get("date", ""),
     )
 
 
@@ -73,11 +72,3 @@ def configuration_hint(error: Exception, table: str) -> str | None:
     if code in REJECTED_CREDENTIALS:
         return f"AWS rejects these credentials for the table {table} ({code})."
     return None
-
-
-def _read_date(text: str) -> float | None:
-    """An HTTP date (RFC 9110, section 5.6.7) in Unix seconds; None if it is none."""
-    try:
-        return parsedate_to_datetime(text).timestamp()
-    except ValueError:
-        return None

@@ -157,7 +157,7 @@ class DynamoDBLedger(TableStore):
         open_hold = self._open_holds.get(hold.hold_id) or OpenHold(0, hold.lease, "total")
         release = updates.settled_release(hold.hold_id, open_hold, used)
         try:
-            await self._table.update(updates.apply_release(hold.key.key_id, open_hold.shard, release))
+            await self._table.update_unread(updates.apply_release(hold.key.key_id, open_hold.shard, release))
         except ConditionFailedError as failed:
             return await compare_and_set(lambda found: self._release_after_read(found, hold, used), failed.item)
         return True

@@ -127,18 +127,12 @@ class Table:
 
     async def update(self, update: Update) -> KeyItem:
         """Make one conditional update of a key's item and return the new item. Raises ConditionFailedError."""
-        parameters = {
-            **update.parameters(self.name),
-            "ReturnValues": "ALL_NEW",
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
-        try:
-            response = await _retry_conflicts(lambda: self._client.call("UpdateItem", parameters))
-        except DynamoDBError as error:
-            if error.code != CONDITION_FAILED_ERROR:
-                raise
-            raise ConditionFailedError(error.item) from error
+        response = await self._update(update, "ALL_NEW")
         return read_key(response.get("Attributes", {}))
+
+    async def update_unread(self, update: Update) -> None:
+        """Make one conditional update of an item, which is not returned. Raises ConditionFailedError."""
+        await self._update(update, "NONE")
 
     async def transact(self, *writes: Write) -> None:
         """Make all writes in one transaction. Raises ConditionFailedError if one of the conditions does not hold.
@@ -158,6 +152,19 @@ class Table:
             if CONDITION_FAILED not in error.cancellation_codes:
                 raise
             raise ConditionFailedError from error
+
+    async def _update(self, update: Update, returned: str) -> Mapping[str, Any]:
+        parameters = {
+            **update.parameters(self.name),
+            "ReturnValues": returned,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        try:
+            return await _retry_conflicts(lambda: self._client.call("UpdateItem", parameters))
+        except DynamoDBError as error:
+            if error.code != CONDITION_FAILED_ERROR:
+                raise
+            raise ConditionFailedError(error.item) from error
 
     async def _pages(self, query: dict[str, Any]) -> AsyncIterator[Sequence[Item]]:
         while True:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tollgate.stores.dynamodb.attribute_values import Item, to_attribute
@@ -59,12 +60,11 @@ class Update:
         """The parameters that UpdateItem and TransactWriteItems share."""
         update = " ".join(f"{verb} {', '.join(parts)}" for verb, parts in self._clauses.items() if parts)
         condition = " AND ".join(self._conditions)
-        placeholders: set[str] = set(re.findall(r"#\w+", f"{update} {condition}"))
         parameters: UpdateTypeDef = {
             "TableName": table_name,
             "Key": self._key,
             "UpdateExpression": update,
-            "ExpressionAttributeNames": {name: self._names.get(name, name[1:]) for name in placeholders},
+            "ExpressionAttributeNames": {**_names_in(f"{update} {condition}"), **self._names},
             "ExpressionAttributeValues": self._values,
         }
         if condition:
@@ -110,3 +110,9 @@ class Delete:
 
 
 Write = Update | Put | Delete
+
+
+@lru_cache(256)
+def _names_in(expressions: str) -> Mapping[str, str]:
+    """The attribute of each placeholder `#name`, if it is not mapped to another one. Most expressions recur."""
+    return {name: name[1:] for name in re.findall(r"#\w+", expressions)}
