@@ -2,8 +2,7 @@
 
 The baseline is a naive build: the same packages as SAM's own builder installs them, complete and without .pyc.
 The API Gateway function is ready when its entry point is imported, as the managed runtime does before the first event.
-The streaming function is ready at its first request for an invocation. Both have a table, as in AWS, so that botocore's
-client is created.
+The streaming function is ready at its first request for an invocation. Both have a table, as in AWS.
 """
 
 import asyncio

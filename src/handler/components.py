@@ -84,7 +84,7 @@ def open_store(settings: Settings) -> Store:
     """The DynamoDB table if the settings name one, else the SQLite file, with the fixed development key if there is
     one.
 
-    Only the library of the chosen store is imported: it is a third of a cold start.
+    Only the chosen store is imported, which saves time at the start.
     """
     if settings.table is not None:
         from tollgate.stores.dynamodb.client import connect

@@ -15,11 +15,11 @@ EMPTY_MAP: "AttributeValueTypeDef" = {"M": {}}
 
 def to_attribute(value: str | int | float | bool | Decimal) -> "AttributeValueTypeDef":
     """A scalar. Numbers are sent as decimal text, so money never becomes a binary fraction."""
-    if isinstance(value, bool):
-        return {"BOOL": value}
     if isinstance(value, str):
         return {"S": value}
-    return {"N": repr(value) if isinstance(value, float) else format(value, "f" if isinstance(value, Decimal) else "d")}
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    return {"N": format(value, "f") if isinstance(value, Decimal) else repr(value)}
 
 
 def string_set(values: Iterable[str]) -> "AttributeValueTypeDef":
@@ -31,6 +31,8 @@ def from_attribute(value: "AttributeValueTypeDef") -> Any:
     """The Python value of an attribute value; numbers are Decimal."""
     ((kind, content),) = cast("Mapping[str, Any]", value).items()
     match kind:
+        case "S":
+            return content
         case "N":
             return Decimal(content)
         case "M":

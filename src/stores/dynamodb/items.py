@@ -163,7 +163,9 @@ def read_key(item: Item) -> KeyItem:
         budget_left=int(row.get("budget_left", UNLIMITED)),
         leases={hold_id: _read_lease(lease) for hold_id, lease in row["leases"].items()},
     )
-    share = replace(record, limits=shard_limits(record.limits, record.shards, shard))
+    share = record
+    if record.shards > 1:
+        share = replace(record, limits=shard_limits(record.limits, record.shards, shard))
     late = {hold_id: _read_lease(lease) for hold_id, lease in row.get("late", {}).items()}
     return KeyItem(
         shard,

@@ -196,6 +196,8 @@ def _combined_refusal(refusals: Sequence[ShardRefusedError], hold: Hold) -> Refu
 
 
 def _multiplied(balance: Balance, shards: int) -> Balance:
+    if shards == 1:
+        return balance
     return replace(
         balance,
         requests_left=balance.requests_left * shards,
