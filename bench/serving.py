@@ -25,6 +25,8 @@ from support.dynamodb_local import create_table, serve
 from support.instances import SharedStore, base_env, free_port, function, instance, wait_for
 
 ROUNDS, REQUESTS, STREAMS = 7, 40, 15
+SOAK, LARGE = 800, 5_500_000
+"""Requests of each kind, and characters of one prompt, before the peak of memory is read."""
 FLAGS = ("--rpm", "1000000", "--tpm", "1000000000", "--concurrency", "100", "--budget", "1000/day")
 NAIVE = "naive relay (no keys)"
 
@@ -88,10 +90,14 @@ async def _run_rounds(subjects: Sequence[Subject]) -> None:
                 subject.stream.append(await _cpu_ms(subject.processes, client, "stream", STREAMS))
         for subject, client in pairs:
             subject.delays = await _first_token_delays(client)
+            await _chat(client, "buffered", SOAK)
+            await _chat(client, "stream", SOAK)
+            await _chat(client, "buffered", 1, "a" * LARGE)
 
 
 def _rows(subject: Subject, naive: Subject) -> list[Row]:
-    peak = Row(f"{subject.name}: peak memory, MB", [_peak_megabytes(subject.processes)], 0)
+    name = f"{subject.name}: peak memory after 2,000 requests and a prompt of 5.5 MB, MB"
+    peak = Row(name, [_peak_megabytes(subject.processes)], 0)
     rows = [
         Row(f"{subject.name}: buffered request, ms CPU", subject.buffered),
         Row(f"{subject.name}: stream of {EVENTS} events, ms CPU", subject.stream),
@@ -130,8 +136,8 @@ async def _client(subject: Subject) -> AsyncGenerator[httpx.AsyncClient]:
         yield client
 
 
-async def _chat(client: httpx.AsyncClient, model: str, times: int) -> None:
-    body = {"model": f"bench/{model}", "messages": [{"role": "user", "content": "x"}], "stream": model != "buffered"}
+async def _chat(client: httpx.AsyncClient, model: str, times: int, prompt: str = "x") -> None:
+    body = {"model": f"bench/{model}", "messages": [{"role": "user", "content": prompt}], "stream": model != "buffered"}
     for _ in range(times):
         response = await client.post("/chat/completions", json=body)
         assert response.status_code == 200, response.text

@@ -65,6 +65,8 @@ class Provider(BaseModel):
         parts = urlsplit(url)  # raises ValueError for a port that is none
         if url and (parts.scheme not in ("http", "https") or not parts.hostname or (parts.port or 1) < 1):
             raise ValueError("it must be an http or https URL")
+        if parts.username is not None or not url.isascii():
+            raise ValueError("it must be ASCII, without a user name")
         return url
 
     @model_validator(mode="after")

@@ -61,7 +61,7 @@ async def test_buffered_response_is_a_504_before_the_timeout(function: Function,
 async def test_cancelled_app_can_clean_up(function: Function, url_event: MakeEvent, until: Until) -> None:
     async with function(SLOW, timeout=3) as local:
         await invoke_to_the_end(local, url_event(path="/begun"), until)
-        assert "cleaned up" in local.log_lines
+        await until(lambda: "cleaned up" in local.log_lines)
         assert not any("ended with status" in line for line in local.log_lines)
 
 
@@ -102,7 +102,7 @@ async def app(scope, receive, send):
 """
     async with function(source, timeout=3) as local:
         invocation = await invoke_to_the_end(local, url_event(), until)
-        assert "refused" in local.log_lines
+        await until(lambda: "refused" in local.log_lines)
     assert b"late" not in invocation.body
 
 
@@ -139,8 +139,8 @@ async def app(scope, receive, send):
 """
     async with function(source, env={"STREAMING_RUNTIME_SETTLE_SECONDS": "0.2"}) as local:
         await invoke_to_the_end(local, url_event(), until)
-        assert "cancelled" in local.log_lines
-        assert any("still running" in record["message"] for record in records(local))
+        await until(lambda: "cancelled" in local.log_lines)
+        await until(lambda: any("still running" in record["message"] for record in records(local)))
 
 
 async def test_failure_after_the_response_is_logged(
@@ -154,5 +154,5 @@ async def app(scope, receive, send):
 """
     async with function(source) as local:
         invocation = await invoke_to_the_end(local, url_event(), until)
-        assert [record["errorMessage"] for record in records(local) if "errorType" in record] == ["too late"]
+        await until(lambda: [r["errorMessage"] for r in records(local) if "errorType" in r] == ["too late"])
     assert (invocation.body, invocation.trailers) == (b"all", {})

@@ -39,6 +39,8 @@ def without(column: str, text: str) -> str:
 INVALID = {
     "no-base-url": (without("base_url", PROVIDER), "0.toml: providers.p: base_url: it is missing"),
     "base-url-without-scheme": (PROVIDER.replace("http://", ""), "0.toml: providers.p: base_url"),
+    "base-url-with-a-user": (PROVIDER.replace("p.example", "u:p@p.example"), "0.toml: providers.p: base_url"),
+    "base-url-not-ascii": (PROVIDER.replace("p.example", "p\u00e4.example"), "0.toml: providers.p: base_url"),
     "base-url-with-invalid-port": (PROVIDER.replace("p.example", "p.example:99999"), "0.toml: providers.p: base_url"),
     "name-invalid-in-a-header": (PROVIDER.replace("providers.p", 'providers."p\\n"'), "providers.p\n: name"),
     "context-length-as-text": (PROVIDER + MODEL.replace("= 8", '= "8"'), "0.toml: models.m: context_length"),
