@@ -9,9 +9,10 @@ from email.utils import formatdate
 
 import pytest
 
-from contract.wire import Responder, Wire, respond, respond_with_error
+from contract.wire import Request, Responder, Wire, respond, respond_with_error
 from support.dynamodb_local import DynamoDB, GivenCredentials
 from tollgate.http_client.pool import ConnectionPool
+from tollgate.http_client.response import Response
 from tollgate.stores.dynamodb.client import DynamoDBClient
 from tollgate.stores.dynamodb.credentials import Credentials
 from tollgate.stores.dynamodb.endpoint import Endpoint
@@ -89,6 +90,19 @@ async def test_requests_are_signed_by_the_clock_of_aws(called: DynamoDBClient, w
     first, second, third = (timegm(time.strptime(sent["x-amz-date"], "%Y%m%dT%H%M%SZ")) for sent in wire.headers)
     assert second - first == pytest.approx(skew, abs=60)
     assert third - first == pytest.approx(skew, abs=60)
+
+
+async def test_clock_is_corrected_for_concurrent_calls(called: DynamoDBClient, wire: Wire) -> None:
+    refusal = respond_with_error("InvalidSignatureException", headers={"date": formatdate(time.time() + HOUR)})
+    all_sent = asyncio.Barrier(5)
+
+    async def refuse(request: Request) -> Response:
+        await all_sent.wait()
+        return await refusal(request)
+
+    wire.responses.extend([refuse] * 5 + [ANSWER] * 5)
+    await asyncio.gather(*(called.call(*GET) for _ in range(5)))
+    assert wire.operations == ["GetItem"] * 10
 
 
 @pytest.mark.parametrize("date", ["now", "yesterday", ""])

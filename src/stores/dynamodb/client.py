@@ -50,10 +50,11 @@ class DynamoDBClient:
     async def call(self, operation: str, parameters: Json) -> dict[str, Any]:
         """The response of an operation (API reference, "Actions"). Raises DynamoDBError."""
         body = _encode(parameters).encode()
+        clock_offset = self._clock_offset
         try:
             return await self._send(operation, body)
         except DynamoDBError as error:
-            if not await self._prepare_retry(error):
+            if not await self._prepare_retry(error, clock_offset):
                 raise
         return await self._send(operation, body)
 
@@ -87,28 +88,28 @@ class DynamoDBClient:
                 raise DynamoDBError("The response is too large.", status=response.status)
         return b"".join(pieces)
 
-    async def _prepare_retry(self, error: DynamoDBError) -> bool:
+    async def _prepare_retry(self, error: DynamoDBError, clock_offset: float) -> bool:
         """Correct what AWS has refused, or wait. False if the same call would fail again."""
         if error.code in EXPIRED_TOKEN_CODES:
             await self._credentials.reload()
             return True
         if error.code in SKEW_CODES:
-            return self._correct_clock(error)
+            return self._correct_clock(error, clock_offset)
         pause = max_pause(error)
         if pause is None:
             return False
         await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - jitter, so that clients do not retry together
         return True
 
-    def _correct_clock(self, error: DynamoDBError) -> bool:
-        """Sign by AWS's clock from now on. False if the clocks agree: then the signature is wrong."""
+    def _correct_clock(self, error: DynamoDBError, clock_offset: float) -> bool:
+        """Sign by AWS's clock from now on. False if the request was signed by it: then the signature is wrong."""
         from email.utils import parsedate_to_datetime  # hardly ever needed
 
         try:
             offset = parsedate_to_datetime(error.date).timestamp() - time.time()
         except ValueError:
             return False
-        if abs(offset - self._clock_offset) < MIN_SKEW:
+        if abs(offset - clock_offset) < MIN_SKEW:
             return False
         self._clock_offset = offset
         return True
