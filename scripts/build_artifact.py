@@ -27,7 +27,7 @@ GLIBC = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014") 
 
 NOT_SHIPPED = ("__pycache__", "*.pyc", "cli", "__main__.py", "py.typed", "requirements.txt", "Makefile")
 """Of src/: what no function runs."""
-AWS_SERVICES = frozenset({"dynamodb", "ssm", "sts"})
+AWS_SERVICES = frozenset({"ssm", "sts"})
 """The services whose descriptions botocore needs here; it ships some four hundred."""
 UNUSED_FOLDERS = (
     "tests",
