@@ -1,6 +1,7 @@
 """One connection, which serves one request after another."""
 
 import asyncio
+import select
 from collections.abc import Callable
 from typing import cast
 
@@ -25,6 +26,7 @@ class Connection(asyncio.Protocol):
         self._on_closed = on_closed
         self.transport: asyncio.Transport | None = None
         self._response: Response | None = None
+        self._may_hold_body = False
 
     @property
     def is_open(self) -> bool:
@@ -38,7 +40,9 @@ class Connection(asyncio.Protocol):
             raise ConnectionClosedError("The connection is closed.")
         self.is_silent = True
         response = self._response = Response(method, transport, self._end_response)
-        if len(head) + len(body) <= MAX_JOINED_BYTES:
+        is_small = len(head) + len(body) <= MAX_JOINED_BYTES
+        self._may_hold_body = not is_small and self.origin.scheme == "https"
+        if is_small:
             transport.write(head + body)
         else:
             transport.writelines((head, body))
@@ -48,6 +52,15 @@ class Connection(asyncio.Protocol):
             response.close()
             raise
         return response
+
+    def has_unread_bytes(self) -> bool:
+        """Whether bytes, or the end, wait to be read by the event loop, as after a pause of the process."""
+        socket = None if self.transport is None else self.transport.get_extra_info("socket")
+        if socket is None or not hasattr(select, "poll"):  # Windows
+            return False
+        poll = select.poll()
+        poll.register(socket.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     def abort(self) -> None:
         """Close at once. What is unsent is lost."""
@@ -77,8 +90,10 @@ class Connection(asyncio.Protocol):
         self._on_closed(self)
 
     def _end_response(self, is_reusable: bool) -> None:
-        self._response = None
-        if is_reusable and self.is_open:
+        response, self._response = self._response, None
+        # A server that refuses a request may not have read its body, and what TLS holds of it is not known.
+        is_refused = response is not None and response.status >= 400
+        if is_reusable and self.is_open and not (is_refused and self._may_hold_body):
             self._on_idle(self)
         else:
             self.abort()

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from tollgate.gateway.catalog import Provider
 from tollgate.gateway.errors import UpstreamError, UpstreamTimeoutError
 from tollgate.gateway.types import UpstreamRequest
-from tollgate.http_client.errors import ConnectError, ConnectTimeoutError, HttpClientError, ResponseTimeoutError
+from tollgate.http_client.errors import (
+    ConnectError,
+    ConnectTimeoutError,
+    HttpClientError,
+    InvalidRequestError,
+    InvalidUrlError,
+    ResponseTimeoutError,
+)
 from tollgate.http_client.pool import ConnectionPool
 from tollgate.http_client.response import Response
 from tollgate.upstream.auth import Credentials, credential_headers
@@ -90,7 +97,7 @@ class UpstreamResponse:
         self.headers = response.headers
         self._response = response
         self._max_bytes = max_bytes
-        self._next_byte_by = first_byte_by
+        self._first_byte_by: float | None = first_byte_by
         self._idle = idle
         self._end = end
         self._ends_at: float | None = None
@@ -126,7 +133,7 @@ class UpstreamResponse:
         """The bytes that arrive next. Raises StopAsyncIteration at the end."""
         ends_at = self._ends_at
         try:
-            data = await self._response.receive(self._next_byte_by if ends_at is None else min(ends_at, self._end))
+            data = await self._response.receive(self._deadline())
         except HttpClientError as error:
             if ends_at is not None and isinstance(error, ResponseTimeoutError):
                 raise StopAsyncIteration from None
@@ -135,8 +142,16 @@ class UpstreamResponse:
             if self._decoder is not None:
                 self._decoder.close()
             raise StopAsyncIteration
-        self._next_byte_by = min(asyncio.get_running_loop().time() + self._idle, self._end)
+        self._first_byte_by = None
         return data
+
+    def _deadline(self) -> float:
+        """The time until which the next bytes must come. The time that the reader takes between them does not count."""
+        if self._ends_at is not None:
+            return min(self._ends_at, self._end)
+        if self._first_byte_by is not None:
+            return self._first_byte_by
+        return min(asyncio.get_running_loop().time() + self._idle, self._end)
 
     def end_within(self, seconds: float | None) -> None:
         """See gateway.ports.UpstreamResponse."""
@@ -160,5 +175,8 @@ def _upstream_error(error: HttpClientError) -> UpstreamError:
             return UpstreamTimeoutError("The provider did not respond in time.")
         case ConnectError():
             return UpstreamError("The provider cannot be reached.", code="upstream_unreachable")
+        case InvalidUrlError() | InvalidRequestError():
+            text = "The request cannot be sent: the provider's URL, or its credential, is not valid."
+            return UpstreamError(text, code="upstream_unreachable")
         case _:
             return UpstreamError("The connection to the provider broke.", code="upstream_disconnected")

@@ -33,6 +33,7 @@ def post(gateway: RunningGateway, key: str, body: bytes) -> httpx.Response:
 @pytest.fixture
 def memory_growth(gateway: RunningGateway) -> Any:
     """A function that returns the growth of peak memory since the start of the test, in MB."""
+    HTTP.get(gateway.base_url.removesuffix("/v1") + "/health", timeout=LIMIT_SECONDS)  # its process has started
     for process in gateway.processes():
         Path(f"/proc/{process}/clear_refs").write_text("5")  # resets the peak to the current use (proc(5))
     before = gateway.peak_megabytes()

@@ -19,9 +19,11 @@ MAX_BYTES = 16 * 2**20
 
 @contextlib.asynccontextmanager
 async def pool(
-    connect_timeout: float = PROMPT, idle_seconds: float = 60, max_idle: int = 100
+    connect_timeout: float = PROMPT, idle_seconds: float = 60, max_idle: int = 100, resend_seconds: float = PROMPT
 ) -> AsyncGenerator[ConnectionPool]:
-    opened = ConnectionPool(connect_timeout=connect_timeout, idle_seconds=idle_seconds, max_idle=max_idle)
+    opened = ConnectionPool(
+        connect_timeout=connect_timeout, idle_seconds=idle_seconds, max_idle=max_idle, resend_seconds=resend_seconds
+    )
     try:
         yield opened
     finally:

@@ -102,7 +102,8 @@ class OpenAIEvents:
             return None
         choice.has_content = True
         extra = extra_fields(event)
-        if extra != self._text_extra:  # the same object in every chunk tells the encoder that nothing has changed
+        # The same object tells the encoder that nothing has changed. Only texts are compared: 1 and true are equal.
+        if extra != self._text_extra or not all(isinstance(value, str) for value in extra.values()):
             self._text_extra = extra
         return TextChunk(piece.choice, piece.text, self._text_extra, piece.name, has_logprobs=piece.has_logprobs)
 

@@ -43,7 +43,7 @@ def _read_delta(delta: Json, index: int, has_logprobs: bool) -> TextEvent | None
     if not delta.keys() <= _DELTA:
         return None
     content, reasoning = delta.get("content"), delta.get("reasoning_content")
-    if type(content) is str and content and not reasoning:
+    if type(content) is str and content and reasoning is None:
         return TextEvent(index, "content", content, has_logprobs)
     if type(reasoning) is str and reasoning and not content:
         return TextEvent(index, "reasoning_content", reasoning, has_logprobs)

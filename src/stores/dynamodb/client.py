@@ -21,6 +21,7 @@ Json = Mapping[str, Any]
 
 OK = 200
 MAX_RESPONSE_BYTES = 32 * 1024 * 1024  # BatchGetItem returns up to 16 MB of items (API reference)
+MAX_RESPONSE_SECONDS = 10.0
 MIN_SKEW = 240.0
 """Seconds. AWS accepts five minutes; a smaller difference of the clocks does not explain a refused signature."""
 EXPIRED_TOKEN_CODES = frozenset({"ExpiredToken", "ExpiredTokenException"})
@@ -33,7 +34,7 @@ class DynamoDBClient:
     """Calls DynamoDB at `endpoint`, on one event loop, over the connections of `pool`, which it closes.
 
     A call is made at most twice. Each time it waits at most `response_timeout` seconds for the beginning of the
-    response, and as long for each further part.
+    response, and as long for each further part, but at most MAX_RESPONSE_SECONDS for all of it.
     """
 
     def __init__(
@@ -81,7 +82,8 @@ class DynamoDBClient:
         loop = asyncio.get_running_loop()
         pieces: list[bytes] = []
         size = 0
-        while piece := await response.receive(loop.time() + self._response_timeout):
+        end = loop.time() + MAX_RESPONSE_SECONDS
+        while piece := await response.receive(min(loop.time() + self._response_timeout, end)):
             pieces.append(piece)
             size += len(piece)
             if size > MAX_RESPONSE_BYTES:

@@ -17,6 +17,7 @@ _DOMAINS = {
     "eu-isoe-": "cloud.adc-e.uk",
     "us-isof-": "csp.hci.ic.gov",
 }
+_UNSUPPORTED = ("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT")
 _DEFAULT_DOMAIN = "amazonaws.com"
 _REGION = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -39,6 +40,9 @@ def endpoint_of_environment() -> Endpoint:
         raise ConfigurationError("There is no AWS region. Set AWS_DEFAULT_REGION, or a region in your AWS profile.")
     if not _REGION.fullmatch(region):
         raise ConfigurationError(f"{region!r} is not an AWS region.")
+    for name in _UNSUPPORTED:
+        if os.environ.get(name, "").lower() == "true":
+            raise ConfigurationError(f"{name} is not supported. Set AWS_ENDPOINT_URL_DYNAMODB to that endpoint.")
     url = _configured_url() or f"https://dynamodb.{region}.{_domain_of(region)}"
     try:
         if parse_url(url).target != "/":

@@ -9,10 +9,12 @@ from support.provider_server import (
     PROMPT,
     Call,
     hang_up,
+    no_response,
     serving,
 )
 from tollgate.http_client.errors import (
     ConnectionClosedError,
+    ResponseTimeoutError,
 )
 
 
@@ -102,3 +104,58 @@ async def test_response_to_a_body_that_is_not_read_arrives() -> None:
     async with server, pool() as connections:
         assert await fetch(connections, url, bytes(32 * 2**20)) == b"large"
         disconnected.set()
+
+
+async def test_request_that_died_late_is_not_sent_again() -> None:
+    """Its provider may have worked on it, and bills it."""
+
+    async def serve(call: Call) -> None:
+        await (call.respond(b"ok") if call.number == 1 else hang_up(call))
+
+    async with serving(serve) as server, pool(resend_seconds=0) as connections:
+        await fetch(connections, server.url)
+        with pytest.raises(ConnectionClosedError):
+            await fetch(connections, server.url)
+        assert len(server.calls) == 2
+
+
+async def test_closed_pool_does_not_send_an_open_request_again() -> None:
+    async def serve(call: Call) -> None:
+        if call.number == 1:
+            await call.respond(b"ok")
+        else:
+            connections.close()
+
+    async with serving(serve) as server, pool() as connections:
+        await fetch(connections, server.url)
+        with pytest.raises(ConnectionClosedError):
+            await fetch(connections, server.url)
+        assert len(server.calls) == 2
+
+
+async def test_bytes_that_came_while_the_process_did_not_run_are_no_response() -> None:
+    async def serve(call: Call) -> None:
+        await call.respond(b"ok")
+        if call.number == 1:
+            await call.write(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n")
+
+    async with serving(serve) as server, pool() as connections:
+        assert await fetch(connections, server.url) == b"ok"
+        assert await fetch(connections, server.url) == b"ok"
+
+
+async def test_timeout_of_a_pooled_connection_drops_the_others_of_its_server() -> None:
+    both_came = asyncio.Event()
+
+    async def serve(call: Call) -> None:
+        if call.number == 2:
+            both_came.set()
+        await both_came.wait()
+        await (call.respond(b"ok") if call.number <= 2 or call.connection > 2 else no_response(call))
+
+    async with serving(serve) as server, pool() as connections:
+        await asyncio.gather(fetch(connections, server.url), fetch(connections, server.url))
+        with pytest.raises(ResponseTimeoutError):
+            await fetch(connections, server.url, seconds=0.2)
+        assert await fetch(connections, server.url) == b"ok"
+        assert server.calls[-1].connection == 3

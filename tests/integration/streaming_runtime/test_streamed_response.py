@@ -156,3 +156,21 @@ async def test_padding_precedes_the_first_event_if_configured(function: Function
     async with function(HELLO, env={"STREAMING_RUNTIME_PAD_BYTES": "2048"}) as local:
         invocation = await local.invoke(url_event())
     assert invocation.body == b":" + b" " * 2048 + b"\n\ndata: 1\n\ndata: 2\n\n"
+
+
+async def test_payloads_of_two_tasks_are_not_mixed(function: Function, url_event: MakeEvent) -> None:
+    """A large payload is sent in several writes, between which the reader may be slow."""
+    source = """
+async def app(scope, receive, send):
+    await sse(send)
+    await more(send, b"data: begin\\n\\n")
+    large = asyncio.create_task(more(send, b"data: " + b"x" * 4_000_000 + b"\\n\\n"))
+    await asyncio.sleep(0)
+    await more(send, b": keep-alive\\n\\n")
+    await large
+    await last(send)
+"""
+    async with function(source) as local:
+        local.faults.read_delay = 0.2
+        invocation = await local.invoke(url_event())
+    assert b"data: " + b"x" * 4_000_000 + b"\n\n" in invocation.body

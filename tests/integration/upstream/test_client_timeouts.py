@@ -80,6 +80,25 @@ async def test_slow_stream_is_not_ended_by_the_idle_timeout() -> None:
         assert await fetch(client, server.url) == b"a" * 6
 
 
+async def test_time_of_a_slow_reader_is_not_the_providers() -> None:
+    async def serve(call: Call) -> None:
+        await call.head()
+        await call.chunk(b"a")
+        await reading.wait()
+        await call.chunk(b"b")
+        await call.write(b"0\r\n\r\n")
+
+    reading = asyncio.Event()
+    async with serving(serve) as server, upstream_client(Timeouts(idle=0.3)) as client:
+        response = await client.send(request(server.url), PROVIDER, None)
+        pieces = response.stream()
+        assert await anext(pieces) == b"a"
+        await asyncio.sleep(0.4)  # the reader's own time, longer than the timeout
+        reading.set()
+        assert await anext(pieces) == b"b"
+        await response.aclose()
+
+
 async def test_call_that_timed_out_closes_its_connection() -> None:
     async with serving(one_chunk) as server, upstream_client(Timeouts(idle=0.1)) as client:
         with pytest.raises(UpstreamTimeoutError):

@@ -283,3 +283,18 @@ def test_events_after_done_are_ignored() -> None:
 def test_incomplete_event_at_the_end_is_an_error() -> None:
     with pytest.raises(UpstreamError):
         stream(chunk({"content": "a"}), b'data: {"choices": [{"ind')
+
+
+@pytest.mark.parametrize("values", [[1, True, 1.0], ["a", "a", "b"], [None, "", None]])
+def test_fields_beside_text_are_relayed_as_they_are(values: list[Any]) -> None:
+    parser = openai.ChatCall(request(), route()).open_stream()
+    events = [chunk({"content": "a"}, vendor=value) for value in [values[0], *values]]
+    chunks = [part for data in events for part in parser.feed(data)]
+    assert [repr(part.extra["vendor"]) for part in chunks[1:]] == [repr(value) for value in values]
+
+
+def test_empty_reasoning_beside_text_is_relayed() -> None:
+    parser = openai.ChatCall(request(), route()).open_stream()
+    delta = {"content": "a", "reasoning_content": ""}
+    chunks = [part for _ in range(2) for part in parser.feed(chunk({**delta}))]
+    assert chunks[1].choices[0]["delta"] == delta

@@ -21,6 +21,7 @@ class AppCall:
         self._body: bytes | None = body
         self._response = response
         self._head: ResponseHead | None = None
+        self._writing = asyncio.Lock()  # a large payload is several writes, and an app may send from two tasks
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.refused = False
 
@@ -41,7 +42,8 @@ class AppCall:
         elif kind == "http.response.body" and self._head is not None:
             last = not message.get("more_body", False)
             try:
-                await self._response.write(self._head, message.get("body", b""), last=last)
+                async with self._writing:
+                    await self._response.write(self._head, message.get("body", b""), last=last)
             except OSError:
                 self.refused = True
                 raise

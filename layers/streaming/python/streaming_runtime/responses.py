@@ -55,10 +55,10 @@ class StreamedResponse:
         """Send a payload. The head is sent with the first byte or the end: before that, an error can replace it."""
         if self._failed:
             raise ResponseRefusedError("the response was ended before the app was done")
-        if self._is_event_stream and data:
-            self._tail = data[-4:] if len(data) >= 4 else (self._tail + data)[-4:]
         if self._stream is not None:
+            tail, self._tail = (self._tail + data[-4:])[-4:], b""  # a cancelled write may end anywhere
             await self._stream.write(data, last=last)
+            self._tail = tail
         elif data or last:
             await self._begin(head, data, last=last)
 
@@ -75,7 +75,6 @@ class StreamedResponse:
             data = b"\n"
         if head.is_event_stream:
             self._is_event_stream = True
-            self._tail = data[-4:]
             data = _padding(self._pad_bytes) + data
         available = max(0, http1.MAX_CHUNK - len(first))
         fits = len(data) <= available
@@ -84,6 +83,7 @@ class StreamedResponse:
             connection, self._invocation, first + data[:available], last=last and fits
         )
         await self._stream.write(data[available:], last=last and not fits)
+        self._tail = data[-4:]
 
     async def fail(self, failure: Failure) -> None:
         """Send the error as JSON if nothing was sent, otherwise end the stream with an SSE event and trailers."""

@@ -27,6 +27,10 @@ class RuntimeApiError(Exception):
     """The Runtime API sent an unexpected response."""
 
 
+class DeadConnectionError(EOFError):
+    """The connection broke before a byte of a response."""
+
+
 class ResponseRefusedError(ConnectionError):
     """Lambda does not accept the response, or the rest of it.
 
@@ -182,7 +186,7 @@ class RuntimeApi:
     ) -> tuple[http1.Head, bytes]:
         """A call on an open connection, if there is one that still works, or on a new one, which stays open."""
         while connection := self._take_idle():
-            with suppress(OSError, EOFError):
+            with suppress(DeadConnectionError):
                 return await self._exchange(connection, method, path, fields, body)
         return await self._exchange(await self._connect(), method, path, fields, body)
 
@@ -200,9 +204,7 @@ class RuntimeApi:
             fields = [*fields, ("Content-Length", str(len(body)))]
         kept = False
         try:
-            writer.write(http1.request_head(method, PREFIX + path, self._address, fields) + body)
-            await writer.drain()
-            head = await http1.read_head(reader)
+            head = await _send(connection, http1.request_head(method, PREFIX + path, self._address, fields) + body)
             payload = await http1.read_body(reader, head)
             kept = _stays_open(head)
         finally:
@@ -231,10 +233,26 @@ def _invocation_id(invocation: Invocation) -> list[tuple[str, str]]:
     return [("Lambda-Runtime-Invocation-Id", invocation.invocation_id)] if invocation.invocation_id else []
 
 
+async def _send(connection: Connection, request: bytes) -> http1.Head:
+    """Send a request and read the head of its response. Raises DeadConnectionError."""
+    reader, writer = connection
+    try:
+        writer.write(request)
+        await writer.drain()
+        return await http1.read_head(reader)
+    except asyncio.IncompleteReadError as error:
+        if error.partial:
+            raise
+        raise DeadConnectionError("the Runtime API closed the connection") from error
+    except ConnectionError as error:
+        raise DeadConnectionError("the connection to the Runtime API broke") from error
+
+
 async def _read_status(reader: asyncio.StreamReader) -> http1.Head | None:
     try:
         head = await http1.read_head(reader)
-        await http1.read_body(reader, head)
+        if _stays_open(head):
+            await http1.read_body(reader, head)
     except (OSError, EOFError, ValueError, asyncio.LimitOverrunError):
         return None
     return head
