@@ -10,7 +10,7 @@ from tollgate.gateway.types import UpstreamRequest
 from tollgate.upstream.client import Timeouts, UpstreamClient
 
 PROVIDER = Provider(name="p", family="f", credential="P_KEY")
-PROMPT = 5.0
+PROMPT = 25.0
 """Seconds. A call that takes longer was not ended by a timeout of a tenth of a second."""
 
 Serve = Callable[["Call"], Awaitable[None]]

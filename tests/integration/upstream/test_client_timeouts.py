@@ -71,13 +71,13 @@ async def test_late_deadline_does_not_extend_the_total_timeout() -> None:
 async def test_slow_stream_is_not_ended_by_the_idle_timeout() -> None:
     async def serve(call: Call) -> None:
         await call.head()
-        for _ in range(6):
+        for _ in range(20):
             await call.chunk(b"a")
             await asyncio.sleep(0.1)
         await call.write(b"0\r\n\r\n")
 
-    async with serving(serve) as server, upstream_client(Timeouts(idle=0.5, first_byte=0.5)) as client:
-        assert await fetch(client, server.url) == b"a" * 6
+    async with serving(serve) as server, upstream_client(Timeouts(idle=1.8, first_byte=1.8)) as client:
+        assert await fetch(client, server.url) == b"a" * 20
 
 
 async def test_time_of_a_slow_reader_is_not_the_providers() -> None:
@@ -89,11 +89,11 @@ async def test_time_of_a_slow_reader_is_not_the_providers() -> None:
         await call.write(b"0\r\n\r\n")
 
     reading = asyncio.Event()
-    async with serving(serve) as server, upstream_client(Timeouts(idle=0.3)) as client:
+    async with serving(serve) as server, upstream_client(Timeouts(idle=1.0)) as client:
         response = await client.send(request(server.url), PROVIDER, None)
         pieces = response.stream()
         assert await anext(pieces) == b"a"
-        await asyncio.sleep(0.4)  # the reader's own time, longer than the timeout
+        await asyncio.sleep(1.2)  # the reader's own time, longer than the timeout
         reading.set()
         assert await anext(pieces) == b"b"
         await response.aclose()
