@@ -16,6 +16,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +26,8 @@ LAMBDA_PYTHON = os.environ.get("TOLLGATE_PYTHON") or "3.13"
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 GLIBC = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")  # Amazon Linux 2023 has glibc 2.34
 
-NOT_SHIPPED = ("__pycache__", "*.pyc", "cli", "__main__.py", "py.typed", "requirements.txt", "Makefile")
-"""Of src/: what no function runs."""
+NOT_SHIPPED = ("__pycache__", "*.pyc", "cli", "__main__.py", "py.typed", "requirements.txt", "Makefile", "catalog.toml")
+"""Of src/: what no function runs or reads."""
 AWS_SERVICES = frozenset({"ssm", "sts"})
 """The services whose descriptions botocore needs here; it ships some four hundred."""
 UNUSED_FOLDERS = (
@@ -106,8 +107,15 @@ def install_wheels(out: Path, target: Target) -> None:
 def copy_sources(out: Path) -> None:
     """The packages of src/ that the functions run, and the owner's catalogs."""
     shutil.copytree(SOURCE, out / "tollgate", dirs_exist_ok=True, ignore=shutil.ignore_patterns(*NOT_SHIPPED))
+    (out / "tollgate/catalog.json").write_text(compiled_catalog())
     for overlay in (path for path in SOURCE.glob("*.toml") if path.name != "catalog.toml"):
         shutil.copy(overlay, out)  # the parameter Catalog names it from the function's folder
+
+
+def compiled_catalog() -> str:
+    """The built-in catalog as JSON, with decimals and dates as strings: Python reads TOML slowly, at every start."""
+    catalog = tomllib.loads((SOURCE / "catalog.toml").read_text("utf-8"), parse_float=str)
+    return json.dumps(catalog, default=str)
 
 
 def build_layer(out: Path, target: Target) -> None:

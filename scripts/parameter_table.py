@@ -8,15 +8,17 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+
+from msgspec.structs import replace
 
 from tollgate.adapters import FAMILIES
 from tollgate.adapters.bedrock.tool_config import NO_CALLS
 from tollgate.adapters.clients.legacy_functions import with_tools
 from tollgate.adapters.response_format import JSON_TOOL, ONLY_JSON
-from tollgate.gateway.catalog import Catalog, Model
+from tollgate.gateway.catalog import Catalog
 from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.errors import BadRequestError
+from tollgate.gateway.quirks import Capabilities
 from tollgate.gateway.routing import Route
 from tollgate.gateway.types import Json
 from tollgate.handler.components import read_catalog
@@ -123,7 +125,7 @@ def outcome(route: Route, fields: Json) -> str:
 
 
 def _request(fields: Json) -> ChatRequest:
-    return with_tools(ChatRequest.model_validate({"model": "m", "messages": [HI], **fields}))
+    return with_tools(ChatRequest.of({"model": "m", "messages": [HI], **fields}))
 
 
 def routes(catalog: Catalog) -> tuple[Mapping[str, Route], Mapping[str, Route]]:
@@ -136,13 +138,9 @@ def routes(catalog: Catalog) -> tuple[Mapping[str, Route], Mapping[str, Route]]:
     for name in DIALECTS:
         models = [model for model in catalog.models.values() if model.routes[0].provider == name]
         heading = f"{name}: {models[0].id}" if models else name
-        model = models[0] if models else catalog.models["gpt-4o"].model_copy(update={"capabilities": _anything()})
+        model = models[0] if models else replace(catalog.models["gpt-4o"], capabilities=Capabilities())
         dialects[heading] = Route(model, catalog.providers[name], "native", None)
     return families, dialects
-
-
-def _anything() -> Any:
-    return Model.model_fields["capabilities"].default
 
 
 def table(columns: Mapping[str, Route]) -> str:

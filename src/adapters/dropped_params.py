@@ -26,7 +26,7 @@ class DroppedParams:
     """
 
     def __init__(self, request: Request) -> None:
-        self._all_required = child(request.model_extra or {}, "provider").get("require_parameters") is True
+        self._all_required = child(request.extra, "provider").get("require_parameters") is True
         self._entries: dict[str, None] = {}
 
     @property

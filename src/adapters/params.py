@@ -65,11 +65,7 @@ class ParamReader:
         self.request = request
         self.capabilities = capabilities
         self.dropped = DroppedParams(request)
-        declared = {name: getattr(request, name) for name in type(request).model_fields if name != "messages"}
-        self.fields: Json = {
-            **(request.model_extra or {}),
-            **{name: value for name, value in declared.items() if value is not None},
-        }
+        self.fields = {name: value for name, value in request.wire().items() if name != "messages"}
 
     def drop_unsupported(self, supported: frozenset[str]) -> None:
         """Drop the fields that are neither in `supported` nor read by all families.

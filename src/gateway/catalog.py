@@ -1,18 +1,19 @@
 """The catalog: providers, models and tiers as rows, validated when they are read.
 
 A catalog is TOML: `[providers.NAME]`, `[models."ID"]` and `[tiers.NAME]` tables. It may have several layers; a later
-layer replaces a row column by column, and columns that it does not name stay.
+layer replaces a row column by column, and columns that it does not name stay. JSON of the same shape, with dates and
+decimals as strings, is read too, in a small part of the time.
 """
 
 import datetime
-import tomllib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Literal, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from msgspec import Meta, Struct, ValidationError, convert
 
 from tollgate.gateway.errors import ConfigurationError
 from tollgate.gateway.limits import MAX_LIMIT, MAX_LIMIT_USD, Budget, Limits, Period
@@ -20,9 +21,8 @@ from tollgate.gateway.prices import Prices
 from tollgate.gateway.quirks import Capabilities, Quirks
 from tollgate.gateway.types import Json
 
-Row = TypeVar("Row", bound=BaseModel)
+Row = TypeVar("Row", bound=Struct)
 TABLES = ("providers", "models", "tiers")
-_ROW = ConfigDict(extra="forbid", frozen=True)
 
 
 class HasCalls(Protocol):
@@ -38,12 +38,10 @@ class CatalogError(ConfigurationError):
     """A catalog cannot be used; the message names file, row and reason."""
 
 
-class Provider(BaseModel):
+class Provider(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One provider: the family that it speaks, its address, and its credential."""
 
-    model_config = _ROW
-
-    name: Annotated[str, Field(pattern=r"^[!-~]+$")]
+    name: Annotated[str, Meta(pattern=r"^[!-~]+\Z")]
     """It is sent in a header, so it is visible ASCII."""
     family: str
     base_url: str = ""
@@ -51,80 +49,69 @@ class Provider(BaseModel):
     auth: Literal["bearer", "header", "sigv4", "none"] = "bearer"
     """How requests are authenticated; `sigv4` signs with the AWS credentials of the gateway itself, which have no name.
     """
-    auth_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] = "authorization"
+    auth_header: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]+\Z")] = "authorization"
     """For `auth = "header"`: the header with the bare credential."""
     credential: str | None = None
     """The credential's name: an environment variable locally, the last part of the parameter's name in AWS."""
-    region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")] | None = None
+    region: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}\Z")] | None = None
     """The AWS region it is called in; by default the region of the gateway."""
     quirks: Quirks = Quirks()
 
-    @field_validator("base_url")
-    @classmethod
-    def _url_is_whole(cls, url: str) -> str:
-        parts = urlsplit(url)  # raises ValueError for a port that is none
-        if url and (parts.scheme not in ("http", "https") or not parts.hostname or (parts.port or 1) < 1):
-            raise ValueError("it must be an http or https URL")
-        if parts.username is not None or not url.isascii():
-            raise ValueError("it must be ASCII, without a user name")
-        return url
-
-    @model_validator(mode="after")
-    def _credential_is_named(self) -> "Provider":
+    def __post_init__(self) -> None:
+        try:
+            _check_url(self.base_url)
+        except ValueError as error:
+            raise ValueError(f"base_url: {error}") from None
         if self.auth in ("bearer", "header") and not self.credential:
-            raise ValueError(f'auth = "{self.auth}" needs a credential name')
-        return self
+            raise ValueError(f'credential: auth = "{self.auth}" needs a credential name')
 
 
-class Architecture(BaseModel):
+class Architecture(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The `architecture` of a model in `GET /v1/models`."""
-
-    model_config = _ROW
 
     modality: str = "text"
     tokenizer: str = "unknown"
     instruct_type: str | None = None
 
 
-class RouteRow(BaseModel):
+class RouteRow(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One route to a model: the provider, and the provider's name of the model."""
 
-    model_config = _ROW
-
     provider: str
-    model: Annotated[str, Field(pattern=r"^[!-~]+$")]
+    model: Annotated[str, Meta(pattern=r"^[!-~]+\Z")]
 
 
-class Model(BaseModel):
+class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One model that clients can name."""
 
-    model_config = _ROW
-
-    id: Annotated[str, Field(pattern=r"^\S+$", max_length=256)]
+    id: Annotated[str, Meta(pattern=r"^\S+\Z", max_length=256)]
     aliases: tuple[str, ...] = ()
-    created: Annotated[datetime.date, Field(strict=True)]
+    created: datetime.date
     owned_by: str
-    context_length: Annotated[int, Field(gt=0, strict=True)]
-    usual_output_tokens: Annotated[int, Field(gt=0, strict=True)] = 1024
+    context_length: Annotated[int, Meta(gt=0)]
+    usual_output_tokens: Annotated[int, Meta(gt=0)] = 1024
     """The output expected of a request without a smaller limit: that many tokens are held for it."""
-    operations: Annotated[tuple[str, ...], Field(min_length=1)] = ("chat",)
+    operations: Annotated[tuple[str, ...], Meta(min_length=1)] = ("chat",)
     """The names of the operations that the model supports."""
     architecture: Architecture = Architecture()
     capabilities: Capabilities = Capabilities()
     prices: Prices | None = None
-    routes: Annotated[tuple[RouteRow, ...], Field(min_length=1)]
+    routes: Annotated[tuple[RouteRow, ...], Meta(min_length=1)]
 
 
-class Tier(BaseModel):
+class Tier(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Limits that keys get by name; a limit that is not given does not exist."""
 
-    model_config = _ROW
-
-    rpm: Annotated[int, Field(gt=0, le=MAX_LIMIT)] | None = None
-    tpm: Annotated[int, Field(gt=0, le=MAX_LIMIT)] | None = None
-    concurrency: Annotated[int, Field(gt=0, le=MAX_LIMIT)] | None = None
-    budget_usd: Annotated[Decimal, Field(ge=0, le=MAX_LIMIT_USD)] | None = None
+    rpm: Annotated[int, Meta(gt=0, le=MAX_LIMIT)] | None = None
+    tpm: Annotated[int, Meta(gt=0, le=MAX_LIMIT)] | None = None
+    concurrency: Annotated[int, Meta(gt=0, le=MAX_LIMIT)] | None = None
+    budget_usd: Decimal | None = None
     budget_per: Period = "month"
+
+    def __post_init__(self) -> None:
+        usd = self.budget_usd
+        if usd is not None and not (usd.is_finite() and 0 <= usd <= MAX_LIMIT_USD):
+            raise ValueError(f"budget_usd: a budget is a number from 0 to {MAX_LIMIT_USD}")
 
     @property
     def limits(self) -> Limits:
@@ -154,7 +141,7 @@ class Catalog:
 
 
 def load(layers: Iterable[tuple[str, str]], families: Mapping[str, HasCalls]) -> Catalog:
-    """Read TOML layers, `(file name, text)`, the lowest first.
+    """Read TOML layers, `(file name, text)`, the lowest first; JSON if the name ends in `.json`.
 
     Raises CatalogError, naming file, row and reason: not TOML, an unknown column, a missing or mistyped value, an
     unknown family, a route to a provider without a row, an alias of two models.
@@ -173,6 +160,14 @@ def load(layers: Iterable[tuple[str, str]], families: Mapping[str, HasCalls]) ->
     _check_providers(providers, families, written_in)
     _check_models(models, providers, families, written_in)
     return Catalog(providers, models, _names(models, written_in), tiers)
+
+
+def _check_url(url: str) -> None:
+    parts = urlsplit(url)  # raises ValueError for a port that is none
+    if url and (parts.scheme not in ("http", "https") or not parts.hostname or (parts.port or 1) < 1):
+        raise ValueError("it must be an http or https URL")
+    if parts.username is not None or not url.isascii():
+        raise ValueError("it must be ASCII, without a user name")
 
 
 def _check_providers(
@@ -202,10 +197,7 @@ def _check_models(
 
 
 def _rows(file: str, text: str) -> Iterable[tuple[str, str, Json]]:
-    try:
-        document = tomllib.loads(text, parse_float=Decimal)  # money as it is written, not its nearest binary
-    except (ValueError, ArithmeticError, RecursionError) as error:  # numbers and depths no parser takes are no TOML
-        raise CatalogError(f"{file}: not TOML: {error}") from error
+    document = json.loads(text) if file.endswith(".json") else _parse_toml(file, text)
     for table, entries in document.items():
         if table not in TABLES or not isinstance(entries, dict):
             raise CatalogError(
@@ -219,13 +211,41 @@ def _rows(file: str, text: str) -> Iterable[tuple[str, str, Json]]:
             yield table, name, columns
 
 
+def _parse_toml(file: str, text: str) -> Json:
+    import tomllib  # not needed where the catalog is JSON
+
+    try:
+        return tomllib.loads(text, parse_float=Decimal)  # money as it is written, not its nearest binary
+    except (ValueError, ArithmeticError, RecursionError) as error:  # numbers and depths no parser takes are no TOML
+        raise CatalogError(f"{file}: not TOML: {error}") from error
+
+
 def _check(kind: type[Row], table: str, name: str, columns: Json, written_in: Mapping[tuple[str, str], str]) -> Row:
     try:
-        return kind.model_validate(columns)
+        return convert(columns, kind)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        column = ".".join(str(part) for part in first["loc"]) or "row"
-        raise _error(written_in, table, name, f"{column}: {first['msg'].removeprefix('Value error, ')}") from error
+        raise _error(written_in, table, name, _reason(str(error))) from error
+
+
+def _reason(message: str) -> str:
+    """`prices.tax: unknown column` for "Object contains unknown field `tax` - at `$.prices`"."""
+    text, _, place = message.partition(" - at `$")
+    place = place.removesuffix("`").removeprefix(".")
+    for beginning, reason in _REASONS.items():
+        if text.startswith(beginning):
+            text = f"{text[len(beginning) : -1]}: {reason}"
+            break
+    else:
+        if text.startswith(("Expected", "Invalid")):  # else the text begins with its column
+            return f"{place}: {text}"
+    return f"{place}.{text}" if place else text
+
+
+_REASONS = {
+    "Object contains unknown field `": "unknown column",
+    "Object missing required field `": "it is missing",
+}
+"""What is said of a row for the beginnings of msgspec's errors, which end in the name of a column and a backtick."""
 
 
 def _names(models: Mapping[str, Model], written_in: Mapping[tuple[str, str], str]) -> dict[str, Model]:

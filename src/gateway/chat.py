@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, NotRequired, Required, cast
+from typing import Annotated, Any, Literal, Required, TypedDict, cast
 
-from pydantic import BaseModel, ConfigDict, Field, with_config
-from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
+from msgspec import Meta
 
+from tollgate.gateway.request_body import RequestBody
 from tollgate.gateway.types import Json, Usage, utf8_length
 
 TextField = Literal["content", "reasoning_content"]
@@ -20,7 +20,6 @@ MAX_STOPS = 64
 stop sequences)."""
 
 
-@with_config(extra="allow", strict=True)
 class ContentPart(TypedDict, total=False):
     """One part of a message's content; `type` says which of the other fields it has."""
 
@@ -31,43 +30,34 @@ class ContentPart(TypedDict, total=False):
     file: Json | None
 
 
-@with_config(extra="allow", strict=True)
 class Message(TypedDict, total=False):
     """One message of a conversation. Fields that the gateway does not read are kept and passed on."""
 
     role: Required[Literal["system", "developer", "user", "assistant", "tool", "function"]]
-    content: NotRequired[str | Annotated[list[ContentPart], Field(max_length=MAX_PARTS, fail_fast=True)] | None]
-    tool_calls: Annotated[list[Json], Field(max_length=MAX_TOOL_CALLS, fail_fast=True)] | None
+    content: str | Annotated[list[ContentPart], Meta(max_length=MAX_PARTS)] | None
+    tool_calls: Annotated[list[Json], Meta(max_length=MAX_TOOL_CALLS)] | None
     tool_call_id: str | None
 
 
-@with_config(extra="allow", strict=True)
 class StreamOptions(TypedDict, total=False):
     """Options of a stream; `include_usage` requests a last chunk with the usage."""
 
     include_usage: bool | None
 
 
-class ChatRequest(BaseModel):
-    """The body of `POST /v1/chat/completions` (OpenAI API reference, "Create chat completion").
+class ChatRequest(RequestBody, frozen=True, kw_only=True):
+    """The body of `POST /v1/chat/completions` (OpenAI API reference, "Create chat completion")."""
 
-    Only fields that the gateway reads are declared; other fields are kept as the client sent them. Top-level nulls are
-    removed before validation, because OpenAI's clients send null for "not given".
-    """
-
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
-
-    model: Annotated[str, Field(min_length=1, max_length=256)]
-    messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True)]
+    messages: Annotated[list[Message], Meta(min_length=1, max_length=MAX_MESSAGES)]
     stream: bool = False
     stream_options: StreamOptions | None = None
-    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
-    top_p: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-    n: Annotated[int, Field(ge=1, le=128)] | None = None
-    stop: str | Annotated[list[str], Field(max_length=MAX_STOPS, fail_fast=True)] | None = None
-    tools: Annotated[list[Json], Field(max_length=MAX_TOOLS, fail_fast=True)] | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    max_tokens: Annotated[int, Meta(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Meta(ge=1)] | None = None
+    n: Annotated[int, Meta(ge=1, le=128)] | None = None
+    stop: str | Annotated[list[str], Meta(max_length=MAX_STOPS)] | None = None
+    tools: Annotated[list[Json], Meta(max_length=MAX_TOOLS)] | None = None
     tool_choice: str | Json | None = None
     response_format: Json | None = None
 
@@ -75,23 +65,19 @@ class ChatRequest(BaseModel):
     def wants_usage_chunk(self) -> bool:
         """Whether the client requests the usage chunk of a stream, in OpenAI's way or OpenRouter's (`usage.include`;
         its documentation, "Usage Accounting")."""
-        options: Any = (self.model_extra or {}).get("usage")
+        options: Any = self.extra.get("usage")
         included = isinstance(options, dict) and cast(Json, options).get("include") is True
         return included or bool(self.stream_options and self.stream_options.get("include_usage"))
 
     @property
     def has_functions(self) -> bool:
         """Whether the client declares its tools as `functions`, which OpenAI had before `tools`."""
-        return bool((self.model_extra or {}).get("functions")) and not self.tools
+        return bool(self.extra.get("functions")) and not self.tools
 
     @property
     def output_limit(self) -> int | None:
         """The most output tokens that the client allows, under either of the field's two names."""
         return self.max_completion_tokens or self.max_tokens
-
-    def wire(self) -> Json:
-        """The body with the fields that the client sent, less those that are null."""
-        return self.model_dump(exclude_unset=True)
 
 
 @dataclass(slots=True)

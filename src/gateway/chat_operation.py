@@ -30,7 +30,7 @@ class Chat:
     def other_models(self, request: ChatRequest) -> tuple[str, ...]:
         """Models in the fields for a router, and in tools that a router runs."""
         own_tools = [tool for tool in request.tools or [] if tool.get("type", "function") != "function"]
-        return other_models({**(request.model_extra or {}), "tools": own_tools})
+        return other_models({**request.extra, "tools": own_tools})
 
     def reserve(self, request: ChatRequest, route: Route) -> Reservation:
         """The usual usage, and money for the longest output that the request allows."""
@@ -67,7 +67,7 @@ class Chat:
             return request, ()
         field = "max_completion_tokens" if request.max_completion_tokens else "max_tokens"
         changed = (f"{field}={limit}",) if limit != reservation.requested_limit else ()
-        return request.model_copy(update={field: limit}), changed
+        return request.with_fields(**{field: limit}), changed
 
     async def prepare(self, request: ChatRequest, images: Images, fetches_url: Callable[[str], bool]) -> ChatRequest:
         """Put images in place of URLs that the provider does not fetch itself."""
@@ -84,5 +84,5 @@ def _is_measured_while_it_grows(request: ChatRequest, route: Route) -> bool:
 
 def requires_parameters(request: ChatRequest) -> bool:
     """Whether no parameter of the request may be changed (OpenRouter's API reference, "Provider Routing")."""
-    provider = (request.model_extra or {}).get("provider")
+    provider = request.extra.get("provider")
     return isinstance(provider, dict) and cast(Json, provider).get("require_parameters") is True

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from msgspec import Meta
 
 from tollgate.gateway.budget import Reservation
 from tollgate.gateway.metering import cost_of, estimate_tokens, price_terms
 from tollgate.gateway.ports import Images
+from tollgate.gateway.request_body import RequestBody
 from tollgate.gateway.routing import Route, other_models
-from tollgate.gateway.types import Json, Usage, utf8_length
+from tollgate.gateway.types import Usage, utf8_length
 
 MAX_INPUTS = 2048
 MAX_TOKENS = 300_000
@@ -21,26 +22,17 @@ MAX_VALUES = 320_000
 """Values of a request body: the most tokens, and the brackets around them."""
 MAX_TOKEN_ID = 2**31 - 1
 
-TokenArray = Annotated[
-    list[Annotated[int, Field(ge=0, le=MAX_TOKEN_ID)]], Field(min_length=1, max_length=MAX_TOKENS, fail_fast=True)
-]
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Meta(min_length=1)]
+Token = Annotated[int, Meta(ge=0, le=MAX_TOKEN_ID)]
+TokenArray = Annotated[list[Token], Meta(min_length=1, max_length=MAX_TOKENS)]
 
 
-class EmbeddingsRequest(BaseModel):
-    """The body of `POST /v1/embeddings`. Fields that are not declared are kept as the client sent them."""
+class EmbeddingsRequest(RequestBody, frozen=True, kw_only=True):
+    """The body of `POST /v1/embeddings`."""
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
-
-    model: Annotated[str, Field(min_length=1, max_length=256)]
-    input: (
-        Text
-        | Annotated[list[Text], Field(min_length=1, max_length=MAX_INPUTS, fail_fast=True)]
-        | TokenArray
-        | Annotated[list[TokenArray], Field(min_length=1, max_length=MAX_INPUTS, fail_fast=True)]
-    )
+    input: Text | Annotated[list[Text | Token | TokenArray], Meta(min_length=1, max_length=MAX_TOKENS)]
     """A text, a list of texts, the tokens of a text, or a list of such arrays."""
-    dimensions: Annotated[int, Field(ge=1, le=65_536)] | None = None
+    dimensions: Annotated[int, Meta(ge=1, le=65_536)] | None = None
     encoding_format: Literal["float", "base64"] = "float"
     user: str | None = None
 
@@ -55,9 +47,15 @@ class EmbeddingsRequest(BaseModel):
         first = self.input[0] if isinstance(self.input, list) else self.input
         return 1 if isinstance(self.input, str) or isinstance(first, int) else len(self.input)
 
-    def wire(self) -> Json:
-        """The body with the fields that the client sent, less those that are null."""
-        return self.model_dump(exclude_unset=True)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.input, str):
+            return
+        kinds = {type(part) for part in self.input}
+        if len(kinds) > 1:
+            raise ValueError("input: it is a list of texts, of tokens, or of arrays of tokens")
+        if len(self.input) > MAX_INPUTS and kinds != {int}:
+            raise ValueError(f"input: it has at most {MAX_INPUTS} texts or arrays of tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ class EmbeddingsOperation:
 
     def other_models(self, request: EmbeddingsRequest) -> tuple[str, ...]:
         """Models in the fields for a router."""
-        return other_models(request.model_extra or {})
+        return other_models(request.extra)
 
     def reserve(self, request: EmbeddingsRequest, route: Route) -> Reservation:
         """The tokens of the input; there is no output."""
@@ -112,7 +110,7 @@ def _input_tokens(request: EmbeddingsRequest) -> int:
     value = request.input
     if isinstance(value, str):
         return estimate_tokens(utf8_length(value))
-    return sum(_tokens_of(item) for item in cast("list[str | int | list[int]]", value))
+    return sum(_tokens_of(item) for item in value)
 
 
 def _tokens_of(item: str | int | list[int]) -> int:

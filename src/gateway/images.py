@@ -22,7 +22,7 @@ async def inline_images(request: ChatRequest, images: Images, fetches_url: Calla
     places = [place for place, _ in requested]
     fetched = dict(zip(places, await images.fetch_all(requested), strict=True))
     messages = [_with(message, f"messages[{i}]", fetched) for i, message in enumerate(request.messages)]
-    return request.model_copy(update={"messages": messages})
+    return request.with_fields(messages=messages)
 
 
 def _image_urls(request: ChatRequest) -> Iterator[tuple[str, str]]:

@@ -57,7 +57,7 @@ STANDARD_TERMS = PriceTerms()
 
 def price_terms(request: Request) -> PriceTerms:
     """The terms that a client requests."""
-    extra = request.model_extra or {}
+    extra = request.extra
     return PriceTerms(service_tier(extra), bool(extra.get("web_search_options")))
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from msgspec.structs import asdict
+
 from tollgate.gateway.catalog import Catalog, Model, Provider
 from tollgate.gateway.errors import NotFoundError
 from tollgate.gateway.prices import Prices
@@ -97,7 +99,7 @@ def describe(model: Model, name: str) -> Json:
         "created": created,
         "owned_by": model.owned_by,
         "context_length": model.context_length,
-        "architecture": model.architecture.model_dump(),
+        "architecture": asdict(model.architecture),
         "pricing": _pricing(model),
     }
 

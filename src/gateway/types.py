@@ -86,7 +86,7 @@ class Request(Protocol):
         ...
 
     @property
-    def model_extra(self) -> dict[str, Any] | None:
+    def extra(self) -> Json:
         """Fields that the gateway does not declare, as the client sent them."""
         ...
 

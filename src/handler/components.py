@@ -22,6 +22,8 @@ from tollgate.upstream.client import Timeouts, UpstreamClient
 from tollgate.upstream.images import ImageFetcher
 
 BUILT_IN_CATALOG = Path(__file__).parent.parent / "catalog.toml"
+COMPILED_CATALOG = BUILT_IN_CATALOG.with_suffix(".json")
+"""The built-in catalog as the build of the functions writes it, instead of the TOML."""
 
 
 class SystemClock:
@@ -72,7 +74,8 @@ def build(settings: Settings) -> Components:
 def read_catalog(overlay: str | None) -> Catalog:
     """The built-in catalog with the rows of the owner's file. Raises CatalogError, naming file, row and reason."""
     layers: list[tuple[str, str]] = []
-    for path in (BUILT_IN_CATALOG, *([Path(overlay)] if overlay else [])):
+    built_in = COMPILED_CATALOG if COMPILED_CATALOG.exists() else BUILT_IN_CATALOG
+    for path in (built_in, *([Path(overlay)] if overlay else [])):
         try:
             layers.append((str(path), path.read_text("utf-8")))
         except (OSError, UnicodeDecodeError) as error:

@@ -6,8 +6,6 @@ gc.disable()  # nothing that is imported is garbage: looking for it takes a twel
 
 import os  # noqa: E402
 
-os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them reads the metadata of every package
-
 from starlette.types import Scope  # noqa: E402
 
 from tollgate.adapters.clients.openai import dump  # noqa: E402

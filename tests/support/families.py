@@ -111,7 +111,7 @@ class Family:
 
 def request(**fields: Any) -> ChatRequest:
     """A request with the message "Hi" and these fields."""
-    return ChatRequest.model_validate({"model": "m", "messages": [{"role": "user", "content": "Hi"}], **fields})
+    return ChatRequest.of({"model": "m", "messages": [{"role": "user", "content": "Hi"}], **fields})
 
 
 def route(family: str, quirks: Quirks | None = None, **capabilities: Any) -> Route:

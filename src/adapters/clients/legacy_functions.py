@@ -16,7 +16,7 @@ _FIELDS = ("functions", "function_call")
 
 def with_tools(request: ChatRequest) -> ChatRequest:
     """The same request in terms of tools. Raises BadRequestError, naming the field, for what is no function."""
-    extra = request.model_extra or {}
+    extra = request.extra
     is_legacy = any(m["role"] == "function" or "function_call" in m for m in request.messages)
     if not is_legacy and not any(name in extra for name in _FIELDS):
         return request
@@ -30,7 +30,7 @@ def with_tools(request: ChatRequest) -> ChatRequest:
     if choice is not None:
         body["tool_choice"] = _choice(choice)
     body["messages"] = _messages(body["messages"])
-    return ChatRequest.model_validate(body)
+    return ChatRequest.of(body)
 
 
 def _tools(functions: Any) -> list[Json]:

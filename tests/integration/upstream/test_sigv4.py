@@ -13,6 +13,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from msgspec import convert
 
 from tollgate.gateway.catalog import Provider
 from tollgate.gateway.errors import UpstreamAuthError
@@ -55,7 +56,7 @@ def role(environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def provider(auth: str = "sigv4", **more: Any) -> Provider:
     base_url = "https://bedrock-runtime.{region}.amazonaws.com"
-    return Provider.model_validate({"name": "p", "family": "f", "base_url": base_url, "auth": auth, **more})
+    return convert({"name": "p", "family": "f", "base_url": base_url, "auth": auth, **more}, Provider)
 
 
 @dataclass

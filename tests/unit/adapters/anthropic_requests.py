@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict
 
 from tollgate.adapters import FAMILIES, anthropic
 from tollgate.gateway.catalog import Model, Provider, RouteRow, load
@@ -36,7 +37,7 @@ def route(base_url: str = "https://x/v1", **capabilities: Any) -> Route:
 
 def of(model: str) -> Json:
     """The capabilities of a model in the catalog."""
-    return CATALOG.models[model].capabilities.model_dump()
+    return asdict(CATALOG.models[model].capabilities)
 
 
 HAIKU, SONNET, OPUS, ALWAYS = (
@@ -77,7 +78,7 @@ LOOP = [user("Hi"), assistant(None, tool_calls=[call("c1")]), result("c1")]
 
 
 def build(fields: Json, capabilities: Json | None = None) -> UpstreamRequest:
-    request = ChatRequest.model_validate({"model": "m", "messages": FIRST_MESSAGES, **fields})
+    request = ChatRequest.of({"model": "m", "messages": FIRST_MESSAGES, **fields})
     return anthropic.ChatCall(request, route(**(capabilities or {}))).request
 
 

@@ -96,7 +96,7 @@ POINT: Json = {"cachePoint": {"type": "default"}}
 
 
 def build(fields: Json, of: Json | None = None) -> UpstreamRequest:
-    request = ChatRequest.model_validate({"model": "m", "messages": FIRST_MESSAGES, **fields})
+    request = ChatRequest.of({"model": "m", "messages": FIRST_MESSAGES, **fields})
     return bedrock.ChatCall(request, route(**(of or {}))).request
 
 

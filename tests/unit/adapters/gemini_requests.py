@@ -49,7 +49,7 @@ FIRST_MESSAGES = [user("Hi")]
 
 
 def build(fields: Json, capabilities: Json | None = None) -> UpstreamRequest:
-    request = ChatRequest.model_validate({"model": "m", "messages": FIRST_MESSAGES, **fields})
+    request = ChatRequest.of({"model": "m", "messages": FIRST_MESSAGES, **fields})
     return gemini.ChatCall(request, route("gemini", **(capabilities or {}))).request
 
 

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from support import families
 from tollgate.adapters import openai
@@ -18,7 +19,7 @@ FIRST_MESSAGES: list[Any] = [{"role": "user", "content": "How many?"}]
 
 
 def request(**fields: Any) -> ChatRequest:
-    return ChatRequest.model_validate({"model": "m", "messages": FIRST_MESSAGES, **fields})
+    return ChatRequest.of({"model": "m", "messages": FIRST_MESSAGES, **fields})
 
 
 CATALOG = read_catalog(None)
@@ -34,7 +35,7 @@ IN_JSON: Json = {"type": "json_schema", "json_schema": {"name": "n", "schema": S
 
 def built(name: str, fields: Json, **capabilities: Any) -> tuple[Json, UpstreamRequest]:
     """The body for a provider of the built-in catalog, and the whole request."""
-    model = families.route("openai").model.model_copy(update={"capabilities": Capabilities(**capabilities)})
+    model = structs.replace(families.route("openai").model, capabilities=Capabilities(**capabilities))
     upstream_request = openai.ChatCall(request(**fields), Route(model, CATALOG.providers[name], "up", None)).request
     return json.loads(upstream_request.body), upstream_request
 

@@ -30,7 +30,7 @@ def route(base_url: str = "https://x/v1", **quirks: Any) -> Route:
 
 
 def request(**fields: Any) -> ChatRequest:
-    return ChatRequest.model_validate({"model": "m", "messages": FIRST_MESSAGES, **fields})
+    return ChatRequest.of({"model": "m", "messages": FIRST_MESSAGES, **fields})
 
 
 def choice(message: Json | None = None, finish: str | None = "stop", **more: Any) -> Json:

@@ -34,7 +34,7 @@ from unit.adapters.anthropic_requests import (
 
 @pytest.mark.parametrize("base_url", ["https://x/v1", "https://x/v1/"])
 def test_request_goes_to_messages_in_the_version_with_sampling(base_url: str) -> None:
-    request = ChatRequest.model_validate({"model": "m", "messages": FIRST_MESSAGES})
+    request = ChatRequest.of({"model": "m", "messages": FIRST_MESSAGES})
     built = anthropic.ChatCall(request, route(base_url)).request
     assert (built.method, built.url) == ("POST", "https://x/v1/messages")
     assert built.headers == {"content-type": "application/json", "anthropic-version": "2023-06-01"}
@@ -277,8 +277,8 @@ def test_request_nested_too_deeply_is_refused() -> None:
         schema = {"type": "object", "properties": {"a": schema}}
     with pytest.raises(BadRequestError):
         anthropic.ChatCall(
-            ChatRequest.model_construct(
-                model="m", messages=FIRST_MESSAGES, tools=[tool("f", parameters=schema, strict=True)]
+            ChatRequest.of(
+                {"model": "m", "messages": FIRST_MESSAGES, "tools": [tool("f", parameters=schema, strict=True)]}
             ),
             route(),
         )

@@ -41,7 +41,7 @@ def test_body_has_required_fields_only() -> None:
 @pytest.mark.parametrize(("stream", "operation"), [(False, "converse"), (True, "converse-stream")])
 def test_model_is_one_segment_of_the_path(stream: bool, operation: str) -> None:
     arn = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/ab.c"
-    request = ChatRequest.model_validate({"model": "m", "messages": FIRST_MESSAGES, "stream": stream})
+    request = ChatRequest.of({"model": "m", "messages": FIRST_MESSAGES, "stream": stream})
     built = bedrock.ChatCall(request, route(model=arn)).request
     segment = "arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Aapplication-inference-profile%2Fab.c"
     assert (built.method, built.url) == ("POST", f"https://x/model/{segment}/{operation}")
@@ -182,8 +182,8 @@ def test_request_nested_too_deeply_is_refused() -> None:
     schema: Json = {"type": "object"}
     for _ in range(3000):
         schema = {"type": "object", "properties": {"a": schema}}
-    request = ChatRequest.model_construct(
-        model="m", messages=FIRST_MESSAGES, tools=[tool(parameters=schema, strict=True)]
+    request = ChatRequest.of(
+        {"model": "m", "messages": FIRST_MESSAGES, "tools": [tool(parameters=schema, strict=True)]}
     )
     with pytest.raises(BadRequestError):
         bedrock.ChatCall(request, route())

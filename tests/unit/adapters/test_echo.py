@@ -26,7 +26,7 @@ ROUTE = Route(MODEL, PROVIDER, "echo", None)
 
 
 def chat_request(content: Any = "How many? Four.", **more: Any) -> ChatRequest:
-    return ChatRequest.model_validate({"model": "m", "messages": [{"role": "user", "content": content}], **more})
+    return ChatRequest.of({"model": "m", "messages": [{"role": "user", "content": content}], **more})
 
 
 def whole(request: ChatRequest) -> tuple[str, str, Usage | None]:

@@ -52,7 +52,7 @@ def test_request_names_model_and_method_in_its_url(stream: bool, method: str) ->
 def test_model_is_one_segment_of_the_path() -> None:
     other = route("gemini")
     object.__setattr__(other, "upstream_model", "tuned/a b:c")
-    built = gemini.ChatCall(ChatRequest.model_validate({"model": "m", "messages": FIRST_MESSAGES}), other).request
+    built = gemini.ChatCall(ChatRequest.of({"model": "m", "messages": FIRST_MESSAGES}), other).request
     assert built.url == "https://x/v1/models/tuned%2Fa%20b%3Ac:generateContent"
 
 
@@ -207,6 +207,6 @@ def test_request_nested_too_deeply_is_refused() -> None:
     schema: Json = {"type": "object"}
     for _ in range(3000):
         schema = {"type": "object", "properties": {"a": schema}}
-    deep = ChatRequest.model_construct(model="m", messages=FIRST_MESSAGES, tools=[tool("f", parameters=schema)])
+    deep = ChatRequest.of({"model": "m", "messages": FIRST_MESSAGES, "tools": [tool("f", parameters=schema)]})
     with pytest.raises(BadRequestError):
         gemini.ChatCall(deep, route("gemini"))

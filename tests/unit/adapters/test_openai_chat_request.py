@@ -128,6 +128,6 @@ def test_schema_nested_too_deeply_is_refused() -> None:
     for _ in range(3000):
         schema = {"type": "object", "properties": {"a": schema}}
     expected = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
-    given_value = ChatRequest.model_construct(model="m", messages=FIRST_MESSAGES, response_format=expected)
+    given_value = ChatRequest.of({"model": "m", "messages": FIRST_MESSAGES, "response_format": expected})
     with pytest.raises(BadRequestError, match="too deeply"):
         openai.ChatCall(given_value, families.route("openai", json_schema=False))

@@ -178,9 +178,9 @@ def test_clients_request_is_not_modified() -> None:
     upstream_request = request(
         messages=[{"role": "developer", "content": "x", "cache_control": {"type": "ephemeral"}}, *LOOP]
     )
-    before = upstream_request.model_dump_json()
+    before = json.dumps(upstream_request.wire())
     openai.ChatCall(upstream_request, Route(families.route("openai").model, CATALOG.providers["mistral"], "up", None))
-    assert upstream_request.model_dump_json() == before
+    assert json.dumps(upstream_request.wire()) == before
 
 
 # --- router fields ----------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ MISTRAL = Quirks(embeddings_renamed={"dimensions": "output_dimension"}, embeddin
 
 
 def call(quirks: Quirks | None = None, capabilities: dict[str, Any] | None = None, **fields: Any) -> EmbeddingsCall:
-    request = EmbeddingsRequest.model_validate({"model": "m", "input": ["a", "b"], **fields})
+    request = EmbeddingsRequest.of({"model": "m", "input": ["a", "b"], **fields})
     return EmbeddingsCall(request, route("openai", quirks, **(capabilities or {})))
 
 

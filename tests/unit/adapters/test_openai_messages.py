@@ -25,7 +25,7 @@ PARTS = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
 
 
 def built(quirks: Quirks, *messages: Any, **more: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
-    upstream_request = ChatRequest.model_validate({"model": "m", "messages": [USER, *messages], **more})
+    upstream_request = ChatRequest.of({"model": "m", "messages": [USER, *messages], **more})
     request = ALL["openai"].call(upstream_request, route("openai", quirks)).request
     return json.loads(request.body), request.dropped
 
@@ -123,12 +123,12 @@ def test_router_fields_are_dropped_and_reported(value: dict[str, Any], reported:
 
 @pytest.mark.parametrize("name", ["temperature", "top_p", "presence_penalty"])
 def test_sampling_is_dropped_where_a_model_thinks_by_default(name: str) -> None:
-    upstream_request = ChatRequest.model_validate({"model": "m", "messages": [USER], name: 0.3})
+    upstream_request = ChatRequest.of({"model": "m", "messages": [USER], name: 0.3})
     thinks = route("openai", thinking="adaptive", default_effort="medium")
     assert ALL["openai"].call(upstream_request, thinks).request.dropped == (name,)
     at_rest = route("openai", thinking="adaptive")
     assert ALL["openai"].call(upstream_request, at_rest).request.dropped == ()
-    quiet = upstream_request.model_copy(update={"reasoning_effort": "none"})
+    quiet = ChatRequest.of({**upstream_request.wire(), "reasoning_effort": "none"})
     assert ALL["openai"].call(quiet, thinks).request.dropped == ()
 
 
@@ -162,7 +162,7 @@ def test_bedrock_gets_no_cache_point_after_a_document_other_than_pdf(
     parts: tuple[str, ...], blocks: list[str], reported: tuple[str, ...]
 ) -> None:
     message = {"role": "user", "content": documents(*parts)}
-    upstream_request = ChatRequest.model_validate({"model": "m", "messages": [message]})
+    upstream_request = ChatRequest.of({"model": "m", "messages": [message]})
     claude = route("bedrock", cache_points=("system", "messages", "tools"))
     request = ALL["bedrock"].call(upstream_request, claude).request
     content = json.loads(request.body)["messages"][0]["content"]
@@ -175,7 +175,7 @@ def test_bedrock_gets_no_cache_point_after_a_document_other_than_pdf(
 def test_bedrock_does_not_think_while_a_tool_is_forced(thinking: str, choice: Any) -> None:
     tools = [{"type": "function", "function": {"name": "f"}}]
     fields = {"tools": tools, "tool_choice": choice, "reasoning_effort": "high", "max_tokens": 30_000}
-    upstream_request = ChatRequest.model_validate({"model": "m", "messages": [USER], **fields})
+    upstream_request = ChatRequest.of({"model": "m", "messages": [USER], **fields})
     request = (
         ALL["bedrock"]
         .call(upstream_request, route("bedrock", thinking=thinking, forced_tool_while_thinking=False))

@@ -87,7 +87,7 @@ PARTS: dict[str, tuple[int, Callable[[int], Json]]] = {
 
 def legacy(n: int) -> ChatRequest:
     turns = [m for k in range(n) for m in _function_turn(k)]
-    return ChatRequest.model_validate({"model": "m", "messages": [user("a"), *turns]})
+    return ChatRequest.of({"model": "m", "messages": [user("a"), *turns]})
 
 
 def _function_turn(number: int) -> list[Json]:
@@ -119,7 +119,7 @@ def translation(name: str, fields: Json) -> Callable[[], object]:
     model = CATALOG.models[name]
     provider = CATALOG.providers[model.routes[0].provider]
     route = Route(model, provider, model.routes[0].model, None)
-    request = ChatRequest.model_validate({"model": name, **fields})
+    request = ChatRequest.of({"model": name, **fields})
 
     def work() -> None:
         with suppress(BadRequestError):  # a refusal must cost no more than a translation

@@ -4,6 +4,7 @@ import datetime
 import json
 from decimal import Decimal
 
+import build_artifact
 import pytest
 
 from tollgate.adapters import FAMILIES
@@ -53,24 +54,24 @@ INVALID = {
     "unknown-table": ("[keys.a]\n", "0.toml: [keys]: a catalog holds"),
     "table-is-a-number": ("models = 3\n", "0.toml: [models]: a catalog holds"),
     "row-is-a-number": ("[models]\nm = 3\n", "0.toml: models.m: a row is a table"),
-    "unknown-model-column": (PROVIDER + MODEL + 'colour = "red"\n', "0.toml: models.m: colour: Extra inputs"),
-    "unknown-provider-column": (PROVIDER + 'colour = "red"\n', "0.toml: providers.p: colour: Extra inputs"),
-    "unknown-quirk": (PROVIDER + "quirks = { slow = true }\n", "0.toml: providers.p: quirks.slow: Extra inputs"),
+    "unknown-model-column": (PROVIDER + MODEL + 'colour = "red"\n', "0.toml: models.m: colour: unknown column"),
+    "unknown-provider-column": (PROVIDER + 'colour = "red"\n', "0.toml: providers.p: colour: unknown column"),
+    "unknown-quirk": (PROVIDER + "quirks = { slow = true }\n", "0.toml: providers.p: quirks.slow: unknown column"),
     "unknown-capability": (
         PROVIDER + MODEL + "capabilities = { wit = 1 }\n",
-        "models.m: capabilities.wit: Extra inputs",
+        "models.m: capabilities.wit: unknown column",
     ),
     "unknown-thinking": (
         PROVIDER + MODEL + 'capabilities = { thinking = "hard" }\n',
         "models.m: capabilities.thinking",
     ),
-    "unknown-price": (PROVIDER + MODEL + PRICES + "tax = 1\n", "0.toml: models.m: prices.tax: Extra inputs"),
+    "unknown-price": (PROVIDER + MODEL + PRICES + "tax = 1\n", "0.toml: models.m: prices.tax: unknown column"),
     "id-as-column": (PROVIDER + MODEL + 'id = "other"\n', "0.toml: models.m: a row is named by its heading"),
     "name-as-column": (PROVIDER + 'name = "other"\n', "0.toml: providers.p: a row is named by its heading"),
-    "missing-family": ('[providers.p]\nauth = "none"\n', "0.toml: providers.p: family: Field required"),
-    "missing-column": (PROVIDER + without("owned_by", MODEL), "0.toml: models.m: owned_by: Field required"),
-    "missing-source": (PROVIDER + MODEL + without("source", PRICES), "0.toml: models.m: prices.source: Field required"),
-    "missing-date": (PROVIDER + MODEL + without("date", PRICES), "0.toml: models.m: prices.date: Field required"),
+    "missing-family": ('[providers.p]\nauth = "none"\n', "0.toml: providers.p: family: it is missing"),
+    "missing-column": (PROVIDER + without("owned_by", MODEL), "0.toml: models.m: owned_by: it is missing"),
+    "missing-source": (PROVIDER + MODEL + without("source", PRICES), "0.toml: models.m: prices.source: it is missing"),
+    "missing-date": (PROVIDER + MODEL + without("date", PRICES), "0.toml: models.m: prices.date: it is missing"),
     "negative-price": (PROVIDER + MODEL + PRICES.replace("= 2\n", "= -2\n"), "models.m: prices.input_usd_per_mtok: "),
     "price-nan": (PROVIDER + MODEL + PRICES.replace("= 2\n", "= nan\n"), "models.m: prices.input_usd_per_mtok: "),
     "price-infinite": (PROVIDER + MODEL + PRICES.replace("= 2\n", "= inf\n"), "models.m: prices.input_usd_per_mtok: "),
@@ -146,6 +147,10 @@ def test_catalog_without_a_family_lacks_its_models_and_their_aliases() -> None:
 
 def built_in() -> Catalog:
     return load([(str(BUILT_IN_CATALOG), BUILT_IN_CATALOG.read_text("utf-8"))], FAMILIES)
+
+
+def test_compiled_catalog_is_the_same() -> None:
+    assert load([("catalog.json", build_artifact.compiled_catalog())], FAMILIES) == built_in()
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def route(prices: Prices | None) -> Route:
 
 
 def request(value: Any, **more: Any) -> EmbeddingsRequest:
-    return EmbeddingsRequest.model_validate({"model": "m", "input": value, **more})
+    return EmbeddingsRequest.of({"model": "m", "input": value, **more})
 
 
 @pytest.mark.parametrize(

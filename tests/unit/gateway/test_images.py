@@ -29,7 +29,7 @@ def fetches_nothing(url: str) -> bool:
 
 
 def request(*messages: Any) -> ChatRequest:
-    return ChatRequest.model_validate({"model": "m", "messages": [*messages], "seed": 7})
+    return ChatRequest.of({"model": "m", "messages": [*messages], "seed": 7})
 
 
 def image(url: Any, **extra: Any) -> Any:

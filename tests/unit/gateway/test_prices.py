@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec import convert, structs
 
 from tollgate.gateway.metering import Cost, PriceTerms, cost_of
 from tollgate.gateway.prices import LongContextRates, Prices, TierRates
@@ -18,7 +19,7 @@ LONG_CONTEXT = LongContextRates(above_input_tokens=1000, input_usd_per_mtok=Deci
 
 def prices(**columns: Any) -> Prices:
     row: dict[str, Any] = {"input_usd_per_mtok": 2, "output_usd_per_mtok": 8, "source": "s", "date": DAY, **columns}
-    return Prices.model_validate(row)
+    return convert(row, Prices)
 
 
 def billed(usage: Usage, rates: Prices, tier: str | None = None) -> tuple[Decimal | None, str]:
@@ -59,7 +60,7 @@ def test_long_prompt_in_a_tier_costs_the_long_context_rates_of_the_tier() -> Non
     flex_rates = LongContextRates(
         above_input_tokens=1000, input_usd_per_mtok=Decimal(3), output_usd_per_mtok=Decimal(6)
     )
-    tiers = {"flex": FLEX.model_copy(update={"long_context": flex_rates})}
+    tiers = {"flex": structs.replace(FLEX, long_context=flex_rates)}
     assert billed(Usage(2000, 0), prices(long_context=LONG_CONTEXT, tiers=tiers), "flex") == (6000, "catalog")
     assert billed(Usage(2000, 0), prices(long_context=LONG_CONTEXT, tiers={"flex": FLEX}), "flex") == (
         8000,
@@ -144,7 +145,7 @@ def test_units_beside_tokens_are_billed_at_their_own_price(unit: Unit) -> None:
         date=DAY,
     )
     assert cost_of(usage, priced) == Cost(Decimal("2.500000"), "catalog", DAY)
-    unpriced = cost_of(usage, priced.model_copy(update={"usd_per_unit": {}}))
+    unpriced = cost_of(usage, structs.replace(priced, usd_per_unit={}))
     assert (unpriced.usd, unpriced.source) == (Decimal("1.000000"), "estimated")
     assert unpriced.note == f"No price is known for {unit}."
 

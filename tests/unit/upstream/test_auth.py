@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from msgspec import convert
 
 from tollgate.gateway.catalog import Provider
 from tollgate.gateway.errors import UpstreamAuthError
@@ -26,7 +27,7 @@ class FixedCredentials:
 
 
 def provider(auth: str, **more: Any) -> Provider:
-    return Provider.model_validate({"name": "p", "family": "f", "auth": auth, "credential": "P_KEY", **more})
+    return convert({"name": "p", "family": "f", "auth": auth, "credential": "P_KEY", **more}, Provider)
 
 
 async def test_bearer_is_sent_in_authorization() -> None:

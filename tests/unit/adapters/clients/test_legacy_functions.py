@@ -13,7 +13,7 @@ USER = {"role": "user", "content": "x"}
 
 
 def chat_request(*messages: Any, **more: Any) -> ChatRequest:
-    return ChatRequest.model_validate({"model": "m", "messages": [USER, *messages], **more})
+    return ChatRequest.of({"model": "m", "messages": [USER, *messages], **more})
 
 
 def function_call_message(name: str, arguments: str = "{}") -> dict[str, Any]:

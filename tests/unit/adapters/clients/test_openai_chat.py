@@ -72,5 +72,5 @@ def test_stream_without_requested_usage_ends_with_done_only() -> None:
     ],
 )
 def test_response_format_follows_from_the_request(fields: Json, wants_usage: bool, has_functions: bool) -> None:
-    request = ChatRequest.model_validate({"model": "m", "messages": [{"role": "user", "content": "Hi"}], **fields})
+    request = ChatRequest.of({"model": "m", "messages": [{"role": "user", "content": "Hi"}], **fields})
     assert (request.wants_usage_chunk, request.has_functions) == (wants_usage, has_functions)

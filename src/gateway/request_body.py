@@ -1,0 +1,82 @@
+"""Base of the operations' requests: declared fields are validated, all others are kept as the client sent them."""
+
+from typing import Annotated, Any, Self
+
+from msgspec import Meta, Struct, ValidationError, convert
+from msgspec.structs import force_setattr, replace
+
+from tollgate.gateway.errors import BadRequestError
+from tollgate.gateway.types import Json
+
+_MISSING = "Object missing required field `"
+"""The beginning of msgspec's error for a field that is missing; the field's name and a backtick follow."""
+
+
+class RequestBody(Struct, frozen=True, kw_only=True):
+    """Only fields that the gateway reads are declared, with a default if they are optional."""
+
+    model: Annotated[str, Meta(min_length=1, max_length=256)]
+    extra: Json = {}
+    """The fields that are not declared."""
+    sent: frozenset[str] = frozenset()
+    """The names of the declared fields that have a value."""
+
+    def __post_init__(self) -> None:
+        if not self.model.isascii():
+            try:
+                self.model.encode()
+            except UnicodeEncodeError:
+                raise ValueError("model: it is not valid Unicode") from None
+
+    @classmethod
+    def of(cls, body: Json) -> Self:
+        """The request in a JSON object. Raises BadRequestError, with the field at fault as its `param`.
+
+        Values are checked and not changed. Top-level nulls are removed first: OpenAI's clients send null for "not
+        given".
+        """
+        declared: Json = {}
+        extra: Json = {}
+        for name, value in body.items():
+            if value is not None:
+                (declared if name in cls.__struct_fields__ and name not in _NOT_IN_BODY else extra)[name] = value
+        try:
+            "".join(extra).encode()
+            request = convert(declared, cls)
+        except ValidationError as error:
+            raise _bad_field(str(error)) from None
+        except UnicodeEncodeError:
+            raise BadRequestError("The name of a field is not valid Unicode.", code="invalid_value") from None
+        for name, value in declared.items():  # nested objects keep the fields that their types do not declare
+            force_setattr(request, name, value)
+        force_setattr(request, "extra", extra)
+        force_setattr(request, "sent", frozenset(declared))
+        return request
+
+    def with_fields(self, **changes: Any) -> Self:
+        """The same request with these values of declared fields."""
+        return replace(self, **changes, sent=self.sent | changes.keys())
+
+    def wire(self) -> Json:
+        """The body: the declared fields that were sent or changed, then the others."""
+        return {**{name: getattr(self, name) for name in self.__struct_fields__ if name in self.sent}, **self.extra}
+
+
+_NOT_IN_BODY = ("extra", "sent")
+
+
+def _bad_field(message: str) -> BadRequestError:
+    """The error for msgspec's message, such as "Expected `int`, got `str` - at `$.messages[0].role`".
+
+    A message of `__post_init__` begins with the field's name and a colon.
+    """
+    text, _, place = message.partition(" - at `$")
+    param = place.removesuffix("`").removeprefix(".")
+    if text.startswith(_MISSING):
+        param = ".".join(filter(None, (param, text[len(_MISSING) : -1])))
+        return BadRequestError(
+            f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
+        )
+    if not param:
+        param, _, text = text.partition(": ")
+    return BadRequestError(f"Invalid value for '{param}': {text}.", param=param, code="invalid_value")
