@@ -1,9 +1,9 @@
 """Reads a stream of server-sent events as chunks, for every family that uses them."""
 
-from collections.abc import Iterator
-from typing import Protocol, get_args
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
-from tollgate.gateway.chat import Chunk, TextChunk, TextField
+from tollgate.gateway.chat import Chunk, TextChunk, TextPlace
 from tollgate.gateway.errors import UpstreamError
 from tollgate.gateway.sse import EventReader
 from tollgate.gateway.types import Json
@@ -14,17 +14,13 @@ LONG_GRACE = 60.0
 """The same if that finish_reason may be premature."""
 
 
-_TEXT_FIELDS: tuple[TextField, ...] = get_args(TextField)
-_NO_FIELDS: Json = {}
-
-
 class EventHandler(Protocol):
     """Translates the events of one stream of a family; it holds the stream's state."""
 
     done: bool
     """Whether the terminal marker has been read."""
 
-    def read(self, data: str) -> Iterator[Chunk]:
+    def read(self, data: str) -> Iterable[Chunk]:
         """The chunks of one event. At the terminal marker it sets `done` and yields the chunks of `finish`."""
         ...
 
@@ -62,17 +58,18 @@ class EventStream:
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """See StreamParser."""
+        handler = self._handler
         for event in self._events.feed(data):
-            if self.done:
+            if handler.done:
                 return
-            if event.data.strip():  # an empty event keeps the connection alive
-                yield from self._handler.read(event.data)
+            if event.strip():  # an empty event keeps the connection alive
+                yield from handler.read(event)
 
     def close(self) -> Iterator[Chunk]:
         """See StreamParser."""
         for event in self._events.close():
-            if event.data.strip() and not self.done:
-                yield from self._handler.read(event.data)
+            if event.strip() and not self.done:
+                yield from self._handler.read(event)
         if not self.done:
             if not self._handler.is_complete():
                 raise truncated()
@@ -80,13 +77,34 @@ class EventStream:
             yield from self._handler.finish()
 
 
-def delta_chunk(delta: Json) -> Chunk:
-    """A chunk of a response with one choice, which has begun; nearly always a piece of text."""
-    if len(delta) == 1:
-        for name in _TEXT_FIELDS:
-            if name in delta:
-                return TextChunk(0, delta[name], _NO_FIELDS, name, has_logprobs=True)
-    return Chunk([{"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}])
+CONTENT = TextPlace(has_logprobs=True)
+REASONING = TextPlace(name="reasoning_content", has_logprobs=True)
+"""Where the text of a family with one choice belongs."""
+
+
+def arguments_of(call: int) -> TextPlace:
+    """Where the arguments of the tool call with this index belong, in a family with one choice."""
+    return TextPlace(name="arguments", call=call, has_logprobs=True)
+
+
+class OnlyChoice:
+    """The choice of a stream that has one; its first delta has the role."""
+
+    def __init__(self) -> None:
+        self.has_begun = False
+
+    def step(self, delta: Json) -> Json:
+        """The choice with these fields."""
+        if not self.has_begun:
+            delta = {"role": "assistant", "content": "", **delta}
+            self.has_begun = True
+        return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
+
+    def chunk(self, added: Json | TextChunk) -> Chunk:
+        """The chunk with these fields or this text."""
+        if isinstance(added, TextChunk):
+            return added if self.has_begun else Chunk([self.step(added.choices[0]["delta"])])
+        return Chunk([self.step(added)])
 
 
 def truncated() -> UpstreamError:

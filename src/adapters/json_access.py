@@ -47,14 +47,19 @@ def parse(text: str | bytes) -> Any:
 
     Raises UpstreamError for any other text, HTML for instance, and for more than MAX_CONTAINERS objects and arrays.
     """
-    if _containers(text) > MAX_CONTAINERS:
+    if len(text) > MAX_CONTAINERS and _containers(text) > MAX_CONTAINERS:
         raise UpstreamError("The provider's response has too many objects and arrays.")
     try:
         if isinstance(text, bytes):
-            text = text.decode(json.detect_encoding(text), "surrogatepass")
-        return _DECODER.decode(text)
+            is_utf8 = text.startswith(b"{") and text[1:2] != b"\0"
+            text = text.decode("utf-8" if is_utf8 else json.detect_encoding(text), "surrogatepass")
+        text = text.strip(_WHITE_SPACE)
+        value, end = _DECODER.raw_decode(text)
     except (ValueError, RecursionError):
-        raise UpstreamError("The provider's response is not JSON.") from None
+        value, end = None, -1
+    if end != len(text):
+        raise UpstreamError("The provider's response is not JSON.")
+    return value
 
 
 def parse_object(text: str | bytes) -> Json:
@@ -67,8 +72,8 @@ def parse_object(text: str | bytes) -> Json:
 
 def child(parent: Json, name: str) -> Json:
     """The object under this name, or an empty one."""
-    value = parent.get(name)
-    return cast(Json, value) if isinstance(value, dict) else {}
+    value: Any = parent.get(name)
+    return value if type(value) is dict else {}  # pyright: ignore[reportUnknownVariableType]
 
 
 def children(parent: Json, name: str) -> list[Json]:
@@ -76,7 +81,7 @@ def children(parent: Json, name: str) -> list[Json]:
     value = parent.get(name)
     if not isinstance(value, list):
         return []
-    return [cast(Json, item) for item in cast(list[Any], value) if isinstance(item, dict)]
+    return [item for item in cast(list[Any], value) if isinstance(item, dict)]
 
 
 def check_choices(number: int) -> None:
@@ -88,9 +93,9 @@ def check_choices(number: int) -> None:
 def count(parent: Json, name: str) -> int:
     """The whole number between 0 and MAX_COUNT under this name, else 0; 7.0 is a whole number."""
     value = parent.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_COUNT:
-        return 0
-    return int(value) if value == int(value) else 0
+    if type(value) is int:
+        return value if 0 < value <= MAX_COUNT else 0
+    return int(value) if type(value) is float and 0 < value <= MAX_COUNT and value == int(value) else 0
 
 
 def merge_counts(earlier: Json, later: Json) -> Json:
@@ -122,5 +127,7 @@ def _finite(number: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
+_WHITE_SPACE = " \t\n\r"
+"""What may stand around a JSON value (RFC 8259, section 2)."""
 _DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
 """`json.loads` with these arguments makes a decoder for each call, which costs as much as a small event."""

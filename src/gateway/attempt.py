@@ -1,7 +1,5 @@
 """One attempt of a request on one route: when it was sent, what came back, and what the provider will bill for it."""
 
-from dataclasses import replace
-
 from tollgate.gateway.errors import GatewayError
 from tollgate.gateway.metering import estimate_tokens, service_tier
 from tollgate.gateway.ports import UpstreamResponse
@@ -91,8 +89,7 @@ class Attempt:
         if self.usage is None and (self.sent_at is None or self._is_rejected or not (has_begun or was_interrupted)):
             return None, False
         known = self.usage or Usage()
-        return replace(
-            known,
+        return known._replace(
             input_tokens=known.input_tokens or expected.input_tokens,
             output_tokens=known.output_tokens or estimate_tokens(self._delivered_bytes),
         ), True

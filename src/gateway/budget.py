@@ -1,7 +1,7 @@
 """A budget is a cap: the money a request reserves beforehand, and how long an output that money pays for may be."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tollgate.gateway.metering import STANDARD_TERMS, PriceTerms, cost_of
 from tollgate.gateway.prices import Prices
@@ -41,7 +41,7 @@ class Allowance:
 
     def set_prompt(self, usage: Usage) -> None:
         """Replace the estimate of the prompt by what the provider counted."""
-        self._prompt = replace(usage, output_tokens=0, reasoning_tokens=0, output_audio_tokens=0, cost_usd=None)
+        self._prompt = usage._replace(output_tokens=0, reasoning_tokens=0, output_audio_tokens=0, cost_usd=None)
         self.set_held(self.held_micro_usd)
 
     def set_held(self, micro_usd: int) -> None:
@@ -51,7 +51,7 @@ class Allowance:
 
     def shortfall(self, tokens: int) -> int:
         """Micro-dollars missing from the hold for an output of so many tokens."""
-        return self._cost(replace(self._prompt, output_tokens=tokens)) - self.held_micro_usd
+        return self._cost(self._prompt._replace(output_tokens=tokens)) - self.held_micro_usd
 
     def _cost(self, usage: Usage) -> int:
         return cost_of(usage, self._prices, self._terms).micro_usd
@@ -60,7 +60,7 @@ class Allowance:
 def tokens_for(micro_usd: int, prompt: Usage, cost: Callable[[Usage], int]) -> int:
     """How many output tokens the money pays for after this prompt; 0 if it does not pay for the prompt."""
     prompt_cost = cost(prompt)
-    per_million = cost(replace(prompt, output_tokens=MILLION)) - prompt_cost
+    per_million = cost(prompt._replace(output_tokens=MILLION)) - prompt_cost
     return max(0, micro_usd - prompt_cost) * MILLION // per_million if per_million > 0 else UNBOUNDED_TOKENS
 
 
@@ -76,6 +76,6 @@ def _kinds(usage: Usage, prices: Prices) -> Iterator[Usage]:
     """The usage as it may be counted: the whole prompt or output as one kind of token that has a price of its own."""
     yield usage
     written, reasoning = usage.input_tokens, usage.output_tokens
-    yield replace(usage, cache_write_tokens=written, reasoning_tokens=reasoning)
+    yield usage._replace(cache_write_tokens=written, reasoning_tokens=reasoning)
     if prices.cache_write_1h_usd_per_mtok is not None:
-        yield replace(usage, cache_write_tokens=written, cache_write_1h_tokens=written, reasoning_tokens=reasoning)
+        yield usage._replace(cache_write_tokens=written, cache_write_1h_tokens=written, reasoning_tokens=reasoning)

@@ -9,7 +9,7 @@ from msgspec import Meta
 from tollgate.gateway.request_body import RequestBody
 from tollgate.gateway.types import Json, Usage, utf8_length
 
-TextField = Literal["content", "reasoning_content"]
+TextField = Literal["content", "reasoning_content", "arguments"]
 
 MAX_MESSAGES = 10_000
 MAX_PARTS = 2_000
@@ -117,33 +117,46 @@ class Chunk(_Choices):
     __slots__ = ()
 
 
-class TextChunk(Chunk):
-    """The usual chunk: more `text` of the choice `index`, and nothing else. Reading and writing it costs little.
+@dataclass(frozen=True, slots=True, eq=False)
+class TextPlace:
+    """Where a piece of text belongs, and what comes with it: everything of a chunk but the text.
 
-    `name` is the field of the delta that has the text. With `has_logprobs` the choice has that field, which is null.
+    `name` is the field of the delta that has the text: `arguments` are those of the tool call with the index `call`.
+    `beside` has further fields of the choice, `extra` those of the chunk. With `has_logprobs` the choice has that
+    field, which is null. Pieces of one text have the same object, by which an encoder knows that nothing else changed.
     """
 
-    __slots__ = ("has_logprobs", "index", "name", "text")
+    index: int = 0
+    name: TextField = "content"
+    call: int = 0
+    has_logprobs: bool = False
+    beside: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
-    def __init__(
-        self,
-        index: int,
-        text: str,
-        extra: Mapping[str, Any],
-        name: TextField = "content",
-        *,
-        has_logprobs: bool = False,
-    ) -> None:
-        choice: Json = {"index": index, "delta": {name: text}, "finish_reason": None}
-        if has_logprobs:
-            choice["logprobs"] = None
-        self.choices = (choice,)
-        self.usage = None
-        self.extra = extra
-        self.index = index
+    def choice(self, text: str) -> Json:
+        """The choice with this piece of text."""
+        is_call = self.name == "arguments"
+        piece: Json = {"index": self.call, "function": {"arguments": text}}
+        delta: Json = {"tool_calls": [piece]} if is_call else {self.name: text}
+        logprobs = {"logprobs": None} if self.has_logprobs else {}
+        return {**self.beside, "index": self.index, "delta": delta, **logprobs, "finish_reason": None}
+
+
+class TextChunk(Chunk):
+    """The usual chunk: another piece of a text. Reading and writing it costs little."""
+
+    __slots__ = ("place", "text")
+
+    def __init__(self, place: TextPlace, text: str, usage: Usage | None = None) -> None:
+        self.place = place
         self.text = text
-        self.name: TextField = name
-        self.has_logprobs = has_logprobs
+        self.extra = place.extra
+        self.usage = usage
+
+    @property
+    def choices(self) -> Sequence[Json]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The choice that the text belongs to: made when it is read, which an encoder of chunks needs not."""
+        return (self.place.choice(self.text),)
 
     @property
     def has_content(self) -> bool:

@@ -6,7 +6,6 @@ as it grows; an output that cannot be measured while it grows is sent with a lim
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import cast
 
 from tollgate.gateway.budget import Reservation, max_cost, tokens_for
@@ -42,7 +41,7 @@ class Chat:
         max_output = None if can_grow else min(requested or maximum, maximum)
         amount = usual_cost.micro_usd
         if max_output is not None:
-            whole = replace(usual, output_tokens=max_output * (request.n or 1))
+            whole = usual._replace(output_tokens=max_output * (request.n or 1))
             amount = max(amount, max_cost(whole, route.prices, terms))
         minimum = amount if requires_parameters(request) else usual_cost.micro_usd
         return Reservation(usual, requested, max_output, amount, minimum, requested is None, usual_cost.usd is not None)

@@ -7,7 +7,7 @@ else; `str.splitlines` and the line iterators of HTTP clients also split at U+20
 import codecs
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from tollgate.gateway.errors import UpstreamError
 
@@ -16,15 +16,11 @@ KEEP_ALIVE = b": keep-alive\n\n"
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 
 
-class Event(NamedTuple):
-    """One event: its name ("message" by default) and its data lines joined by newlines."""
-
-    name: str
-    data: str
-
-
 class EventReader:
-    """Splits a byte stream, cut anywhere, into events. Comments, ids and retry times are skipped."""
+    """Splits a byte stream, cut anywhere, into the data of its events. Comments, names, ids and retry times are skipped.
+
+    The data lines of an event are joined by newlines.
+    """
 
     def __init__(self) -> None:
         self._partial: list[bytes] = []
@@ -32,16 +28,18 @@ class EventReader:
         self._data_size = 0
         self._begun = False
         self._after_cr = False
-        self._name = ""
         self._data: list[bytes] = []
 
-    def feed(self, data: bytes) -> Iterator[Event]:
+    def feed(self, data: bytes) -> Iterator[str]:
         """The events that these bytes complete. Raises UpstreamError if one grows past MAX_EVENT_BYTES."""
-        if not data:
-            return
+        if not (self._begun or self._partial) and len(data) >= len(codecs.BOM_UTF8):
+            data = data.removeprefix(codecs.BOM_UTF8)
+            self._begun = True
         if self._is_in_one_line():
             events, data = self._split_off_events(data)
             yield from events
+        if not data:
+            return
         if self._after_cr:
             data = data.removeprefix(b"\n")
         for line in data.splitlines(keepends=True):  # bytes split at CR, LF and CRLF only
@@ -55,32 +53,37 @@ class EventReader:
 
     def _is_in_one_line(self) -> bool:
         """Whether the bytes so far are whole events and perhaps the beginning of the first line of another."""
-        return self._begun and not (self._data or self._name or self._after_cr)
+        return self._begun and not (self._data or self._after_cr)
 
-    def _split_off_events(self, data: bytes) -> tuple[Iterable[Event], bytes]:
-        """The usual read: events of one line each, which need no state between lines; and the bytes after them."""
-        end = max(data.rfind(b"\n\n") + 2, data.rfind(b"\r\n\r\n") + 4)
+    def _split_off_events(self, data: bytes) -> tuple[Iterable[str], bytes]:
+        """The usual read: events that need no state between lines; and the bytes after them."""
+        end = data.rfind(b"\n\n") + 2
+        if b"\r" in data:
+            end = max(end, data.rfind(b"\r\n\r\n") + 4)
         if end <= 3:
             return (), data
-        whole = b"".join((*self._partial, data[:end])).replace(b"\r\n", b"\n")
+        whole = b"".join((*self._partial, data[:end]))
+        if b"\r" in whole:
+            whole = whole.replace(b"\r\n", b"\n")
         if b"\r" in whole or len(whole) > MAX_EVENT_BYTES:
             return (), data
         self._partial.clear()
         self._partial_size = 0
         return self._whole_events(whole), data[end:]
 
-    def _whole_events(self, data: bytes) -> Iterator[Event]:
+    def _whole_events(self, data: bytes) -> Iterator[str]:
         """The events in bytes that end with a blank line; lines end at LF."""
-        for block in data[:-2].split(b"\n\n"):
-            if b"\n" not in block and block.startswith(b"data: "):
-                yield Event("message", block[6:].decode("utf-8", "replace"))
+        for block in data[:-2].decode("utf-8", "replace").split("\n\n"):
+            name, mark, value = block.partition("data: ")
+            if mark and "\n" not in value and (not name or _is_one_name(name)):
+                yield value
             else:
-                for line in (*block.split(b"\n"), b""):
+                for line in (*block.encode().split(b"\n"), b""):
                     event = self._line(line)
                     if event is not None:
                         yield event
 
-    def close(self) -> Iterator[Event]:
+    def close(self) -> Iterator[str]:
         """The event that the end of the stream completes: some providers omit the last blank line."""
         for line in (self._whole(b""), b""):
             event = self._line(line)
@@ -103,7 +106,7 @@ class EventReader:
         if self._partial_size + self._data_size > MAX_EVENT_BYTES:
             raise UpstreamError("The provider sent an event too large to read.")
 
-    def _line(self, line: bytes) -> Event | None:
+    def _line(self, line: bytes) -> str | None:
         if not self._begun:
             line = line.removeprefix(codecs.BOM_UTF8)
             self._begun = True
@@ -114,16 +117,17 @@ class EventReader:
             self._data.append(value.removeprefix(b" "))
             self._data_size += len(value) + 1
             self._check_size()
-        elif name == b"event":
-            self._name = value.removeprefix(b" ").decode("utf-8", "replace")
         return None
 
-    def _dispatch(self) -> Event | None:
-        data, name = self._data, self._name
-        self._data, self._name, self._data_size = [], "", 0
-        if not data:
-            return None
-        return Event(name or "message", b"\n".join(data).decode("utf-8", "replace"))
+    def _dispatch(self) -> str | None:
+        data = self._data
+        self._data, self._data_size = [], 0
+        return b"\n".join(data).decode("utf-8", "replace") if data else None
+
+
+def _is_one_name(lines: str) -> bool:
+    """Whether this is one line with the name of an event."""
+    return lines.startswith("event:") and lines.find("\n") == len(lines) - 1
 
 
 def encode(value: Any) -> bytes:

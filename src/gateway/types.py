@@ -1,9 +1,9 @@
 """Types that every operation uses: JSON, what was used, and a request to a provider."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 Json = dict[str, Any]
 
@@ -13,8 +13,7 @@ Unit = Literal["images", "seconds", "characters", "searches"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What one response used: tokens, and other units that providers bill (see Unit).
 
     `input_tokens` includes cached and cache-write tokens, `output_tokens` includes reasoning. `cache_write_1h_tokens`
@@ -59,17 +58,13 @@ class Usage:
         }
 
     def larger(self, other: "Usage") -> "Usage":
-        """Combines two cumulative reports: the larger of each count; of other values the last."""
-        merged: dict[str, Any] = {}
-        for f in fields(self):
-            values = [value for value in (getattr(self, f.name), getattr(other, f.name)) if value is not None]
-            is_count = all(isinstance(value, int | Decimal) for value in values)
-            merged[f.name] = (max(values) if is_count else values[-1]) if values else None
-        return Usage(**merged)
+        """Combines two cumulative reports: the larger of each count and of the cost."""
+        costs = [cost for cost in (self.cost_usd, other.cost_usd) if cost is not None]
+        return Usage(*map(max, self[:-1], other[:-1]), cost_usd=max(costs, default=None))
 
     def counts(self) -> dict[str, int]:
         """Every count by its name, for records and metrics."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "cost_usd"}
+        return dict(zip(self._fields[:-1], self[:-1], strict=True))
 
 
 class Request(Protocol):

@@ -87,7 +87,7 @@ class Family:
         data = (self.folder / f"{name}{self.suffix}").read_bytes()
         if self.suffix != ".sse":
             return [json.loads(line) for line in data.splitlines()]
-        return [_json_or_text(event.data) for event in EventReader().feed(data + b"\n\n")]
+        return [_json_or_text(event) for event in EventReader().feed(data + b"\n\n")]
 
     def request_for(self, name: str) -> tuple[ChatRequest, Route]:
         """The request and the route of this fixture; json_tool is a JSON answer by a tool call."""

@@ -1,6 +1,6 @@
 """Reads ConverseStream's events as chunks (AWS, Amazon Bedrock API Reference, "ConverseStream")."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tollgate.adapters.bedrock.chat_response import (
@@ -14,22 +14,22 @@ from tollgate.adapters.bedrock.errors import exception_error, object_or_empty
 from tollgate.adapters.bedrock.frames import Frame, FrameReader
 from tollgate.adapters.chat_plan import ChatPlan
 from tollgate.adapters.claude import ThinkingBlock
-from tollgate.adapters.event_stream import GRACE, delta_chunk, truncated
+from tollgate.adapters.event_stream import CONTENT, GRACE, REASONING, OnlyChoice, arguments_of, truncated
 from tollgate.adapters.finish_reasons import finish_error, finish_fields
 from tollgate.adapters.json_access import child, count, parse_object, text
 from tollgate.adapters.tool_call_ids import ToolCallBuilder
 from tollgate.adapters.tool_call_state import ReasoningDetails
-from tollgate.gateway.chat import Chunk
+from tollgate.gateway.chat import Chunk, TextChunk, TextPlace
 from tollgate.gateway.errors import UpstreamError
 from tollgate.gateway.types import Json
 
 
 @dataclass(slots=True)
 class _Block:
-    """A content block that has begun. `call_index` is its index among the client's tool calls, None if it is none."""
+    """A content block that has begun. `arguments` is where those of a tool call belong that the client gets as one."""
 
     is_call: bool = False
-    call_index: int | None = None
+    arguments: TextPlace | None = None
     has_arguments: bool = False
     thinking: list[str] = field(default_factory=list[str])
     signature: str | None = None
@@ -44,11 +44,11 @@ class BedrockStream:
         self._frames = FrameReader()
         self._calls = ToolCallBuilder(plan)
         self._json_by_tool = plan.json_by_tool
-        self._has_begun = False
+        self._choice = OnlyChoice()
         self._blocks: dict[int, _Block] = {}  # the open blocks by their index
         self._details = ReasoningDetails()
         self._message_stop: Json | None = None
-        self._readers: Mapping[str, Callable[[Json], Json | None]] = {
+        self._readers: Mapping[str, Callable[[Json], Json | TextChunk | None]] = {
             "messageStart": self._message_start,
             "contentBlockStart": self._block_start,
             "contentBlockDelta": self._block_delta,
@@ -75,8 +75,18 @@ class BedrockStream:
         if not self.done:
             yield from self._finish({})
 
-    def _read(self, frame: Frame) -> Iterator[Chunk]:
-        """One event; unknown types are skipped."""
+    def _read(self, frame: Frame) -> Iterable[Chunk]:
+        """One event, nearly always a piece of text."""
+        headers = frame.headers
+        if headers.get(":event-type") != "contentBlockDelta" or headers.get(":message-type") != "event":
+            return self._read_other(frame)
+        if self._message_stop is not None or not self._choice.has_begun:
+            return self._read_other(frame)
+        chunk = self._block_delta(parse_object(frame.payload))
+        return () if chunk is None else (chunk,)
+
+    def _read_other(self, frame: Frame) -> Iterator[Chunk]:
+        """Any event; unknown types are skipped."""
         kind = frame.headers.get(":message-type")
         if kind == "error":
             message = frame.headers.get(":error-message")
@@ -90,18 +100,12 @@ class BedrockStream:
         reader = self._readers.get(event)
         if reader is None or self._message_stop is not None:
             return
-        delta = reader(parse_object(frame.payload))
-        if delta is not None:
-            yield delta_chunk(delta) if self._has_begun else Chunk([self._step(delta)])
-
-    def _step(self, delta: Json) -> Json:
-        if not self._has_begun:
-            delta = {"role": "assistant", "content": "", **delta}
-            self._has_begun = True
-        return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
+        added = reader(parse_object(frame.payload))
+        if added is not None:
+            yield self._choice.chunk(added)
 
     def _message_start(self, event: Json) -> Json | None:
-        return None if self._has_begun else {}
+        return None if self._choice.has_begun else {}
 
     def _block_start(self, event: Json) -> Json | None:
         native_call = child(child(event, "start"), "toolUse")
@@ -110,14 +114,15 @@ class BedrockStream:
         block = self._blocks[count(event, "contentBlockIndex")] = _Block(is_call=True)
         if self._json_by_tool:
             return None
-        block.call_index = self._calls.count
+        index = self._calls.count
+        block.arguments = arguments_of(index)
         call = self._calls.build(text(native_call, "name"), text(native_call, "toolUseId"), "")
-        return {"tool_calls": [{"index": block.call_index, **self._details.attach_to(call)}]}
+        return {"tool_calls": [{"index": index, **self._details.attach_to(call)}]}
 
-    def _block_delta(self, event: Json) -> Json | None:
+    def _block_delta(self, event: Json) -> TextChunk | None:
         delta = child(event, "delta")
         if content := text(delta, "text"):
-            return {"content": content}
+            return TextChunk(CONTENT, content)
         index = count(event, "contentBlockIndex")
         if piece := text(child(delta, "toolUse"), "input"):
             block = self._blocks.get(index)
@@ -125,20 +130,18 @@ class BedrockStream:
         reasoning = child(delta, "reasoningContent")
         return self._thinking(self._blocks.setdefault(index, _Block()), reasoning) if reasoning else None
 
-    def _arguments(self, block: _Block, piece: str) -> Json:
+    def _arguments(self, block: _Block, piece: str) -> TextChunk:
         block.has_arguments = True
-        if block.call_index is None:
-            return {"content": piece}
-        return {"tool_calls": [{"index": block.call_index, "function": {"arguments": piece}}]}
+        return TextChunk(block.arguments or CONTENT, piece)
 
-    def _thinking(self, block: _Block, reasoning: Json) -> Json | None:
+    def _thinking(self, block: _Block, reasoning: Json) -> TextChunk | None:
         thinking = text(reasoning, "text")
         block.thinking.append(thinking or "")
         block.signature = text(reasoning, "signature") or block.signature
         block.redacted = text(reasoning, "redactedContent") or block.redacted
-        return {"reasoning_content": thinking} if thinking else None
+        return TextChunk(REASONING, thinking) if thinking else None
 
-    def _block_stop(self, event: Json) -> Json | None:
+    def _block_stop(self, event: Json) -> Json | TextChunk | None:
         block = self._blocks.pop(count(event, "contentBlockIndex"), None)
         if block is None:
             return None
@@ -150,7 +153,7 @@ class BedrockStream:
         return {"reasoning_details": details} if details else None
 
     def _read_message_stop(self, event: Json) -> None:
-        if not self._has_begun:
+        if not self._choice.has_begun:
             raise UpstreamError("The provider's stream contained no response.")
         self._message_stop = event
 
@@ -160,8 +163,8 @@ class BedrockStream:
             yield Chunk(usage=usage)
             raise error
         finish = finish_fields(native, FINISH_REASONS, self._calls.count > 0)
-        has_open_calls = any(block.call_index is not None for block in self._blocks.values())
+        has_open_calls = any(block.arguments is not None for block in self._blocks.values())
         if finish["finish_reason"] == "tool_calls" and has_open_calls:
             raise truncated()
         self.done = True
-        yield Chunk([{**self._step({}), **finish}], usage, extra_fields(metadata))
+        yield Chunk([{**self._choice.step({}), **finish}], usage, extra_fields(metadata))

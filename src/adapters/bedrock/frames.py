@@ -6,7 +6,7 @@ bytes before it; numbers are big-endian (AWS, Smithy specification, "Amazon Even
 
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 from zlib import crc32
 
 from tollgate.gateway.errors import UpstreamError
@@ -24,8 +24,7 @@ _WITH_LENGTH = (6, _STRING)
 """Byte arrays and strings, which have their length before the value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One frame; `headers` has those of type string, the only type that Converse sends."""
 
     headers: Mapping[str, str]
@@ -37,23 +36,22 @@ class FrameReader:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._length = 0  # of the next frame; 0 until its prelude is read
         self._raw_headers = b""
         self._headers: Mapping[str, str] = {}
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """The frames that these bytes complete. Raises UpstreamError for bytes that are not a valid frame."""
-        self._buffer += data
-        while self._is_complete():
-            frame = bytes(self._buffer[: self._length])
-            del self._buffer[: self._length]
-            self._length = 0
-            yield self._frame(frame)
-
-    def _is_complete(self) -> bool:
-        if not self._length and len(self._buffer) >= _PRELUDE.size:
-            self._length = _checked_length(self._buffer)
-        return 0 < self._length <= len(self._buffer)
+        buffer, start = self._buffer, 0
+        buffer += data
+        try:
+            while len(buffer) - start >= _PRELUDE.size:
+                end = start + _checked_length(buffer, start)
+                if len(buffer) < end:
+                    break
+                frame, start = bytes(buffer[start:end]), end
+                yield self._frame(frame)
+        finally:
+            del buffer[:start]
 
     def _frame(self, frame: bytes) -> Frame:
         if crc32(frame[: -_CRC.size]) != _CRC.unpack_from(frame, len(frame) - _CRC.size)[0]:
@@ -65,9 +63,11 @@ class FrameReader:
         return Frame(self._headers, frame[payload_at : -_CRC.size])
 
 
-def _checked_length(buffer: bytearray) -> int:
-    total, headers, crc = _PRELUDE.unpack_from(buffer)
-    if crc32(buffer[: _PRELUDE.size - _CRC.size]) != crc or not headers + _MIN_FRAME <= total <= MAX_FRAME:
+def _checked_length(buffer: bytearray, start: int) -> int:
+    """The length of the frame that begins at `start`."""
+    total, headers, crc = _PRELUDE.unpack_from(buffer, start)
+    prelude = buffer[start : start + _PRELUDE.size - _CRC.size]
+    if crc32(prelude) != crc or not headers + _MIN_FRAME <= total <= MAX_FRAME:
         raise _corrupt()
     return total
 

@@ -1,8 +1,7 @@
 """OpenAI's Chat Completions (API reference, "Create chat completion"): the chat operation as most clients speak it."""
 
-import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from json.encoder import encode_basestring_ascii
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from tollgate.adapters.clients.json_body import parse_json
 from tollgate.adapters.clients.legacy_functions import with_tools
 from tollgate.adapters.clients.openai import bearer_key, dump, error_body
-from tollgate.gateway.chat import ChatRequest, Chunk, Completion, TextChunk
+from tollgate.gateway.chat import ChatRequest, Chunk, Completion, TextChunk, TextPlace
 from tollgate.gateway.chat_operation import CHAT
 from tollgate.gateway.client_format import Encoder, ResponseInfo
 from tollgate.gateway.errors import GatewayError
@@ -18,7 +17,8 @@ from tollgate.gateway.sse import DONE, KEEP_ALIVE, encode
 from tollgate.gateway.types import Json, Usage
 
 _MARK = secrets.token_hex(16)
-"""Stands for the text when the frame of a text chunk is made. It is random, so that no provider's field contains it."""
+"""Stands for the text when what surrounds it is written. It is random, so that no provider's field contains it."""
+_JSON_MARK = f'"{_MARK}"'.encode("ascii")
 
 
 class OpenAIChat:
@@ -51,7 +51,8 @@ class ChatEncoder:
         self._info = info
         self._with_usage = with_usage
         self._has_functions = has_functions
-        self._text_frame = _TextFrame((), [])
+        self._text_place: TextPlace | None = None
+        self._around_text: list[bytes] = []
 
     def result(self, result: Completion, usage: Usage | None) -> bytes:
         """A `chat.completion` object."""
@@ -63,7 +64,7 @@ class ChatEncoder:
     def chunk(self, chunk: Chunk) -> bytes:
         """A `chat.completion.chunk` event; if usage is requested, every chunk but the last has `usage: null`."""
         if isinstance(chunk, TextChunk):
-            return self._frame_of(chunk).event(chunk.text)
+            return self._text_event(chunk)
         return encode(self._chunk_object(chunk))
 
     def end(self, usage: Usage | None, extra: Mapping[str, Any]) -> bytes:
@@ -82,14 +83,12 @@ class ChatEncoder:
             body["usage"] = None
         return body
 
-    def _frame_of(self, chunk: TextChunk) -> "_TextFrame":
-        """What surrounds the text of this chunk: nearly always the same as for the one before it."""
-        kind = (chunk.index, chunk.name, chunk.has_logprobs, id(chunk.extra))
-        if kind != self._text_frame.kind:
-            marked = TextChunk(chunk.index, _MARK, chunk.extra, chunk.name, has_logprobs=chunk.has_logprobs)
-            pieces = encode(self._chunk_object(marked)).decode("ascii").split(json.dumps(_MARK))
-            self._text_frame = _TextFrame(kind, pieces, chunk.extra)
-        return self._text_frame
+    def _text_event(self, chunk: TextChunk) -> bytes:
+        """The event of a text chunk: what surrounds the text is nearly always the same as in the chunk before it."""
+        if chunk.place is not self._text_place:
+            marked = encode(self._chunk_object(TextChunk(chunk.place, _MARK)))
+            self._text_place, self._around_text = chunk.place, marked.split(_JSON_MARK)
+        return encode_basestring_ascii(chunk.text).encode("ascii").join(self._around_text)
 
     def _object(self, kind: str, part: Completion | Chunk) -> Json:
         return {
@@ -109,22 +108,6 @@ class ChatEncoder:
         if "reasoning_content" in message and "reasoning" not in message:
             choice = {**choice, part_name: {**message, "reasoning": message["reasoning_content"]}}
         return _with_function_call(choice, part_name) if self._has_functions else choice
-
-
-class _TextFrame:
-    """The event of a text chunk around its text, which stands between the `pieces`, as JSON.
-
-    It keeps `extra` alive, whose identity is part of its `kind`.
-    """
-
-    def __init__(self, kind: tuple[Any, ...], pieces: Sequence[str], extra: object = None) -> None:
-        self.kind = kind
-        self._pieces = pieces
-        self._extra = extra
-
-    def event(self, text: str) -> bytes:
-        """The event with this text."""
-        return encode_basestring_ascii(text).join(self._pieces).encode("ascii")
 
 
 def _with_function_call(choice: Json, part_name: str) -> Json:

@@ -17,6 +17,7 @@ from tollgate.adapters.gemini.messages import THINKING_FORMAT
 from tollgate.adapters.json_access import child, children, text
 from tollgate.adapters.redaction import redact
 from tollgate.adapters.tool_call_ids import ToolCallBuilder
+from tollgate.gateway.chat import TextField
 from tollgate.gateway.errors import UpstreamError
 from tollgate.gateway.types import Json
 
@@ -38,6 +39,9 @@ FINISH_REASONS: FinishReasons = {
 _FAILURES_IF_EMPTY = frozenset({"OTHER", "NO_IMAGE"})
 """Reasons that are errors if the candidate is empty: an empty answer would look like the model's own."""
 _FINAL_FIELDS = ("finishReason", "finishMessage", "citationMetadata", "groundingMetadata")
+_OTHER_FIELDS = frozenset({"finishMessage", "citationMetadata", "groundingMetadata", "logprobsResult"})
+"""Fields of a candidate that a step with text alone does not have."""
+_TEXT_PART = frozenset({"text", "thought"})
 
 
 @dataclass(slots=True)
@@ -70,6 +74,29 @@ class Choice:
         delta, logprobs = self._read(candidate), logprobs_of(candidate)
         self.has_continued |= was_ended and bool(delta)
         return self._step(delta, logprobs, {"finish_reason": None}) if delta or logprobs else None
+
+    def text_step(self, candidate: Json) -> tuple[TextField, str] | None:
+        """The usual step: another piece of its text or of its reasoning, and perhaps a reason to end.
+
+        None, with nothing changed, if the candidate has anything else; then it is for `step`.
+        """
+        reason = candidate.get("finishReason")
+        if not self.has_begun or reason not in (None, "STOP") or not _OTHER_FIELDS.isdisjoint(candidate):
+            return None
+        try:
+            (part,) = candidate["content"]["parts"]
+            piece, is_thought = part["text"], part.get("thought") is True
+            if type(piece) is not str or not piece or not part.keys() <= _TEXT_PART:
+                return None
+        except (KeyError, TypeError, ValueError, AttributeError):  # a value of another type than in Gemini's events
+            return None
+        self.has_continued |= self.is_ended
+        if reason is not None:
+            self.final_fields["finishReason"] = reason
+        if is_thought:
+            return "reasoning_content", piece
+        self.texts.append(piece)
+        return "content", piece
 
     def last_step(self) -> Json:
         """The step that ends the choice."""

@@ -61,8 +61,8 @@ def generate_usage(response: Json) -> Usage | None:
 
 def extra_fields(response: Json) -> Json:
     """The service tier in OpenAI's terms, if the response names it."""
-    tier = (text(child(response, "usageMetadata"), "serviceTier") or "").lower()
-    return {"service_tier": _SERVED_TIERS[tier]} if tier in _SERVED_TIERS else {}
+    tier = _SERVED_TIERS.get((text(child(response, "usageMetadata"), "serviceTier") or "").lower())
+    return {"service_tier": tier} if tier else {}
 
 
 def raise_if_error(response: Json) -> None:
@@ -72,4 +72,6 @@ def raise_if_error(response: Json) -> None:
 
 
 def _audio_tokens(usage: Json, name: str) -> int:
-    return sum(count(entry, "tokenCount") for entry in children(usage, name) if entry.get("modality") == "AUDIO")
+    if name not in usage:
+        return 0
+    return sum([count(entry, "tokenCount") for entry in children(usage, name) if entry.get("modality") == "AUDIO"])

@@ -1,14 +1,14 @@
 """Reads the events of a streamed Gemini response as chunks (Google's "Gemini API reference", streamGenerateContent)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tollgate.adapters.chat_plan import ChatPlan
 from tollgate.adapters.finish_reasons import finish_error
 from tollgate.adapters.gemini.candidates import FINISH_REASONS, Choice
 from tollgate.adapters.gemini.chat_response import candidates_of, extra_fields, generate_usage, raise_if_error
-from tollgate.adapters.json_access import count, parse_object, text
+from tollgate.adapters.json_access import children, count, parse_object, text
 from tollgate.adapters.tool_call_ids import ToolCallBuilder, ToolCallIds
-from tollgate.gateway.chat import Chunk
+from tollgate.gateway.chat import Chunk, TextChunk, TextPlace
 from tollgate.gateway.types import Json
 
 
@@ -25,10 +25,30 @@ class GeminiEvents:
         self._plan = plan
         self._ids = ToolCallIds(plan.messages)
         self._choices: dict[int, Choice] = {}
+        self._place = TextPlace(has_logprobs=True)
 
-    def read(self, data: str) -> Iterator[Chunk]:
+    def read(self, data: str) -> Iterable[Chunk]:
         """See EventHandler. Counts are cumulative: the last ones hold."""
         event = parse_object(data)
+        chunk = self._text_chunk(event)
+        return self._read(event) if chunk is None else (chunk,)
+
+    def _text_chunk(self, event: Json) -> TextChunk | None:
+        """The chunk of an event that only continues a text of a choice; None for any other event."""
+        candidates = children(event, "candidates")
+        if len(candidates) != 1 or event.get("error"):
+            return None
+        index = candidates[0].get("index", 0)
+        choice = self._choices.get(index) if type(index) is int else None
+        step = choice and choice.text_step(candidates[0])
+        if step is None:
+            return None
+        (name, piece), place, extra = step, self._place, extra_fields(event)
+        if index != place.index or name != place.name or extra != place.extra:
+            place = self._place = TextPlace(index, name, has_logprobs=True, extra=extra)
+        return TextChunk(place, piece, generate_usage(event))
+
+    def _read(self, event: Json) -> Iterator[Chunk]:
         raise_if_error(event)
         candidates = candidates_of(event)
         steps = [step for candidate in candidates if (step := self._step(candidate)) is not None]

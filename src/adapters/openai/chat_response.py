@@ -31,9 +31,11 @@ FINISH_REASONS: FinishReasons = {
 (`eos`, `eos_token`), Mistral (`model_length`), Cohere (`complete`, `error_toxic`)."""
 
 _ENVELOPE = frozenset({
-    "id", "object", "created", "model", "choices", "usage", "error", "x_groq", "obfuscation", "prompt_filter_results",
+    "id", "object", "created", "model", "choices", "usage", "error", "x_groq", "obfuscation", "p",
+    "prompt_filter_results",
 })  # fmt: skip
-"""Top-level fields of a response that the gateway writes itself, or that are of no use to a client."""
+"""Top-level fields of a response that the gateway writes itself, or that are of no use to a client: `obfuscation` and
+Mistral's `p` are random, and hide the length of a text on the wire."""
 _ERROR_FIELDS = ("error", "errors", "error_msg", "error_message", "errorMessage", "error_code", "detail")
 """Top-level fields of an error under status 200."""
 
@@ -53,13 +55,13 @@ def read_response(body: bytes, plan: ChatPlan) -> Completion:
 def message_fields(message: Json) -> Json:
     """The fields of a message or a delta without its role and nulls.
 
-    vLLM and OpenRouter have `reasoning` where others have `reasoning_content`.
+    vLLM and OpenRouter have `reasoning` where others have `reasoning_content`, which the gateway writes as both.
     """
     fields = {name: value for name, value in message.items() if value is not None and name != "role"}
     if not isinstance(fields.get("content", ""), str):
         fields |= _from_parts(fields)
     if text(fields, "reasoning") and not text(fields, "reasoning_content"):
-        fields["reasoning_content"] = fields["reasoning"]
+        fields["reasoning_content"] = fields.pop("reasoning")
     return fields
 
 

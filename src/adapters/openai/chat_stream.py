@@ -3,7 +3,7 @@
 The target is OpenAI's API reference, "The chat completion chunk object".
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from tollgate.adapters.chat_plan import ChatPlan
 from tollgate.adapters.finish_reasons import finish_error, finish_fields
 from tollgate.adapters.json_access import check_choices, child, children, count, parse_object, text
 from tollgate.adapters.openai.chat_response import FINISH_REASONS, extra_fields, message_fields, raise_if_error
-from tollgate.adapters.openai.text_event import read_text_event
+from tollgate.adapters.openai.text_event import TextPlaces, read_text_event
 from tollgate.adapters.openai.tool_calls import StreamedCalls
 from tollgate.adapters.openai.usage import read_usage
 from tollgate.adapters.tool_call_ids import ToolCallIds
@@ -57,8 +57,7 @@ class OpenAIEvents:
         self._choices: dict[int, _Choice] = {}
         self._open_choices = 0
         self._extra: Json = {}
-        self._text_extra: Json = {}
-        self._relays_text = not plan.json_by_tool and not plan.reasoning_in_ids
+        self._places = TextPlaces()
 
     def is_complete(self) -> bool:
         """See EventHandler."""
@@ -71,16 +70,16 @@ class OpenAIEvents:
             choice.has_continued or not choice.has_content for choice in choices
         )
 
-    def read(self, data: str) -> Iterator[Chunk]:
+    def read(self, data: str) -> Iterable[Chunk]:
         """See EventHandler."""
         if data.startswith("[DONE]"):
             self.done = True
-            yield from self.finish()
-            return
+            return self.finish()
         event = parse_object(data)
-        if chunk := self._text_chunk(event):
-            yield chunk
-            return
+        chunk = self._text_chunk(event)
+        return self._read(event) if chunk is None else (chunk,)
+
+    def _read(self, event: Json) -> Iterator[Chunk]:
         raise_if_error(event)
         steps = [step for choice in children(event, "choices") if (step := self._step(choice)) is not None]
         usage, extra = read_usage(event), extra_fields(event)
@@ -93,19 +92,23 @@ class OpenAIEvents:
                 raise error
 
     def _text_chunk(self, event: Json) -> TextChunk | None:
-        """The chunk of an event that only continues the text of an open choice; None for any other event."""
-        piece = read_text_event(event)
-        if piece is None or not self._relays_text:
+        """The chunk of an event that only continues a text of an open choice; None for any other event."""
+        found = None if self._plan.json_by_tool else read_text_event(event)
+        if found is None:
             return None
-        choice = self._choices.get(piece.choice)
+        choice, call, piece = self._choices.get(found.choice_index), 0, found.value
         if choice is None or choice.native_reason:
             return None
+        if found.name == "arguments":
+            continued = choice.calls.continued(piece)
+            if continued is None:
+                return None
+            call, piece = continued
+        elif found.name == "reasoning_content" and self._plan.reasoning_in_ids:
+            choice.reasoning.append(piece)
         choice.has_content = True
-        extra = extra_fields(event)
-        # The same object tells the encoder that nothing has changed. Only texts are compared: 1 and true are equal.
-        if extra != self._text_extra or not all(isinstance(value, str) for value in extra.values()):
-            self._text_extra = extra
-        return TextChunk(piece.choice, piece.text, self._text_extra, piece.name, has_logprobs=piece.has_logprobs)
+        usage = read_usage(event) if event.get("usage") else None
+        return TextChunk(self._places.of(found, call, event), piece, usage)
 
     def finish(self) -> Iterator[Chunk]:
         """See EventHandler. At `[DONE]` the response is complete, also if a server sent no finish_reason."""

@@ -1,50 +1,88 @@
-"""Recognises the usual event of a stream, which has a piece of text for one choice and nothing else."""
+"""Recognises the usual event of a stream, which has another piece of one text and nothing else that is to be read."""
 
-from typing import Any, NamedTuple, cast
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from tollgate.gateway.chat import TextField
+from tollgate.adapters.openai.chat_response import extra_fields
+from tollgate.gateway.chat import TextField, TextPlace
 from tollgate.gateway.types import Json
 
-_CHOICE = frozenset({"index", "delta", "logprobs", "finish_reason"})
-_DELTA = frozenset({"role", "content", "reasoning_content"})
-_PLAIN = frozenset({"id", "object", "created", "model", "choices", "system_fingerprint", "service_tier", "obfuscation"})
-_SPECIAL = ("usage", "x_groq", "error")
+_FIELDS: Mapping[str, TextField] = {
+    "content": "content",
+    "reasoning_content": "reasoning_content",
+    "reasoning": "reasoning_content",
+    "tool_calls": "arguments",
+}
+_READ = frozenset({"index", "delta", "message", "logprobs", "finish_reason"})
+"""Fields of a choice that are not relayed as they are."""
 
 
 class TextEvent(NamedTuple):
-    """A piece of text: the index of its choice, the field of the delta, and whether the choice has `logprobs: null`."""
+    """The choice with its index; which of its texts continues, and the piece, or the `tool_calls` with it."""
 
-    choice: int
+    choice_index: int
+    choice: Json
     name: TextField
-    text: str
-    has_logprobs: bool
+    value: Any
 
 
 def read_text_event(event: Json) -> TextEvent | None:
-    """The piece of text of an event; None if the event has anything else that would have to be read."""
-    choices: Any = event.get("choices")
-    if type(choices) is not list or len(cast("list[Any]", choices)) != 1 or event.get("object") == "error":
+    """The piece of text of an event; None if the event has anything else that is to be read, except `usage`."""
+    try:
+        (choice,) = event["choices"]
+        index = choice.get("index", 0)
+        if choice.get("finish_reason") or choice.get("logprobs") is not None or type(index) is not int:
+            return None
+        if "usage" in choice or choice.get("error") or event.get("error") or event.get("x_groq"):
+            return None
+        found = None if event.get("object") == "error" else _only_field(choice["delta"])
+    except (KeyError, TypeError, ValueError, AttributeError):  # a value of another type than in OpenAI's events
         return None
-    if not event.keys() <= _PLAIN and any(event.get(name) for name in _SPECIAL):
-        return None
-    choice = cast("list[Any]", choices)[0]
-    if type(choice) is not dict:
-        return None
-    fields = cast(Json, choice)
-    delta, index = fields.get("delta"), fields.get("index", 0)
-    if type(delta) is not dict or type(index) is not int or not fields.keys() <= _CHOICE:
-        return None
-    if fields.get("finish_reason") or fields.get("logprobs") is not None:
-        return None
-    return _read_delta(cast(Json, delta), index, "logprobs" in fields)
+    return found and TextEvent(index, choice, *found)
 
 
-def _read_delta(delta: Json, index: int, has_logprobs: bool) -> TextEvent | None:
-    if not delta.keys() <= _DELTA:
-        return None
-    content, reasoning = delta.get("content"), delta.get("reasoning_content")
-    if type(content) is str and content and reasoning is None:
-        return TextEvent(index, "content", content, has_logprobs)
-    if type(reasoning) is str and reasoning and not content:
-        return TextEvent(index, "reasoning_content", reasoning, has_logprobs)
-    return None
+def _only_field(delta: Json) -> tuple[TextField, Any] | None:
+    """The text or the tool calls of a delta, if nothing else of it is relayed."""
+    found: tuple[TextField, Any] | None = None
+    for name, value in delta.items():
+        if value is None or name == "role" or (not value and name in ("content", "tool_calls")):
+            continue
+        if found is not None or name not in _FIELDS or not value:
+            return None
+        if name != "tool_calls" and type(value) is not str:
+            return None
+        found = _FIELDS[name], value
+    return found
+
+
+class TextPlaces:
+    """The places of the texts of one stream: the same object while nothing but the text changes."""
+
+    def __init__(self) -> None:
+        self._last = TextPlace()
+        self._has_other_types = False
+
+    def of(self, found: TextEvent, call: int, event: Json) -> TextPlace:
+        """Where the text of an event belongs; `call` is the index of its tool call, if it is the arguments of one."""
+        choice_index, choice, name, _ = found
+        has_logprobs, last = "logprobs" in choice, self._last
+        beside = {name: value for name, value in choice.items() if name not in _READ}
+        extra = extra_fields(event)
+        if (
+            name == last.name
+            and choice_index == last.index
+            and call == last.call
+            and has_logprobs == last.has_logprobs
+            and self._are_last(beside, extra)
+        ):
+            return last
+        self._has_other_types = not all(v is None or type(v) is str for v in (*beside.values(), *extra.values()))
+        self._last = TextPlace(choice_index, name, call, has_logprobs, beside, extra)
+        return self._last
+
+    def _are_last(self, beside: Json, extra: Json) -> bool:
+        """Whether these fields have the same JSON as the last ones: 1, 1.0 and true are equal, their JSON is not."""
+        last = self._last
+        if beside != last.beside or extra != last.extra:
+            return False
+        return not self._has_other_types or repr((beside, extra)) == repr((last.beside, last.extra))

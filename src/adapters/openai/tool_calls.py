@@ -17,6 +17,7 @@ from tollgate.gateway.types import Json
 MAX_CALLS = 32_768
 """The maximum number of tool calls in one choice."""
 _MAX_NAME_LENGTH = 256
+_CALL_FIELDS = frozenset({"id", "type", "index", "function"})
 
 
 def whole_calls(message: Json, ids: ToolCallIds, choice: int) -> list[Json]:
@@ -79,6 +80,27 @@ class StreamedCalls:
         """The pieces to relay for the pieces of calls in this delta."""
         return [relayed for piece in _native_calls(delta) for relayed in self._read_piece(piece)]
 
+    def continued(self, pieces: Any) -> tuple[int, str] | None:
+        """The usual delta: the index of a relayed call, and more of its arguments, which are then added to it.
+
+        None, with nothing changed, if the pieces are anything else; then they are for `read`.
+        """
+        try:
+            (piece,) = pieces
+            index, arguments = piece["index"], piece["function"]["arguments"]
+            if piece.get("id") or piece["function"].get("name") or not piece.keys() <= _CALL_FIELDS:
+                return None
+        except (KeyError, TypeError, ValueError, AttributeError):  # a value of another type than in OpenAI's deltas
+            return None
+        call = self._by_index.get(index) if type(index) is int else None
+        if call is None or call.index is None or type(arguments) is not str:
+            return None
+        if not arguments or arguments.lstrip().startswith("{"):  # perhaps of another call with this index
+            return None
+        call.arguments.add(arguments)
+        self._last = call
+        return call.index, arguments
+
     def flush(self) -> list[Json]:
         """The calls that are held back at the end of the choice; one with neither name nor arguments is dropped."""
         held = [call for call in self._held.values() if call.name or call.arguments.has_begun]
@@ -93,7 +115,7 @@ class StreamedCalls:
             return []  # some servers end with all calls once more
         call = self._call_of(piece, arguments)
         self._remember(call, piece)
-        other_fields = {key: value for key, value in piece.items() if key not in ("id", "type", "index", "function")}
+        other_fields = {key: value for key, value in piece.items() if key not in _CALL_FIELDS}
         if call.index is not None:
             call.arguments.add(arguments)
             relayed = {**other_fields, "index": call.index, "function": {"arguments": arguments}}

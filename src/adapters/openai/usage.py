@@ -3,7 +3,6 @@
 The target is `CompletionUsage` of OpenAI's API reference; other sources are named where they are read.
 """
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -27,7 +26,7 @@ def read_usage(response: Json) -> Usage | None:
     cost = _cost(fields)
     if cost is None or (cost == 0 and not (usage.input_tokens or usage.output_tokens)):
         return usage if usage.input_tokens or usage.output_tokens else None
-    return replace(usage, cost_usd=cost)
+    return usage._replace(cost_usd=cost)
 
 
 def _usage_fields(response: Json) -> Json:

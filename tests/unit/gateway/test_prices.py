@@ -1,7 +1,6 @@
 """Costs by service tier, prompt length and kinds of tokens, and the notes of estimates."""
 
 import datetime
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -136,7 +135,7 @@ def test_cost_reported_by_the_provider_needs_no_price() -> None:
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_units_beside_tokens_are_billed_at_their_own_price(unit: Unit) -> None:
-    usage = replace(Usage(1_000_000), **{unit: 3})
+    usage = Usage(1_000_000)._replace(**{unit: 3})
     priced = Prices(
         input_usd_per_mtok=Decimal(1),
         output_usd_per_mtok=Decimal(1),

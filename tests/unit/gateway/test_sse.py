@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from tollgate.gateway import sse
 from tollgate.gateway.errors import UpstreamError
-from tollgate.gateway.sse import Event, EventReader, encode
+from tollgate.gateway.sse import EventReader, encode
 
 
-def read(*pieces: bytes) -> list[Event]:
+def read(*pieces: bytes) -> list[str]:
     reader = EventReader()
     events = [event for piece in pieces for event in reader.feed(piece)]
     return [*events, *reader.close()]
@@ -29,10 +29,10 @@ STREAM = (
     b"data\n\ndata: last \xf0\x9f\x98\x80\n"
 )
 EVENTS = [
-    Event("message", "one"),
-    Event("ping", '{"a":\n "\u2028\u0085"}'),
-    Event("message", ""),
-    Event("message", "last \U0001f600"),
+    "one",
+    '{"a":\n "\u2028\u0085"}',
+    "",
+    "last \U0001f600",
 ]
 
 
@@ -61,42 +61,42 @@ def test_stream_split_anywhere(positions: list[int]) -> None:
 )
 def test_any_text_is_read_unchanged(data: list[str], end: str, positions: list[int]) -> None:
     raw = "".join(f"data: {line}{end}" for line in data) + end
-    assert read(*split(raw.encode(), positions)) == [Event("message", "\n".join(data))]
+    assert read(*split(raw.encode(), positions)) == ["\n".join(data)]
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
 def test_lines_end_at_cr_lf_and_crlf(end: bytes) -> None:
     assert read(b"data: a" + end + b"data: b" + end + end + b"data: c" + end + end) == [
-        Event("message", "a\nb"),
-        Event("message", "c"),
+        "a\nb",
+        "c",
     ]
 
 
 def test_crlf_split_between_reads_is_one_line_end() -> None:
-    assert read(b"data: a\r", b"\ndata: b\r", b"\n\r", b"\n") == [Event("message", "a\nb")]
+    assert read(b"data: a\r", b"\ndata: b\r", b"\n\r", b"\n") == ["a\nb"]
 
 
 def test_lf_in_a_later_read_after_a_cr_ends_no_line() -> None:
-    assert read(b"data: a\r", b"", b"\n", b"data: b\n\n") == [Event("message", "a\nb")]
+    assert read(b"data: a\r", b"", b"\n", b"data: b\n\n") == ["a\nb"]
 
 
 def test_line_split_between_reads_is_one_event() -> None:
-    assert read(b"da", b"ta: on", b"e\n\n") == [Event("message", "one")]
+    assert read(b"da", b"ta: on", b"e\n\n") == ["one"]
 
 
 def test_event_is_returned_with_the_byte_that_ends_it() -> None:
     reader = EventReader()
     assert list(reader.feed(b"data: a\n")) == []
-    assert list(reader.feed(b"\n")) == [Event("message", "a")]
+    assert list(reader.feed(b"\n")) == ["a"]
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\u0085", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e"])
 def test_unicode_line_separators_are_part_of_the_data(separator: str) -> None:
-    assert read(f"data: a{separator}b\n\n".encode()) == [Event("message", f"a{separator}b")]
+    assert read(f"data: a{separator}b\n\n".encode()) == [f"a{separator}b"]
 
 
 def test_one_space_after_the_colon_is_not_data() -> None:
-    assert [event.data for event in read(b"data:a\n\n", b"data: a\n\n", b"data:  a\n\n")] == ["a", "a", " a"]
+    assert read(b"data:a\n\n", b"data: a\n\n", b"data:  a\n\n") == ["a", "a", " a"]
 
 
 def test_comments_ids_retry_times_and_unknown_fields_are_ignored() -> None:
@@ -104,13 +104,13 @@ def test_comments_ids_retry_times_and_unknown_fields_are_ignored() -> None:
 
 
 def test_event_name_without_data_is_dropped() -> None:
-    assert read(b"event: ping\n\ndata: a\n\n") == [Event("message", "a")]
+    assert read(b"event: ping\n\ndata: a\n\n") == ["a"]
 
 
 def test_last_event_without_a_blank_line_is_read_at_the_end() -> None:
-    assert read(b"data: a") == [Event("message", "a")]
-    assert read(b"data: a\n") == [Event("message", "a")]
-    assert read(b"data: a\r") == [Event("message", "a")]
+    assert read(b"data: a") == ["a"]
+    assert read(b"data: a\n") == ["a"]
+    assert read(b"data: a\r") == ["a"]
 
 
 def test_closing_twice_gives_nothing_more() -> None:
@@ -121,12 +121,12 @@ def test_closing_twice_gives_nothing_more() -> None:
 
 
 def test_invalid_utf8_is_replaced() -> None:
-    assert read(b"data: a\xffb\n\n") == [Event("message", "a\ufffdb")]
+    assert read(b"data: a\xffb\n\n") == ["a\ufffdb"]
 
 
 def test_byte_order_mark_at_the_start_is_not_part_of_the_first_field() -> None:
-    assert read(b"\xef", b"\xbb\xbf", b"data: a\n\n") == [Event("message", "a")]
-    assert read(b"data: \xef\xbb\xbfa\n\n") == [Event("message", "\ufeffa")]
+    assert read(b"\xef", b"\xbb\xbf", b"data: a\n\n") == ["a"]
+    assert read(b"data: \xef\xbb\xbfa\n\n") == ["\ufeffa"]
 
 
 def test_unbounded_line_is_refused() -> None:
@@ -160,8 +160,8 @@ def test_encoded_value_is_ascii_and_is_read_back(value: object) -> None:
     assert raw.isascii()
     assert raw.endswith(b"\n\n")
     (event,) = read(raw)
-    assert json.loads(event.data) == value
+    assert json.loads(event) == value
 
 
 def test_keep_alive_is_not_an_event_and_done_is() -> None:
-    assert read(sse.KEEP_ALIVE, sse.DONE) == [Event("message", "[DONE]")]
+    assert read(sse.KEEP_ALIVE, sse.DONE) == ["[DONE]"]
