@@ -17,9 +17,9 @@ MAX_EVENT_BYTES = 16 * 1024 * 1024
 
 
 class EventReader:
-    """Splits a byte stream, cut anywhere, into the data of its events. Comments, names, ids and retry times are skipped.
+    """Splits a byte stream, cut anywhere, into the data of its events, whose lines are joined by newlines.
 
-    The data lines of an event are joined by newlines.
+    Comments, names, ids and retry times are skipped.
     """
 
     def __init__(self) -> None:

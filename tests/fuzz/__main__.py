@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from support.families import ALL, Family
-from support.fuzzing import fuzz_error, fuzz_response, fuzz_stream
+from support.fuzzing import fuzz_both_ways, fuzz_error, fuzz_response, fuzz_stream
 
-TARGETS = (fuzz_stream, fuzz_stream, fuzz_response, fuzz_error)
+TARGETS = (fuzz_stream, fuzz_both_ways, fuzz_response, fuzz_error)
 """Streams take half the time, because their parsers have state."""
 BATCH = 250
 SETTINGS = settings(

@@ -9,19 +9,22 @@ import datetime
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from support import aws_event_stream
 from tollgate.adapters import FAMILIES
+from tollgate.adapters.clients.openai_chat import ChatEncoder
 from tollgate.gateway.catalog import Model, Provider, RouteRow
 from tollgate.gateway.chat import ChatRequest, Chunk, Completion
+from tollgate.gateway.client_format import ResponseInfo
 from tollgate.gateway.errors import GatewayError
 from tollgate.gateway.ports import ProviderCall, StreamParser
 from tollgate.gateway.quirks import Capabilities, Quirks
 from tollgate.gateway.routing import Route
 from tollgate.gateway.sse import EventReader
-from tollgate.gateway.types import Json
+from tollgate.gateway.types import Json, Usage
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SCHEMA: Json = {"type": "object", "properties": {"name": {"type": "string"}}}
@@ -41,12 +44,17 @@ class ChatProviderCall(ProviderCall, Protocol):
 
 @dataclass(frozen=True)
 class Family:
-    """One family's chat calls and fixtures; `encode` writes events as the bytes of a stream."""
+    """One family's chat calls and fixtures; `encode` writes events as the bytes of a stream.
+
+    `in_long_way` adds to an event what means nothing, but is unusual: a family that reads the usual event of a stream
+    in a short way reads it in the long one.
+    """
 
     name: str
     call: Callable[[ChatRequest, Route], ChatProviderCall]
     suffix: str
     encode: Callable[[Sequence[Any]], bytes]
+    in_long_way: Callable[[Any], Any] | None = None
 
     @property
     def folder(self) -> Path:
@@ -134,6 +142,34 @@ def read(parser: StreamParser, *pieces: bytes) -> list[Chunk]:
     return chunks if parser.done else [*chunks, *parser.close()]
 
 
+def translated(family: Family, name: str, events: Sequence[Any]) -> Any:
+    """What a client gets for these events, byte by byte, the usage of each chunk, and the error, if there is one."""
+    encoder, written, usages = ChatEncoder(ResponseInfo("req_1", 1, "m", "p")), list[bytes](), list[Usage | None]()
+    parser = family.open(name)
+    try:
+        for chunk in chain(parser.feed(family.encode(events)), parser.close()):
+            written.append(encoder.chunk(chunk))
+            usages.append(chunk.usage)
+    except GatewayError as error:
+        return written, usages, (error.status, error.code, error.message)
+    return written, usages, None
+
+
+def _with(name: str, member: Json) -> Callable[[Any], Any]:
+    """Adds the member to the objects in an event's list of this name."""
+
+    def add(event: Any) -> Any:
+        found: Any = cast(Json, event).get(name) if isinstance(event, dict) else None
+        if not isinstance(found, list):
+            return cast(Any, event)
+        items = [
+            {**member, **cast(Json, item)} if isinstance(item, dict) else item for item in cast("list[Any]", found)
+        ]
+        return {**cast(Json, event), name: items}
+
+    return add
+
+
 def sse(events: Sequence[Any]) -> bytes:
     """Server-sent events without names, as most providers send them."""
     return b"".join(
@@ -154,6 +190,8 @@ def _chat_call(family: str) -> Callable[[ChatRequest, Route], ChatProviderCall]:
 
 
 ALL = {
-    **{name: Family(name, _chat_call(name), ".sse", sse) for name in ("anthropic", "gemini", "openai")},
+    "anthropic": Family("anthropic", _chat_call("anthropic"), ".sse", sse),
+    "gemini": Family("gemini", _chat_call("gemini"), ".sse", sse, _with("candidates", {"finishMessage": ""})),
+    "openai": Family("openai", _chat_call("openai"), ".sse", sse, _with("choices", {"usage": {}})),
     "bedrock": Family("bedrock", _chat_call("bedrock"), ".jsonl", aws_event_stream.encode),
 }

@@ -4,7 +4,7 @@ import json
 
 from hypothesis import strategies as st
 
-from support.families import Family, read
+from support.families import Family, read, translated
 from support.mutations import mutated, shuffled, with_mutated_bytes
 from support.rules import check_chunks, check_completion, result_or_gateway_error
 from tollgate.gateway.accumulation import ChunkAccumulator, to_chunks
@@ -37,6 +37,15 @@ def fuzz_stream(family: Family, data: st.DataObject) -> None:
         for chunk in chunks:
             accumulator.add(chunk)
         check_completion(accumulator.completion())
+
+
+def fuzz_both_ways(family: Family, data: st.DataObject) -> None:
+    """A stream with mutated events, of which the usual ones are read in a short way: the client gets the same."""
+    if family.in_long_way is None:
+        return
+    name = data.draw(st.sampled_from(family.streams))
+    events = data.draw(shuffled(family.events(name)))
+    assert translated(family, name, events) == translated(family, name, [family.in_long_way(e) for e in events])
 
 
 def fuzz_error(family: Family, data: st.DataObject) -> None:

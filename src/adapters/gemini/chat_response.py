@@ -42,6 +42,8 @@ def generate_usage(response: Json) -> Usage | None:
     tokens that no other count does.
     """
     usage = child(response, "usageMetadata")
+    if not usage:
+        return None
     prompt = count(usage, "promptTokenCount") + count(usage, "toolUsePromptTokenCount")
     total = count(usage, "totalTokenCount")
     candidates, thoughts = count(usage, "candidatesTokenCount"), count(usage, "thoughtsTokenCount")
@@ -74,4 +76,8 @@ def raise_if_error(response: Json) -> None:
 def _audio_tokens(usage: Json, name: str) -> int:
     if name not in usage:
         return 0
-    return sum([count(entry, "tokenCount") for entry in children(usage, name) if entry.get("modality") == "AUDIO"])
+    total = 0
+    for entry in children(usage, name):
+        if entry.get("modality") == "AUDIO":
+            total += count(entry, "tokenCount")
+    return total

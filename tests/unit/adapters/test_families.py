@@ -11,10 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.families import ALL, Family, read
+from support.families import ALL, Family, read, translated
 from support.folding import fold, plain
-from support.fuzzing import fuzz_error, fuzz_response, fuzz_stream
+from support.fuzzing import fuzz_both_ways, fuzz_error, fuzz_response, fuzz_stream
 from support.rules import check_chunks, check_completion, result_or_gateway_error
+from tollgate.adapters.clients.openai_chat import ChatEncoder
+from tollgate.gateway.chat import Chunk, TextChunk
+from tollgate.gateway.client_format import ResponseInfo
 from tollgate.gateway.errors import GatewayError
 
 EACH_FAMILY = pytest.mark.parametrize("family", ALL.values(), ids=ALL)
@@ -53,6 +56,37 @@ def test_whole_response_follows_the_rules_of_results(family: Family, name: str) 
 @EACH_STREAM
 def test_stream_split_at_every_byte_yields_the_same_chunks(family: Family, name: str) -> None:
     assert outcome(family, name, *range(len(family.stream(name)))) == outcome(family, name)
+
+
+@EACH_STREAM
+def test_text_chunk_is_written_like_any_other_chunk(family: Family, name: str) -> None:
+    for fields in ({}, {"with_usage": True}, {"has_functions": True}):
+        encoder = ChatEncoder(ResponseInfo("req_1", 1, "m", "p"), **fields)
+        for chunk in result_or_gateway_error(lambda: read(family.open(name), family.stream(name))) or []:
+            assert encoder.chunk(chunk) == encoder.chunk(Chunk(chunk.choices, chunk.usage, chunk.extra))
+
+
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [pytest.param(f, name, id=f"{f.name}-{name}") for f in ALL.values() if f.in_long_way for name in f.streams],
+)
+def test_usual_events_are_read_as_in_the_long_way(family: Family, name: str) -> None:
+    assert family.in_long_way is not None
+    events = family.events(name)
+    long = [family.in_long_way(event) for event in events]
+    for end in range(len(events) + 1):
+        assert translated(family, name, events[:end]) == translated(family, name, long[:end])
+
+
+@pytest.mark.parametrize("name", ["gemini", "openai"])
+def test_an_unusual_member_leads_to_the_long_way(name: str) -> None:
+    family = ALL[name]
+    assert family.in_long_way is not None
+    for stream in ("thinking", "text") if name == "gemini" else ("openai_text", "openai_tools", "groq"):
+        events = family.events(stream)
+        long = family.encode([family.in_long_way(event) for event in events])
+        assert any(isinstance(chunk, TextChunk) for chunk in read(family.open(stream), family.encode(events)))
+        assert not any(isinstance(chunk, TextChunk) for chunk in read(family.open(stream), long))
 
 
 @EACH_STREAM
@@ -100,6 +134,12 @@ def test_mutated_response_is_parsed_or_raises_a_gateway_error(family: Family, da
 @given(data=st.data())
 def test_mutated_stream_is_parsed_or_raises_a_gateway_error(family: Family, data: st.DataObject) -> None:
     fuzz_stream(family, data)
+
+
+@EACH_FAMILY
+@given(data=st.data())
+def test_mutated_stream_is_read_as_in_the_long_way(family: Family, data: st.DataObject) -> None:
+    fuzz_both_ways(family, data)
 
 
 @EACH_FAMILY
