@@ -110,6 +110,8 @@ def _rates(usage: Usage, prices: Prices, tier: str) -> tuple[Rates, list[str]]:
 
 def _input_cost(usage: Usage, rates: Rates, doubts: list[str]) -> Decimal:
     """USD times a million. Tokens that are both cached and audio are charged once, as cached audio."""
+    if not (usage.cached_tokens or usage.cache_write_tokens or usage.input_audio_tokens):
+        return usage.input_tokens * rates.input_usd_per_mtok  # as in most requests
     overlap = usage.cached_tokens + usage.cache_write_tokens + usage.input_audio_tokens - usage.input_tokens
     at_most = min(usage.cached_tokens, usage.input_audio_tokens)
     cached_audio = min(at_most, max(usage.cached_audio_tokens, overlap))
@@ -154,7 +156,8 @@ def _unit_cost(usage: Usage, prices: Prices, doubts: list[str]) -> Decimal:
         number: int = getattr(usage, unit)
         if number and unit not in prices.usd_per_unit:
             doubts.append(f"No price is known for {unit}.")
-        total += number * prices.usd_per_unit.get(unit, Decimal(0))
+        elif number:
+            total += number * prices.usd_per_unit[unit]
     return total
 
 
@@ -165,9 +168,9 @@ def estimate_tokens(length: int) -> int:
 
 def _parts(whole: int, price: Decimal, *parts: tuple[int, Decimal | None]) -> Decimal:
     """USD times a million: parts with prices of their own by these, the rest by the price of the whole."""
-    apart = [(tokens, own) for tokens, own in parts if own is not None]
+    apart = [(tokens, own) for tokens, own in parts if tokens and own is not None]
     rest = max(0, whole - sum(tokens for tokens, _ in apart))
-    return rest * price + sum((tokens * own for tokens, own in apart), Decimal(0))
+    return rest * price + sum([tokens * own for tokens, own in apart], Decimal(0))
 
 
 def _round(usd: Decimal) -> Decimal:

@@ -138,4 +138,11 @@ class UpstreamRequest:
 
 def utf8_length(text: str) -> int:
     """The length of a text in bytes of UTF-8, which estimates of tokens are made from (see gateway.metering)."""
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    if text.isascii():
+        return len(text)
+    pieces = (text[start : start + _PIECE] for start in range(0, len(text), _PIECE))
+    return sum(len(piece.encode("utf-8", "surrogatepass")) for piece in pieces)
+
+
+_PIECE = 65_536
+"""Characters that are encoded at once: a long text needs no second copy."""

@@ -25,4 +25,7 @@ def error_body(error: GatewayError) -> Json:
 
 def dump(body: Any) -> bytes:
     """JSON without spaces, ASCII only."""
-    return json.dumps(body, separators=(",", ":")).encode("ascii")
+    return _ENCODER.encode(body).encode("ascii")
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
