@@ -59,8 +59,10 @@ class Usage(NamedTuple):
 
     def larger(self, other: "Usage") -> "Usage":
         """Combines two cumulative reports: the larger of each count and of the cost."""
-        costs = [cost for cost in (self.cost_usd, other.cost_usd) if cost is not None]
-        return Usage(*map(max, self[:-1], other[:-1]), cost_usd=max(costs, default=None))
+        cost, other_cost = self.cost_usd, other.cost_usd
+        if cost is None or (other_cost is not None and other_cost > cost):
+            cost = other_cost
+        return Usage._make((*map(max, self[:-1], other[:-1]), cost))
 
     def counts(self) -> dict[str, int]:
         """Every count by its name, for records and metrics."""

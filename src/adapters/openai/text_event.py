@@ -60,7 +60,7 @@ class TextPlaces:
 
     def __init__(self) -> None:
         self._last = TextPlace()
-        self._has_other_types = False
+        self._last_values: str | None = None  # if any is neither a string nor null
 
     def of(self, found: TextEvent, call: int, event: Json) -> TextPlace:
         """Where the text of an event belongs; `call` is the index of its tool call, if it is the arguments of one."""
@@ -76,13 +76,15 @@ class TextPlaces:
             and self._are_last(beside, extra)
         ):
             return last
-        self._has_other_types = not all(v is None or type(v) is str for v in (*beside.values(), *extra.values()))
+        others = [
+            value for value in (*beside.values(), *extra.values()) if value is not None and type(value) is not str
+        ]
+        self._last_values = repr((beside, extra)) if others else None
         self._last = TextPlace(choice_index, name, call, has_logprobs, beside, extra)
         return self._last
 
     def _are_last(self, beside: Json, extra: Json) -> bool:
         """Whether these fields have the same JSON as the last ones: 1, 1.0 and true are equal, their JSON is not."""
-        last = self._last
-        if beside != last.beside or extra != last.extra:
+        if beside != self._last.beside or extra != self._last.extra:
             return False
-        return not self._has_other_types or repr((beside, extra)) == repr((last.beside, last.extra))
+        return self._last_values is None or repr((beside, extra)) == self._last_values

@@ -77,7 +77,9 @@ def _with_missing(fields: Json, reasoning: int, cached_and_written: int) -> tupl
 
 
 def _largest(fields: Json, names: tuple[str, ...]) -> int:
-    return max(count(fields, name) for name in names)
+    if not fields:
+        return 0
+    return max([count(fields, name) for name in names])
 
 
 def _cost(fields: Json) -> Decimal | None:
