@@ -2,7 +2,10 @@
 
 import json
 import re
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
+
+from msgspec import MsgspecError
+from msgspec.json import decode
 
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.request_body import RequestBody
@@ -22,12 +25,23 @@ def parse_json(body: bytes, model: type[Model], max_values: int = MAX_VALUES) ->
     if _is_dense(body, max_values):
         raise BadRequestError("The request body has too many values.", code="invalid_json")
     try:
-        value = json.loads(body)
+        value = _decode(body)
     except (ValueError, RecursionError):
         raise BadRequestError("The request body is not valid JSON.", code="invalid_json") from None
     if not isinstance(value, dict):
         raise BadRequestError("The request body must be a JSON object.", code="invalid_json")
     return model.of(cast(Json, value))
+
+
+def _decode(body: bytes) -> Any:
+    """The value of JSON. msgspec takes half the time and a third of the memory of the standard library.
+
+    What it refuses is left to the standard library: lone surrogates, NaN, numbers out of range, a byte order mark.
+    """
+    try:
+        return decode(body)
+    except MsgspecError:
+        return json.loads(body)
 
 
 def _is_dense(body: bytes, max_values: int) -> bool:

@@ -5,6 +5,8 @@ import tracemalloc
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from support.chat_bodies import USER, VALID, parse, refusal, with_message
 from tollgate.adapters.clients.json_body import parse_json
@@ -122,3 +124,29 @@ def test_long_conversation_of_short_messages_is_accepted() -> None:
     messages = [{"role": "user", "content": [{"type": "text", "text": "Go on."}]}] * MAX_MESSAGES
     body = json.dumps({"model": "m", "messages": messages}).encode()
     assert len(parse_json(body, ChatRequest).messages) == MAX_MESSAGES
+
+
+@given(text=st.text(st.sampled_from('a\u00e9\U0001f600\U0002f800\U000e0067\\"\x00\n'), max_size=12))
+def test_characters_outside_the_basic_plane_are_kept(text: str) -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": text}], text + "x": text}
+    for ascii_only in (False, True):
+        assert parse(json.dumps(body, ensure_ascii=ascii_only).encode()).wire() == body
+
+
+@pytest.mark.parametrize(
+    "wrong", [b'"\\\xf0\x9f\x98\x80"', b"\xf0\x9f\x98\x80", b'"\xf0\x9f\x98"', b'"\xf0\x8f\x98\x80"']
+)
+def test_character_outside_the_basic_plane_where_none_may_be_is_refused(wrong: bytes) -> None:
+    error = refusal(b'{"model": "m", "messages": [{"role": "user", "content": %b}]}' % wrong)
+    assert error.code == "invalid_json"
+
+
+def test_one_emoji_does_not_multiply_the_memory_of_a_body() -> None:
+    messages = [{"role": "user", "content": "word " * 200}] * 1000 + [{"role": "user", "content": "\U0001f600"}]
+    body = json.dumps({"model": "m", "messages": messages}, ensure_ascii=False).encode()
+    tracemalloc.start()
+    try:
+        parse_json(body, ChatRequest)
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(body)
+    finally:
+        tracemalloc.stop()
