@@ -63,8 +63,9 @@ def generate_usage(response: Json) -> Usage | None:
 
 def extra_fields(response: Json) -> Json:
     """The service tier in OpenAI's terms, if the response names it."""
-    tier = _SERVED_TIERS.get((text(child(response, "usageMetadata"), "serviceTier") or "").lower())
-    return {"service_tier": tier} if tier else {}
+    tier = text(child(response, "usageMetadata"), "serviceTier")
+    served = _SERVED_TIERS.get(tier.lower()) if tier else None
+    return {"service_tier": served} if served else {}
 
 
 def raise_if_error(response: Json) -> None:

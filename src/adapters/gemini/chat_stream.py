@@ -6,7 +6,7 @@ from tollgate.adapters.chat_plan import ChatPlan
 from tollgate.adapters.finish_reasons import finish_error
 from tollgate.adapters.gemini.candidates import FINISH_REASONS, Choice
 from tollgate.adapters.gemini.chat_response import candidates_of, extra_fields, generate_usage, raise_if_error
-from tollgate.adapters.json_access import children, count, parse_object, text
+from tollgate.adapters.json_access import count, parse_object, text
 from tollgate.adapters.tool_call_ids import ToolCallBuilder, ToolCallIds
 from tollgate.gateway.chat import Chunk, TextChunk, TextPlace
 from tollgate.gateway.types import Json
@@ -35,12 +35,13 @@ class GeminiEvents:
 
     def _text_chunk(self, event: Json) -> TextChunk | None:
         """The chunk of an event that only continues a text of a choice; None for any other event."""
-        candidates = children(event, "candidates")
-        if len(candidates) != 1 or event.get("error"):
+        try:
+            (candidate,) = event["candidates"]
+            index = candidate.get("index", 0)
+        except (KeyError, TypeError, ValueError, AttributeError):  # none, several, or of another type than Gemini's
             return None
-        index = candidates[0].get("index", 0)
-        choice = self._choices.get(index) if type(index) is int else None
-        step = choice and choice.text_step(candidates[0])
+        choice = self._choices.get(index) if type(index) is int and not event.get("error") else None
+        step = choice and choice.text_step(candidate)
         if step is None:
             return None
         (name, piece), place, extra = step, self._place, extra_fields(event)
