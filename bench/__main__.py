@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,16 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import capacity, cold_start, serving, translation
-from support.artifact import ARTIFACT
-
-
-def zip_megabytes(folder: Path) -> float:
-    """The size of the archive that `sam deploy` uploads."""
-    archive = folder / "function.zip"
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
-        for file in ARTIFACT.rglob("*"):
-            zipped.write(file, file.relative_to(ARTIFACT))
-    return archive.stat().st_size / 1e6
+from support.archive import zip_megabytes
 
 
 def main() -> None:
@@ -43,7 +33,7 @@ def main() -> None:
         for row in asyncio.run(capacity.measure()):
             table.add_row(row.name, *row.cells())
         table.add_section()
-        table.add_row("function, zipped, MB", f"{zip_megabytes(folder):.1f}", "", "")
+        table.add_row("function, zipped, MB", f"{zip_megabytes():.1f}", "", "")
     Console(width=120).print(table)
 
 
