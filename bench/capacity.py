@@ -20,6 +20,7 @@ from tollgate.stores.dynamodb.store import DynamoDBStore
 REQUESTS = 20
 OPEN = 100
 """The number of open requests, whose holds are on the item of the key and are written with it."""
+ADMIT, SETTLE = "DynamoDB: admit, write units", "DynamoDB: settle, write units"
 LIMITS = Limits(rpm=1000, tpm=1_000_000, concurrency=1000, budget=Budget(Decimal(100), "day"))
 
 
@@ -68,12 +69,17 @@ async def measure() -> list[Row]:
         with_open_requests = await _admissions_with_open_requests(store, key, meter)
         store.close()
     return [
-        Row("DynamoDB: admit, write units", [sum(calls) for calls in admits], 1),
+        Row(ADMIT, [sum(calls) for calls in admits], 1),
         Row(f"DynamoDB: admit with {OPEN} open requests, write units", with_open_requests, 1),
         Row("DynamoDB: admit, calls", [len(calls) for calls in admits], 0),
-        Row("DynamoDB: settle, write units", [sum(calls) for calls in settles], 1),
+        Row(SETTLE, [sum(calls) for calls in settles], 1),
         Row("DynamoDB: settle, calls", [len(calls) for calls in settles], 0),
     ]
+
+
+def units_per_request(rows: Sequence[Row]) -> float:
+    """The write units of a request, of the rows that `measure` returns."""
+    return sum(row.median for row in rows if row.name in (ADMIT, SETTLE))
 
 
 async def _admissions_with_open_requests(

@@ -1,4 +1,8 @@
-"""A canned provider for measurements, in this process, so that its CPU is not counted."""
+"""A canned provider for measurements, in this process, so that its CPU is not counted.
+
+The model says what it responds with: `buffered`, a whole response; `stream`, 104 events, each in its own write;
+`stream-N`, so many; `slow`, a stream with a pause before each event.
+"""
 
 import asyncio
 import contextlib
@@ -9,10 +13,12 @@ from typing import Any
 
 EVENTS, PAUSE = 104, 0.1
 """Events of one stream, each in its own write; seconds before each event of a slow stream."""
+LENGTHS = (10, 100, 1_000, 10_000)
+"""Events of the streams `stream-N`."""
 WORDS = " ".join(["word"] * 50)
 USAGE = {"prompt_tokens": 10, "completion_tokens": 50, "total_tokens": 60}
 ENVELOPE = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": "canned"}
-MODELS = ("buffered", "stream", "slow")
+MODELS = ("buffered", "stream", "slow", *(f"stream-{length}" for length in LENGTHS))
 CATALOG = """
 [providers.bench]
 family = "openai"
@@ -47,11 +53,12 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-            model = json.loads(await reader.readexactly(length))["model"]
+            model = str(json.loads(await reader.readexactly(length))["model"]).removeprefix("bench/")
             if model == "buffered":
                 _write_whole(writer)
             else:
-                await _write_stream(writer, slow=model == "slow")
+                events = int(model.partition("-")[2] or EVENTS)
+                await _write_stream(writer, events, slow=model == "slow")
 
 
 def _write_whole(writer: asyncio.StreamWriter) -> None:
@@ -62,9 +69,9 @@ def _write_whole(writer: asyncio.StreamWriter) -> None:
     writer.write(head.encode() + body)
 
 
-async def _write_stream(writer: asyncio.StreamWriter, slow: bool) -> None:
+async def _write_stream(writer: asyncio.StreamWriter, events: int, slow: bool) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
-    for _ in range(EVENTS - 2):
+    for _ in range(events - 2):
         text = str(time.monotonic()) if slow else "word "
         _write_chunk(writer, {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]})
         await writer.drain()

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,7 +72,7 @@ class TimedGateway:
 
 
 @contextlib.contextmanager
-def timed_gateway(kind: str, folder: Path, url: str) -> Iterator[TimedGateway]:
+def timed_gateway(kind: str, folder: Path, url: str) -> Generator[TimedGateway]:
     times, catalog, db = folder / "times", folder / "many.toml", str(folder / "many.db")
     times.mkdir()
     catalog.write_text(CATALOG.format(url=url))
@@ -110,7 +110,7 @@ class Stream:
 
 
 @contextlib.asynccontextmanager
-async def opened(gateway: TimedGateway) -> AsyncIterator[httpx.AsyncClient]:
+async def opened(gateway: TimedGateway) -> AsyncGenerator[httpx.AsyncClient]:
     limits = httpx.Limits(max_connections=None)
     headers = {"authorization": f"Bearer {gateway.api_key}"}
     async with httpx.AsyncClient(

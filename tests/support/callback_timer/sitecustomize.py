@@ -18,13 +18,13 @@ def start(path: Path) -> None:
     path.touch()
     run = events.Handle._run  # pyright: ignore[reportPrivateUsage] - the only place through which all callbacks run
 
-    def timed_run(handle: events.Handle) -> None:
+    def timed_run(self: events.Handle) -> None:
         began = time.thread_time()
-        run(handle)
+        run(self)
         milliseconds = (time.thread_time() - began) * 1000
         if milliseconds >= LONG_MS:
             with path.open("a") as file:
-                file.write(f"{milliseconds:.1f} {_name(handle)}\n")
+                file.write(f"{milliseconds:.1f} {_name(self)}\n")
 
     events.Handle._run = timed_run
 
