@@ -1,7 +1,7 @@
 """Other gateways, measured in the same rounds if PEERS names them: `PEERS=litellm,portkey,lwa make bench`.
 
-They are installed into `.cache/peers` when they are asked for, in the versions below, and without keys, limits or a
-store: each does less than Tollgate. `lwa` is AWS's Lambda Web Adapter in front of the naive relay, in the place of
+They are installed into `.cache/peers` when they are asked for, in the versions below. LiteLLM has its master key and no
+database, the others have no keys, none has limits: each does less than Tollgate. `lwa` is AWS's Lambda Web Adapter in front of the naive relay, in the place of
 Tollgate's runtime.
 """
 
@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 
 from bench.lambda_web_adapter import adapted_relay
@@ -31,7 +32,7 @@ def start_peers(running: contextlib.ExitStack, shared: Fixture) -> list[Subject]
 
 
 def _litellm(running: contextlib.ExitStack, shared: Fixture) -> Subject:
-    return start(running, f"LiteLLM {LITELLM} (no keys)", shared.key, _litellm_proxy(shared))
+    return start(running, f"LiteLLM {LITELLM} (one key)", shared.key, _litellm_proxy(shared))
 
 
 @contextlib.contextmanager
@@ -51,15 +52,16 @@ def _litellm_proxy(shared: Fixture) -> Generator[str]:
     config = shared.folder / "litellm.yaml"
     config.write_text(json.dumps({"model_list": rows}))  # JSON is YAML
     command = [str(folder / "bin/litellm"), "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
-    env = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
-    with process(command, env):
+    settings = {"LITELLM_MASTER_KEY": shared.key, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
+    with process(command, {**os.environ, **settings}):
         wait_for(f"http://127.0.0.1:{port}", "/health/liveliness")
         yield f"http://127.0.0.1:{port}/v1"
 
 
 def _portkey(running: contextlib.ExitStack, shared: Fixture) -> Subject:
     headers = {"x-portkey-provider": "openai", "x-portkey-custom-host": shared.provider}
-    return start(running, f"Portkey {PORTKEY} (no keys)", shared.key, _portkey_gateway(), headers)
+    subject = start(running, f"Portkey {PORTKEY} (no keys)", shared.key, _portkey_gateway(), headers)
+    return replace(subject, streams=False)  # it answers 500 to every stream: "TypeError: immutable", on Node.js 20
 
 
 @contextlib.contextmanager

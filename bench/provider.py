@@ -7,6 +7,7 @@ The model says what it responds with: `buffered`, a whole response; `stream`, 10
 import asyncio
 import contextlib
 import json
+import re
 import time
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -52,13 +53,16 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-            model = str(json.loads(await reader.readexactly(length))["model"]).removeprefix("bench/")
+            length = re.search(rb"content-length: *(\d+)", head.lower())
+            if length is None:  # LiteLLM also sends requests without a body
+                break
+            model = str(json.loads(await reader.readexactly(int(length[1])))["model"]).removeprefix("bench/")
             if model == "buffered":
                 _write_whole(writer)
             else:
                 events = int(model.partition("-")[2] or EVENTS)
                 await _write_stream(writer, events, slow=model == "slow")
+    writer.close()
 
 
 def _write_whole(writer: asyncio.StreamWriter) -> None:
@@ -71,8 +75,8 @@ def _write_whole(writer: asyncio.StreamWriter) -> None:
 
 async def _write_stream(writer: asyncio.StreamWriter, events: int, slow: bool) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
-    for _ in range(events - 2):
-        text = str(time.monotonic()) if slow else "word "
+    for number in range(events - 2):
+        text = str(time.monotonic()) if slow else f"word {number} "  # LiteLLM ends a stream that repeats a chunk
         _write_chunk(writer, {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]})
         await writer.drain()
         await asyncio.sleep(PAUSE if slow else 0)

@@ -39,15 +39,15 @@ async def measure(subjects: Sequence[Subject]) -> list[Measured]:
         pairs = [(each, opened.enter_context(contextlib.closing(_client(each.subject)))) for each in measured]
         for each, client in pairs:
             await _cpu(each.subject, client, "buffered", REQUESTS)
-            await _cpu(each.subject, client, "stream", STREAMS)
+            await _stream(each.subject, client, STREAMS)
         for _ in range(ROUNDS):
             for each, client in pairs:
                 each.buffered.append(await _cpu(each.subject, client, "buffered", REQUESTS))
-                each.stream.append(await _cpu(each.subject, client, "stream", STREAMS))
+                each.stream += await _stream(each.subject, client, STREAMS)
         for each, client in pairs:
-            each.delays = [await client.first_token_delay() for _ in range(DELAYS)]
+            each.delays = [await client.first_token_delay() for _ in range(DELAYS) if each.subject.streams]
             await _cpu(each.subject, client, "buffered", MORE)
-            await _cpu(each.subject, client, "stream", MORE)
+            await _stream(each.subject, client, MORE)
             await client.chat("buffered", "a" * LARGE)
             each.peak = peak_megabytes(each.subject.processes)
     return measured
@@ -63,12 +63,13 @@ def _rows(each: Measured, relay: Measured | None) -> list[Row]:
     name = each.subject.name
     buffered, stream = relay and median(relay.buffered), relay and median(relay.stream)
     delay, peak = relay and median(relay.delays), relay and relay.peak
-    return [
+    found = [
         Row(f"{name}: buffered request, ms CPU", each.buffered, naive=buffered),
         Row(f"{name}: stream of {EVENTS} events, ms CPU", each.stream, naive=stream),
         Row(f"{name}: first token, provider's to client's, ms", each.delays, 1, delay),
         Row(f"{name}: peak memory after {PEAK}, MB", [each.peak], 0, peak),
     ]
+    return [row for row in found if row.values]
 
 
 def _client(subject: Subject) -> ChatClient:
@@ -81,3 +82,8 @@ async def _cpu(subject: Subject, client: ChatClient, model: str, times: int) -> 
     for _ in range(times):
         await client.chat(model)
     return (cpu_ms(subject.processes) - before) / times
+
+
+async def _stream(subject: Subject, client: ChatClient, times: int) -> list[float]:
+    """The same for streams, if the gateway can stream at all."""
+    return [await _cpu(subject, client, "stream", times)] if subject.streams else []

@@ -24,13 +24,14 @@ RELAY, SERVER, FUNCTION = "naive relay (no keys)", "server", "streaming function
 
 @dataclass(frozen=True)
 class Subject:
-    """A running gateway: its address, a key, headers that its requests need, and its processes."""
+    """A running gateway: its address, a key, its processes, headers that its requests need, and whether it streams."""
 
     name: str
     base_url: str
     key: str
     processes: Sequence[int]
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    streams: bool = True
 
 
 @dataclass(frozen=True)
