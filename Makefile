@@ -18,7 +18,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 export AWS_DEFAULT_REGION ?= us-east-1
 export SAM_CLI_TELEMETRY ?= 0
 
-.PHONY: help setup run run-lambda unit test check coverage check-rest fuzz format typecheck lint sam-check artifact build deploy bench docs wheel release live lock clean
+.PHONY: help setup run run-lambda unit test check coverage check-rest fuzz format typecheck lint sam-check artifact build deploy bench soak docs wheel release live lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -78,8 +78,11 @@ build: .sam-venv/.ready ## what `sam deploy` uploads, in .aws-sam; ARCH=arm64 or
 deploy: build ## deploy to your AWS account
 	$(SAM) deploy --parameter-overrides Architecture=$(ARCH) $(ARGS)
 
-bench: setup artifact ## measure cold start, CPU per request, memory and size
+bench: setup artifact ## measure starts, CPU, memory, growth, size; PEERS=litellm,portkey,lwa beside
 	PYTHONPATH=.:tests $(BIN)/python -m bench
+
+soak: setup artifact ## many requests, and what is left of them; SOAK_REQUESTS of each kind
+	PYTHONPATH=.:tests $(BIN)/python -m bench.soak
 
 wheel: setup ## the package, in .build/wheel
 	rm -rf .build/wheel build

@@ -1,8 +1,8 @@
 """Other gateways, measured in the same rounds if PEERS names them: `PEERS=litellm,portkey,lwa make bench`.
 
-They are installed into `.cache/peers` when they are asked for, in the versions below. LiteLLM has its master key and no
-database, the others have no keys, none has limits: each does less than Tollgate. `lwa` is AWS's Lambda Web Adapter in front of the naive relay, in the place of
-Tollgate's runtime.
+They are installed into `.cache/peers` when they are asked for, in the versions below. LiteLLM has a master key and no
+database, the others have no keys, and none has limits: each does less than Tollgate. `lwa` is AWS's Lambda Web Adapter
+in front of the naive relay, in the place of Tollgate's runtime.
 """
 
 import contextlib

@@ -16,9 +16,9 @@ from bench.provider import EVENTS
 from bench.subjects import Subject
 
 ROUNDS, REQUESTS, STREAMS, DELAYS = 7, 40, 15, 10
-MORE, LARGE = 800, 5_500_000
+MORE, LARGE = 200, 5_500_000
 """Requests of each kind, and characters of one prompt, before the peak of memory is read."""
-PEAK = "2,000 requests and a prompt of 5.5 MB"
+PEAK = "800 requests and a prompt of 5.5 MB"
 
 
 @dataclass
