@@ -25,6 +25,9 @@ from tollgate.handler.settings import Settings
 CHUNKS = 100
 SKIPPED = 20
 """Chunks before those that are counted: the first ones need more."""
+EVENTS = SKIPPED + CHUNKS + 1
+MAX_PAYLOADS = EVENTS + 3
+"""One for each event, and the end."""
 MAX_CALLS = {"openai": 140, "anthropic": 135, "bedrock": 128, "gemini": 330}
 """Calls of Python functions, and resumed generators and coroutines, per chunk, those of asyncio included."""
 MAX_HELD_BLOCKS = {"openai": 0.5, "anthropic": 0.5, "bedrock": 0.5, "gemini": 2.5}
@@ -54,8 +57,8 @@ class Client:
         self._calls = calls
         request = {"model": "lockstep", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
         self._bodies = [json.dumps(request).encode()]
-        self.calls = array("Q", bytes(8 * 2 * CHUNKS))
-        self.blocks = array("Q", bytes(8 * 2 * CHUNKS))
+        self.calls = array("Q", bytes(8 * EVENTS))
+        self.blocks = array("Q", bytes(8 * EVENTS))
         self.payloads = 0
         self.status = 0
 
@@ -70,14 +73,15 @@ class Client:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             return
-        self.calls[self.payloads] = self._calls.count
-        self.blocks[self.payloads] = sys.getallocatedblocks()
+        if self.payloads < EVENTS:
+            self.calls[self.payloads] = self._calls.count
+            self.blocks[self.payloads] = sys.getallocatedblocks()
         self.payloads += 1
         self._provider.received()
 
     def per_chunk(self, counted: "array[int]") -> float:
         """The growth of a number per chunk, without the first chunks and the last ones."""
-        return (counted[SKIPPED + CHUNKS] - counted[SKIPPED]) / CHUNKS
+        return (counted[EVENTS - 1] - counted[SKIPPED]) / CHUNKS
 
 
 @pytest.fixture(scope="module", params=ALL)
@@ -92,12 +96,13 @@ def client(family: str, tmp_path_factory: pytest.TempPathFactory) -> Client:
     with lockstep_provider() as provider, counted_calls() as calls:
         stream = long_stream(family)
         text = stream.family.encode([stream.text])
-        provider.pieces = [stream.family.encode([*stream.before, stream.text]), *[text] * (SKIPPED + CHUNKS)]
+        provider.pieces = [stream.family.encode([*stream.before, stream.text]), *[text] * (EVENTS - 1)]
         provider.end = stream.family.encode(stream.after)
         (folder / "lockstep.toml").write_text(CATALOG.format(family=family, url=provider.url))
         client = Client(provider, calls)
         asyncio.run(call_app(folder, client))
     assert client.status == 200
+    assert client.payloads <= MAX_PAYLOADS, f"{client.payloads} payloads for {EVENTS} events"
     return client
 
 
