@@ -84,8 +84,6 @@ async def _poll(loaded: LoadedApp, api: RuntimeApi, settings: Settings) -> None:
 
 
 async def _serve(loaded: LoadedApp, api: RuntimeApi, invocation: Invocation, settings: Settings) -> None:
-    if settings.max_concurrency == 1:
-        _set_trace_id(invocation.trace_id)
     try:
         event = json.loads(invocation.payload)
         request = read_event(event, settings.base_path)
@@ -109,11 +107,3 @@ def _response(
     if request.format == "function_url" or (request.format == "rest" and settings.rest_stream):
         return StreamedResponse(api, invocation, request.format, error_format, settings.pad_bytes)
     return BufferedResponse(api, invocation, request.format, error_format)
-
-
-def _set_trace_id(trace_id: str | None) -> None:
-    # A variable of the whole process, so only if one invocation runs at a time. Otherwise apps use context.trace_id.
-    if trace_id:
-        os.environ["_X_AMZN_TRACE_ID"] = trace_id
-    else:
-        os.environ.pop("_X_AMZN_TRACE_ID", None)
