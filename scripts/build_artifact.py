@@ -37,6 +37,17 @@ UNUSED_FOLDERS = (
     "examples",
     ".agents",
 )  # not `docs`: botocore.docs is code that its client imports
+UNUSED_PACKAGES = (
+    "aws_lambda_powertools/event_handler",  # with a bundle of Swagger UI
+    *(
+        f"aws_lambda_powertools/utilities/{name}"
+        for name in ("auth_alpha", "batch", "data_classes", "feature_flags", "idempotency", "kafka", "parser")
+    ),
+    "boto3/data",
+    "dateutil/zoneinfo",
+    "pydantic/v1",
+)
+"""Parts of the wheels that nothing imports: every start fetches and unpacks the archive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +152,8 @@ def prune(out: Path) -> None:
     for partition in endpoints["partitions"]:  # reading the addresses of every other service takes 20 ms of each start
         partition["services"] = {name: row for name, row in partition["services"].items() if name in AWS_SERVICES}
     (data / "endpoints.json").write_text(json.dumps(endpoints))
-    shutil.rmtree(out / "boto3/data", ignore_errors=True)
+    for unused in UNUSED_PACKAGES:
+        shutil.rmtree(out / unused)
 
 
 def compile_for(target: Target, out: Path, folder: str = ".") -> None:

@@ -2,7 +2,7 @@
 
 from support.archive import zip_megabytes
 
-MAX_MEGABYTES = 12.0
+MAX_MEGABYTES = 10.0
 
 
 def test_zipped_function_is_small() -> None:

@@ -15,9 +15,9 @@ from tollgate.adapters.clients.openai_chat import ChatEncoder
 from tollgate.gateway.client_format import ResponseInfo
 
 CHUNKS = 200
-MAX_CALLS = {"openai": 45, "anthropic": 39, "bedrock": 35, "gemini": 114}
+MAX_CALLS = {"openai": 34, "anthropic": 27, "bedrock": 25, "gemini": 50}
 """Calls of Python functions, and resumed generators, per chunk."""
-MAX_BYTES = {"openai": 6500, "anthropic": 4500, "bedrock": 4000, "gemini": 9000}
+MAX_BYTES = {"openai": 4500, "anthropic": 2500, "bedrock": 2200, "gemini": 4800}
 """The peak of what is allocated while one chunk is translated."""
 MAX_HELD_BLOCKS = {"openai": 0.5, "anthropic": 0.5, "bedrock": 0.5, "gemini": 1.5}
 """Blocks of memory per chunk that are still held when it was sent. Gemini's citations need the text before them."""

@@ -28,7 +28,7 @@ SKIPPED = 20
 EVENTS = SKIPPED + CHUNKS + 1
 MAX_PAYLOADS = EVENTS + 3
 """One for each event, and the end."""
-MAX_CALLS = {"openai": 140, "anthropic": 135, "bedrock": 128, "gemini": 330}
+MAX_CALLS = {"openai": 130, "anthropic": 125, "bedrock": 115, "gemini": 155}
 """Calls of Python functions, and resumed generators and coroutines, per chunk, those of asyncio included."""
 MAX_HELD_BLOCKS = {"openai": 0.5, "anthropic": 0.5, "bedrock": 0.5, "gemini": 2.5}
 """Blocks of memory per chunk that are still held when it was sent. Gemini's citations need the text before them."""
