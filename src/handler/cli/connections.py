@@ -4,8 +4,7 @@ import asyncio
 import socket
 from typing import Any
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tollgate.gateway.errors import ConfigurationError
 
@@ -16,6 +15,9 @@ MESSAGE_SECONDS = 60.0
 MAX_WAITING = 256
 """How many connections may be waiting for a request at once; for one more, the one that has waited longest is closed.
 """
+MAX_HEAD_BYTES = 64 * 1024
+"""The size of a request line and its headers, each counted with HEADER_BYTES more. The parser itself knows no limit."""
+HEADER_BYTES = 100
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -35,8 +37,8 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-class BoundedProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1 protocol with time limits for requests. Between requests uvicorn's own limit applies."""
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 protocol with limits for requests. Between requests uvicorn's own time limit applies."""
 
     waiting: "dict[BoundedProtocol, None]"
     head_seconds = HEAD_SECONDS
@@ -46,7 +48,7 @@ class BoundedProtocol(H11Protocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._timer: asyncio.TimerHandle | None = None
-        self._in_body = False
+        self._head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """See asyncio.Protocol."""
@@ -58,17 +60,40 @@ class BoundedProtocol(H11Protocol):
         self._stop_waiting()
         super().connection_lost(exc)
 
-    def data_received(self, data: bytes) -> None:
-        """See asyncio.Protocol."""
-        if self._timer is None and self.conn.their_state is h11.IDLE:
+    # --- callbacks of the parser ---
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._head_bytes = 0
+        if self._timer is None:
             self._wait()
-        super().data_received(data)
-        state = self.conn.their_state
-        if state is h11.SEND_BODY and not self._in_body:
-            self._in_body = True
-            self._restart(self.message_seconds)
-        elif state is not h11.IDLE and state is not h11.SEND_BODY:
-            self._stop_waiting()
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the request's target."""
+        self._count(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
+        self._count(name + value)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The body begins."""
+        self._restart(self.message_seconds)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The request is complete."""
+        self._stop_waiting()
+        super().on_message_complete()
+
+    def _count(self, part: bytes) -> None:
+        """Count a part of the head. Raises ValueError, which the parser reports as an invalid request."""
+        self._head_bytes += len(part) + HEADER_BYTES
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise ValueError("The head of the request is too large.")
 
     def _wait(self) -> None:
         """Wait for the next request."""
@@ -83,7 +108,6 @@ class BoundedProtocol(H11Protocol):
         self._timer = self.loop.call_later(seconds, self._give_up)
 
     def _stop_waiting(self) -> None:
-        self._in_body = False
         self.waiting.pop(self, None)
         if self._timer is not None:
             self._timer.cancel()

@@ -1,6 +1,7 @@
 """Serve the app on this machine, under uvicorn."""
 
 import asyncio
+import gc
 from collections.abc import Callable
 
 import uvicorn
@@ -30,6 +31,8 @@ async def _serve_app(settings: Settings, host: str, port: int, announce: Callabl
             http=bounded_protocol(),
             timeout_graceful_shutdown=STOP_SECONDS,
         )
+        gc.collect()
+        gc.freeze()  # a collection that looks through what stays would block every stream for 20 ms
         listener = listen(host, port)
         announce(f"http://{host}:{listener.getsockname()[1]}/v1")
         await uvicorn.Server(config).serve(sockets=[listener])

@@ -70,11 +70,23 @@ async def test_slowly_sent_head_closes_the_connection() -> None:
     async with running_server({"head_seconds": 0.3}) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         closed = asyncio.create_task(read_to_end(reader))
+        writer.write(b"GET / HTTP/1.1\r\nx-a: ")
         with contextlib.suppress(ConnectionError):
             while not closed.done():
                 writer.write(b"x")
                 await asyncio.sleep(0.01)
         assert await closed == b""
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "head", [b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n", b"GET / HTTP/1.1\r\n" + b"x-a: b\r\n" * 700]
+)
+async def test_too_large_head_is_refused(head: bytes) -> None:
+    async with running_server({}) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head)
+        assert (await read_to_end(reader)).startswith(b"HTTP/1.1 400 ")
         writer.close()
 
 
