@@ -11,12 +11,14 @@ from starlette.types import Scope  # noqa: E402
 from tollgate.adapters.clients.openai import dump  # noqa: E402
 from tollgate.gateway.errors import GatewayError  # noqa: E402
 from tollgate.gateway.sse import encode  # noqa: E402
+from tollgate.handler import snapshot  # noqa: E402
 from tollgate.handler.components import build  # noqa: E402
 from tollgate.handler.http.app import Application  # noqa: E402
 from tollgate.handler.http.endpoints import error_body_at  # noqa: E402
 from tollgate.handler.settings import from_environment  # noqa: E402
 
 app = Application(build(from_environment(os.environ)))
+snapshot.register(app)
 
 
 def streaming_runtime_error(*, scope: Scope, code: str, message: str, in_stream: bool, **_: object) -> bytes:

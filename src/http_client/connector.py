@@ -4,6 +4,7 @@ import asyncio
 import math
 import os
 import ssl
+from functools import lru_cache
 
 from tollgate.http_client.connection import Connection
 from tollgate.http_client.errors import ConnectError, ConnectTimeoutError, HttpClientError, ResponseTimeoutError
@@ -19,7 +20,6 @@ class Connector:
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
-        self._tls: ssl.SSLContext | None = None
 
     async def connect(self, connection: Connection, proxy: Proxy | None, deadline: float) -> None:
         """Open `connection`, through a proxy if there is one.
@@ -49,7 +49,7 @@ class Connector:
                 lambda: connection,
                 to.host,
                 to.port,
-                ssl=self._tls_context() if to.scheme == "https" else None,
+                ssl=tls_context() if to.scheme == "https" else None,
                 happy_eyeballs_delay=HAPPY_EYEBALLS_SECONDS,
             )
         except BaseException:
@@ -64,18 +64,13 @@ class Connector:
         try:
             transport = await _connect_tunnel(tunnel, origin, proxy)
             loop = asyncio.get_running_loop()
-            encrypted = await loop.start_tls(transport, connection, self._tls_context(), server_hostname=origin.host)
+            encrypted = await loop.start_tls(transport, connection, tls_context(), server_hostname=origin.host)
             if encrypted is None:
                 raise ConnectError("The proxy closed the connection.")
             connection.connection_made(encrypted)
         except BaseException:
             tunnel.abort()
             raise
-
-    def _tls_context(self) -> ssl.SSLContext:
-        if self._tls is None:
-            self._tls = _create_tls_context()
-        return self._tls
 
 
 async def _connect_tunnel(tunnel: Connection, origin: Origin, proxy: Proxy) -> asyncio.Transport:
@@ -98,9 +93,14 @@ def _ignore(connection: Connection) -> None:
     """Do nothing: a tunnel is not pooled; the connection through it is."""
 
 
-def _create_tls_context() -> ssl.SSLContext:
-    """Trust the authorities of SSL_CERT_FILE or SSL_CERT_DIR, else certifi's, as httpx does."""
-    file, directory = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+def tls_context() -> ssl.SSLContext:
+    """The context of every connection. It trusts the authorities of SSL_CERT_FILE or SSL_CERT_DIR, else certifi's, as
+    httpx does."""
+    return _create_tls_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@lru_cache(2)  # reading the authorities takes 15 ms
+def _create_tls_context(file: str | None, directory: str | None) -> ssl.SSLContext:
     if not file and not directory:
         import certifi
 
