@@ -39,7 +39,7 @@ def test_scope_of_a_function_url(url_event: MakeEvent) -> None:
         "client": ("192.0.2.7", 0),
         "server": ("abc.lambda-url.eu-west-1.on.aws", 443),
     }
-    assert request.body == b"text"
+    assert request.take_body() == b"text"
 
 
 def test_decoded_path_is_encoded_again_in_raw_path() -> None:
@@ -54,11 +54,11 @@ def test_cookies_become_one_header(url_event: MakeEvent) -> None:
 
 def test_base64_body_is_decoded(url_event: MakeEvent) -> None:
     body = binascii.b2a_base64(bytes(range(256)), newline=False).decode()
-    assert read_event(url_event(body=body, isBase64Encoded=True)).body == bytes(range(256))
+    assert read_event(url_event(body=body, isBase64Encoded=True)).take_body() == bytes(range(256))
 
 
 def test_missing_body_is_empty(url_event: MakeEvent, rest_event: MakeEvent) -> None:
-    assert read_event(url_event()).body == read_event(rest_event(body=None)).body == b""
+    assert read_event(url_event()).take_body() == read_event(rest_event(body=None)).take_body() == b""
 
 
 def test_named_stage_is_removed_from_an_http_api_path() -> None:

@@ -55,7 +55,7 @@ async def test_calls_and_streams_share_one_connection() -> None:
 async def test_closed_connection_is_replaced() -> None:
     async with runtime_api(closes=True) as (api, requests):
         for _ in range(3):
-            assert (await api.next()).payload == b"{}"
+            assert (await api.next()).take_event() == {}
         assert requests == [1, 1, 1]
 
 

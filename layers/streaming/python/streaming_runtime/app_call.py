@@ -3,6 +3,7 @@
 import asyncio
 
 from streaming_runtime.asgi import App, Message, Scope
+from streaming_runtime.events import Request
 from streaming_runtime.failures import CRASHED, TIMEOUT, UNFINISHED, Failure
 from streaming_runtime.invocation import Deadline
 from streaming_runtime.log import logger
@@ -17,8 +18,9 @@ class AppCall:
     ``ended`` is done once the app has sent its last byte. ``refused`` means that Lambda did not accept a payload.
     """
 
-    def __init__(self, body: bytes, response: Response) -> None:
-        self._body: bytes | None = body
+    def __init__(self, request: Request, response: Response) -> None:
+        self._request = request
+        self._is_read = False
         self._response = response
         self._head: ResponseHead | None = None
         self._writing = asyncio.Lock()  # a large payload is several writes, and an app may send from two tasks
@@ -27,10 +29,10 @@ class AppCall:
 
     async def receive(self) -> Message:
         """Return the request body, then wait forever: at a disconnect, frameworks would cancel their stream."""
-        if self._body is None:
+        if self._is_read:
             await asyncio.get_running_loop().create_future()
-        body, self._body = self._body, None
-        return {"type": "http.request", "body": body, "more_body": False}
+        self._is_read = True
+        return {"type": "http.request", "body": self._request.take_body(), "more_body": False}
 
     async def send(self, message: Message) -> None:
         """Send a message of the app. Raises RuntimeError if it is out of order, OSError if Lambda refuses it."""
@@ -53,15 +55,13 @@ class AppCall:
             raise RuntimeError(f"{kind} is out of order")
 
 
-async def run(
-    app: App, scope: Scope, body: bytes, response: Response, deadline: Deadline, settle_seconds: float
-) -> None:
+async def run(app: App, request: Request, response: Response, deadline: Deadline, settle_seconds: float) -> None:
     """Run the app on one request until /next may be called. An exception of the app is reported, not raised.
 
     ``settle_seconds`` limits what the app does after its last byte; the client has the whole response by then.
     """
-    app_call = AppCall(body, response)
-    task = asyncio.create_task(_call(app, scope, app_call))
+    app_call = AppCall(request, response)
+    task = asyncio.create_task(_call(app, request.scope, app_call))
     await asyncio.wait((task, app_call.ended), timeout=deadline.until_cancel(), return_when=asyncio.FIRST_COMPLETED)
     if app_call.ended.done():
         await _finish(response, None, deadline)

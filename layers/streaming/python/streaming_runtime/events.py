@@ -1,7 +1,7 @@
 """Converts Lambda events to ASGI scopes: function URL and HTTP API (payload format 2.0), REST API (payload 1.0)."""
 
 import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 from urllib.parse import quote, unquote, urlencode
@@ -9,20 +9,25 @@ from urllib.parse import quote, unquote, urlencode
 from streaming_runtime.asgi import Scope
 
 EventFormat = Literal["function_url", "http_api", "rest"]
-Event = Mapping[str, Any]
+Event = dict[str, Any]
 
 
 class UnsupportedEventError(Exception):
     """The event is not an HTTP request in a supported format."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """The HTTP request in an event. The body is not part of the scope, as ASGI requires."""
 
     format: EventFormat
     scope: Scope = field(repr=False)
-    body: bytes = field(repr=False)
+    _body: bytes = field(repr=False)
+
+    def take_body(self) -> bytes:
+        """The body. It can be taken once: whoever has it decides how long a large one is kept."""
+        body, self._body = self._body, b""
+        return body
 
 
 def read_event(event: object, base_path: str = "") -> Request:
@@ -135,5 +140,5 @@ def _without_prefix(path: str, prefix: str) -> str:
 
 
 def _body(event: Event) -> bytes:
-    body = event.get("body") or ""
+    body = event.pop("body", None) or ""  # the app receives it; the event would keep a second copy
     return binascii.a2b_base64(body) if event.get("isBase64Encoded") else body.encode()

@@ -1,14 +1,16 @@
 """One invocation as the Runtime API returns it, its context object and its deadline."""
 
 import asyncio
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from streaming_runtime.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Invocation:
     """The response to /next (Lambda Runtime API, "Next invocation"). The deadline is Unix time in milliseconds."""
 
@@ -18,7 +20,12 @@ class Invocation:
     trace_id: str | None
     tenant_id: str | None
     invocation_id: str | None
-    payload: bytes = field(repr=False)
+    _payload: bytes = field(repr=False)
+
+    def take_event(self) -> Any:
+        """The event. It can be taken once: a large one is not kept while it is served. Raises ValueError."""
+        payload, self._payload = self._payload, b""
+        return json.loads(payload)
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, str], payload: bytes) -> "Invocation":
@@ -31,7 +38,7 @@ class Invocation:
             trace_id=fields.get(prefix + "trace-id"),
             tenant_id=fields.get(prefix + "aws-tenant-id"),
             invocation_id=fields.get(prefix + "invocation-id"),
-            payload=payload,
+            _payload=payload,
         )
 
 

@@ -1,7 +1,6 @@
 """The runtime's main loop: load the app, then get and serve invocations, several at once if Lambda allows it."""
 
 import asyncio
-import json
 import os
 import sys
 import traceback
@@ -85,7 +84,7 @@ async def _poll(loaded: LoadedApp, api: RuntimeApi, settings: Settings) -> None:
 
 async def _serve(loaded: LoadedApp, api: RuntimeApi, invocation: Invocation, settings: Settings) -> None:
     try:
-        event = json.loads(invocation.payload)
+        event = invocation.take_event()
         request = read_event(event, settings.base_path)
     except (UnsupportedEventError, ValueError) as error:
         logger.error("The event is not supported", exc_info=error)
@@ -97,7 +96,7 @@ async def _serve(loaded: LoadedApp, api: RuntimeApi, invocation: Invocation, set
     request.scope["aws.context"] = LambdaContext.of(invocation, settings)
     deadline = Deadline(invocation.deadline_ms, settings.margin_seconds)
     response = _response(api, invocation, request, ErrorFormat(loaded.error_hook, request.scope), settings)
-    await app_call.run(loaded.app, request.scope, request.body, response, deadline, settings.settle_seconds)
+    await app_call.run(loaded.app, request, response, deadline, settings.settle_seconds)
 
 
 def _response(
