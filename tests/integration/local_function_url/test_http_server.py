@@ -32,7 +32,8 @@ async def test_request_becomes_a_payload_2_event(function: Function, connect: Co
             "POST", "/a%20b?q=1&q=2&e=", b'{"a":1}', X_Tag="t", Cookie="c=1; d=2", content_type="application/json"
         )
         await client.close()
-    event = json.loads(response.body)["event"]
+    assert response.status == 200
+    event = local.invocations[0].event
     http = event["requestContext"]["http"]
     assert (event["version"], event["rawPath"], event["rawQueryString"]) == ("2.0", "/a%20b", "q=1&q=2&e=")
     assert event["queryStringParameters"] == {"q": "1,2", "e": ""}
