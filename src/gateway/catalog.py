@@ -229,7 +229,9 @@ def _check(kind: type[Row], table: str, name: str, columns: Json, written_in: Ma
 
 def _reason(message: str) -> str:
     """`prices.tax: unknown column` for "Object contains unknown field `tax` - at `$.prices`"."""
-    text, _, place = message.partition(" - at `$")
+    text, at, place = message.rpartition(" - at `$")  # a value in the text may contain it
+    if not at:
+        text, place = message, ""
     place = place.removesuffix("`").removeprefix(".")
     for beginning, reason in _REASONS.items():
         if text.startswith(beginning):

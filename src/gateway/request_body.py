@@ -46,7 +46,9 @@ class RequestBody(Struct, frozen=True, kw_only=True):
         except ValidationError as error:
             raise _bad_field(str(error)) from None
         except UnicodeEncodeError:
-            raise BadRequestError("The name of a field is not valid Unicode.", code="invalid_value") from None
+            raise BadRequestError(
+                "The name of a field, or a value, is not valid Unicode.", code="invalid_value"
+            ) from None
         for name, value in declared.items():  # nested objects keep the fields that their types do not declare
             force_setattr(request, name, value)
         force_setattr(request, "extra", extra)
@@ -70,7 +72,9 @@ def _bad_field(message: str) -> BadRequestError:
 
     A message of `__post_init__` begins with the field's name and a colon.
     """
-    text, _, place = message.partition(" - at `$")
+    text, at, place = message.rpartition(" - at `$")  # a value in the text may contain it
+    if not at:
+        text, place = message, ""
     param = place.removesuffix("`").removeprefix(".")
     if text.startswith(_MISSING):
         param = ".".join(filter(None, (param, text[len(_MISSING) : -1])))
