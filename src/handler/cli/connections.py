@@ -18,6 +18,9 @@ MAX_WAITING = 256
 MAX_HEAD_BYTES = 64 * 1024
 """The size of a request line and its headers, each counted with HEADER_BYTES more. The parser itself knows no limit."""
 HEADER_BYTES = 100
+MAX_UNPARSED_BYTES = 512 * 1024
+"""Bytes that may arrive before the end of a head. One read, of at most half as many, can hold the end of the request
+before."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -48,7 +51,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._timer: asyncio.TimerHandle | None = None
-        self._head_bytes = 0
+        self._in_head = False
+        self._head_bytes = self._unparsed_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """See asyncio.Protocol."""
@@ -62,9 +66,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # --- callbacks of the parser ---
 
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        super().data_received(data)
+        self._unparsed_bytes += len(data)
+        if self._in_head and self._unparsed_bytes > MAX_UNPARSED_BYTES:
+            self._give_up()
+
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._head_bytes = 0
+        self._in_head = True
+        self._head_bytes = self._unparsed_bytes = 0
         if self._timer is None:
             self._wait()
         super().on_message_begin()
@@ -81,6 +93,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The body begins."""
+        self._in_head = False
         self._restart(self.message_seconds)
         super().on_headers_complete()
 

@@ -90,6 +90,20 @@ async def test_too_large_head_is_refused(head: bytes) -> None:
         writer.close()
 
 
+async def test_endless_header_closes_the_connection() -> None:
+    async with running_server({"head_seconds": LIMIT_SECONDS * 2}) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        closed = asyncio.create_task(read_to_end(reader))
+        writer.write(b"GET / HTTP/1.1\r\nx-a: ")
+        with contextlib.suppress(ConnectionError):
+            while not closed.done():
+                writer.write(b"x" * 65_536)
+                await asyncio.sleep(0)
+                await writer.drain()
+        assert await closed == b""
+        writer.close()
+
+
 async def test_several_requests_are_served_on_one_connection() -> None:
     async with running_server({}) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
