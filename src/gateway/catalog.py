@@ -20,6 +20,7 @@ from tollgate.gateway.limits import MAX_LIMIT, MAX_LIMIT_USD, Budget, Limits, Pe
 from tollgate.gateway.prices import Prices
 from tollgate.gateway.quirks import Capabilities, Quirks
 from tollgate.gateway.types import Json
+from tollgate.gateway.validation import read_fault
 
 Row = TypeVar("Row", bound=Struct)
 TABLES = ("providers", "models", "tiers")
@@ -224,30 +225,9 @@ def _check(kind: type[Row], table: str, name: str, columns: Json, written_in: Ma
     try:
         return convert(columns, kind)
     except ValidationError as error:
-        raise _error(written_in, table, name, _reason(str(error))) from error
-
-
-def _reason(message: str) -> str:
-    """`prices.tax: unknown column` for "Object contains unknown field `tax` - at `$.prices`"."""
-    text, at, place = message.rpartition(" - at `$")  # a value in the text may contain it
-    if not at:
-        text, place = message, ""
-    place = place.removesuffix("`").removeprefix(".")
-    for beginning, reason in _REASONS.items():
-        if text.startswith(beginning):
-            text = f"{text[len(beginning) : -1]}: {reason}"
-            break
-    else:
-        if text.startswith(("Expected", "Invalid")):  # else the text begins with its column
-            return f"{place}: {text}"
-    return f"{place}.{text}" if place else text
-
-
-_REASONS = {
-    "Object contains unknown field `": "unknown column",
-    "Object missing required field `": "it is missing",
-}
-"""What is said of a row for the beginnings of msgspec's errors, which end in the name of a column and a backtick."""
+        fault = read_fault(error)
+        reason = {"missing": "it is missing", "unknown": "unknown column"}.get(fault.kind, fault.text)
+        raise _error(written_in, table, name, f"{fault.path}: {reason}") from error
 
 
 def _names(models: Mapping[str, Model], written_in: Mapping[tuple[str, str], str]) -> dict[str, Model]:

@@ -7,9 +7,7 @@ from msgspec.structs import force_setattr, replace
 
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.types import Json
-
-_MISSING = "Object missing required field `"
-"""The beginning of msgspec's error for a field that is missing; the field's name and a backtick follow."""
+from tollgate.gateway.validation import Fault, read_fault
 
 
 class RequestBody(Struct, frozen=True, kw_only=True):
@@ -44,7 +42,7 @@ class RequestBody(Struct, frozen=True, kw_only=True):
             "".join(extra).encode()
             request = convert(declared, cls)
         except ValidationError as error:
-            raise _bad_field(str(error)) from None
+            raise _bad_field(read_fault(error)) from None
         except UnicodeEncodeError:
             raise BadRequestError(
                 "The name of a field, or a value, is not valid Unicode.", code="invalid_value"
@@ -67,20 +65,8 @@ class RequestBody(Struct, frozen=True, kw_only=True):
 _NOT_IN_BODY = ("extra", "sent")
 
 
-def _bad_field(message: str) -> BadRequestError:
-    """The error for msgspec's message, such as "Expected `int`, got `str` - at `$.messages[0].role`".
-
-    A message of `__post_init__` begins with the field's name and a colon.
-    """
-    text, at, place = message.rpartition(" - at `$")  # a value in the text may contain it
-    if not at:
-        text, place = message, ""
-    param = place.removesuffix("`").removeprefix(".")
-    if text.startswith(_MISSING):
-        param = ".".join(filter(None, (param, text[len(_MISSING) : -1])))
-        return BadRequestError(
-            f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
-        )
-    if not param:
-        param, _, text = text.partition(": ")
-    return BadRequestError(f"Invalid value for '{param}': {text}.", param=param, code="invalid_value")
+def _bad_field(fault: Fault) -> BadRequestError:
+    path = fault.path
+    if fault.kind == "missing":
+        return BadRequestError(f"Missing required parameter: '{path}'.", param=path, code="missing_required_parameter")
+    return BadRequestError(f"Invalid value for '{path}': {fault.text}.", param=path, code="invalid_value")

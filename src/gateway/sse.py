@@ -5,11 +5,11 @@ else; `str.splitlines` and the line iterators of HTTP clients also split at U+20
 """
 
 import codecs
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tollgate.gateway.errors import UpstreamError
+from tollgate.gateway.json_text import dump
 
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -131,9 +131,5 @@ def _is_one_name(lines: str) -> bool:
 
 
 def encode(value: Any) -> bytes:
-    """One event. ASCII only, so that a client that splits at U+2028 reads it too."""
-    return b"data: " + _ENCODER.encode(value).encode("ascii") + b"\n\n"
-
-
-_ENCODER = json.JSONEncoder(separators=(",", ":"))
-"""`json.dumps` with these arguments makes an encoder for each call, which costs as much as a small event."""
+    """One event."""
+    return b"data: " + dump(value) + b"\n\n"

@@ -8,8 +8,8 @@ import os  # noqa: E402
 
 from starlette.types import Scope  # noqa: E402
 
-from tollgate.adapters.clients.openai import dump  # noqa: E402
 from tollgate.gateway.errors import GatewayError  # noqa: E402
+from tollgate.gateway.json_text import dump  # noqa: E402
 from tollgate.gateway.sse import encode  # noqa: E402
 from tollgate.handler import snapshot  # noqa: E402
 from tollgate.handler.components import build  # noqa: E402

@@ -33,8 +33,7 @@ def register(app: Application) -> None:
 def prime(app: Application) -> None:
     """Import every family, read the certificate authorities, and run the code of a request that is refused."""
     for family in FAMILIES.values():
-        for operation in family.calls:
-            assert family.calls[operation]
+        list(family.calls.values())  # which imports its package
     for module in ("botocore.credentials", "botocore.session"):  # a restored environment has its credentials from AWS
         import_module(module)
     tls_context()

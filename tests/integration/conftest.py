@@ -9,7 +9,8 @@ from openai import OpenAI
 
 from support.http import openai_client
 from support.instances import SharedStore, function, instance, make_store
-from support.metered import CATALOG, MeteredGateway, metered_provider
+from support.metered import USD_PER_MTOK, MeteredGateway, metered_provider
+from support.one_model import one_model
 from support.running_gateway import RunningGateway, run_gateway
 from support.scenarios import SCRIPTS, overlay
 from support.upstream import ScriptedUpstream, scripted_upstream
@@ -64,6 +65,6 @@ def metered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder: Path = tmp_path_factory.mktemp("metered")
     shared_store, catalog = make_store(store_kind, request, folder), folder / "metered.toml"
     with metered_provider() as provider:
-        catalog.write_text(CATALOG.format(url=provider.url))
+        catalog.write_text(one_model("metered", f"{provider.url}/v1", usd_per_mtok=USD_PER_MTOK))
         with instance(shared_store, catalog) if kind == "server" else function(shared_store, catalog) as base_url:
             yield MeteredGateway(base_url, shared_store, provider)

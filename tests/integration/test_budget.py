@@ -25,7 +25,7 @@ def provider(metered: MeteredGateway) -> MeteredProvider:
 
 
 def chat(url: str, key: str, **more: Any) -> httpx.Response:
-    body = {"model": "test/metered", "messages": MESSAGES, **more}
+    body = {"model": "metered", "messages": MESSAGES, **more}
     return HTTP.post(
         f"{url}/chat/completions", json=body, headers={"authorization": f"Bearer {key}"}, timeout=LIMIT_SECONDS
     )

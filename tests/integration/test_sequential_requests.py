@@ -20,7 +20,7 @@ def test_sequential_requests_never_exceed_a_concurrency_of_one(metered: MeteredG
         verify=False, base_url=metered.base_url, headers={"authorization": f"Bearer {key}"}, timeout=LIMIT_SECONDS
     ) as client:
         for number in range(requests):
-            body: dict[str, Any] = {"model": "test/metered", "messages": [{"role": "user", "content": "Hi"}]}
+            body: dict[str, Any] = {"model": "metered", "messages": [{"role": "user", "content": "Hi"}]}
             body |= {"max_tokens": 3, "stream": number % 2 == 1}
             with client.stream("POST", "/chat/completions", json=body) as response:
                 statuses[response.status_code] += 1

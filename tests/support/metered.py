@@ -16,19 +16,6 @@ from support.instances import SharedStore
 PROMPT_TOKENS = 10
 USD_PER_MTOK = 100
 
-CATALOG = """
-[providers.metered]
-family = "openai"
-base_url = "{url}/v1"
-auth = "none"
-[models."test/metered"]
-created = 2026-01-01
-owned_by = "tests"
-context_length = 200_000
-routes = [{{ provider = "metered", model = "metered" }}]
-prices = {{ input_usd_per_mtok = 100, output_usd_per_mtok = 100, source = "tests", date = 2026-01-01 }}
-"""
-
 
 @dataclass
 class MeteredProvider:

@@ -1,8 +1,6 @@
 """What every format of OpenAI's API has: the bearer key, the error body, and JSON written for the wire."""
 
-import json
 from collections.abc import Mapping
-from typing import Any
 
 from tollgate.gateway import keys
 from tollgate.gateway.errors import AuthenticationError, GatewayError
@@ -21,11 +19,3 @@ def bearer_key(headers: Mapping[str, str]) -> str:
 def error_body(error: GatewayError) -> Json:
     """OpenAI's error body (API reference, "Error codes")."""
     return {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
-
-
-def dump(body: Any) -> bytes:
-    """JSON without spaces, ASCII only."""
-    return _ENCODER.encode(body).encode("ascii")
-
-
-_ENCODER = json.JSONEncoder(separators=(",", ":"))

@@ -8,11 +8,12 @@ from typing import Any
 
 from tollgate.adapters.clients.json_body import parse_json
 from tollgate.adapters.clients.legacy_functions import with_tools
-from tollgate.adapters.clients.openai import bearer_key, dump, error_body
+from tollgate.adapters.clients.openai import bearer_key, error_body
 from tollgate.gateway.chat import ChatRequest, Chunk, Completion, TextChunk, TextPlace
 from tollgate.gateway.chat_operation import CHAT
 from tollgate.gateway.client_format import Encoder, ResponseInfo
 from tollgate.gateway.errors import GatewayError
+from tollgate.gateway.json_text import dump
 from tollgate.gateway.sse import DONE, KEEP_ALIVE, encode
 from tollgate.gateway.types import Json, Usage
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from tollgate.adapters.clients.json_body import parse_json
-from tollgate.adapters.clients.openai import bearer_key, dump, error_body
+from tollgate.adapters.clients.openai import bearer_key, error_body
 from tollgate.gateway.client_format import Encoder, ResponseInfo
 from tollgate.gateway.embeddings import EMBEDDINGS, MAX_VALUES, Embeddings, EmbeddingsRequest
+from tollgate.gateway.json_text import dump
 from tollgate.gateway.types import Json, Usage
 
 

@@ -64,14 +64,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_waiting()
         super().connection_lost(exc)
 
-    # --- callbacks of the parser ---
-
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
         super().data_received(data)
         self._unparsed_bytes += len(data)
         if self._in_head and self._unparsed_bytes > MAX_UNPARSED_BYTES:
             self._give_up()
+
+    # --- callbacks of the parser ---
 
     def on_message_begin(self) -> None:
         """A request begins."""

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from tollgate.adapters.clients.openai import dump
 from tollgate.gateway.client_format import Encoder, StreamEncoder
 from tollgate.gateway.errors import ClientClosedError, GatewayError
+from tollgate.gateway.json_text import dump
 from tollgate.gateway.serving import BufferedResponse
 from tollgate.gateway.streaming import StreamedResponse
 from tollgate.gateway.types import Json

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from support.instances import SharedStore, base_env, function
+from support.one_model import one_model
 from support.provider_server import Call, serving
 from support.running_gateway import CHECKOUT, run_gateway
 from support.scenarios import chunk
@@ -22,18 +23,6 @@ MAX_CALLBACK_MS = 20.0
 RETRIES = 2
 """On a busy machine the same callback can take three times the CPU: one that blocks does so every time."""
 TIMER = CHECKOUT / "tests/support/callback_timer"
-CATALOG = """
-[providers.many]
-family = "openai"
-base_url = "{url}"
-auth = "none"
-[models.many]
-created = 2026-01-01
-owned_by = "tests"
-context_length = 100_000
-routes = [{{ provider = "many", model = "m" }}]
-prices = {{ input_usd_per_mtok = 1, output_usd_per_mtok = 1, source = "tests", date = 2026-01-01 }}
-"""
 
 
 @dataclass
@@ -77,7 +66,7 @@ class TimedGateway:
 def timed_gateway(kind: str, folder: Path, url: str) -> Generator[TimedGateway]:
     times, catalog, db = folder / "times", folder / "many.toml", str(folder / "many.db")
     times.mkdir()
-    catalog.write_text(CATALOG.format(url=url))
+    catalog.write_text(one_model("many", url))
     env = {"PYTHONPATH": f"{TIMER}:{CHECKOUT}", "CALLBACK_TIMES": str(times)}
     if kind == "server":
         with run_gateway("server", folder, catalog.read_text(), env) as running:

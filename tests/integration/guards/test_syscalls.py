@@ -15,6 +15,7 @@ import pytest
 from support.http import HTTP
 from support.instances import SharedStore, base_env, function
 from support.lockstep import LockstepProvider, lockstep_provider
+from support.one_model import one_model
 from support.running_gateway import CHECKOUT, run_gateway
 from support.scenarios import chunk
 from support.syscall_counter.sitecustomize import CALLS
@@ -27,18 +28,6 @@ MAX_PER_BATCH = {"server": 60, "function": 40}
 number varies by the half, because the store runs in a thread of its own.
 """
 COUNTER = CHECKOUT / "tests/support/syscall_counter"
-CATALOG = """
-[providers.lockstep]
-family = "openai"
-base_url = "{url}"
-auth = "none"
-[models.lockstep]
-created = 2026-01-01
-owned_by = "tests"
-context_length = 100_000
-routes = [{{ provider = "lockstep", model = "m" }}]
-prices = {{ input_usd_per_mtok = 1, output_usd_per_mtok = 1, source = "tests", date = 2026-01-01 }}
-"""
 END = chunk({}, "stop") + b"data: [DONE]\n\n"
 
 
@@ -79,7 +68,7 @@ def gateway(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     counts.mkdir()
     counting = {"PYTHONPATH": f"{COUNTER}:{CHECKOUT}", "SYSCALL_COUNTS": str(counts)}
     with lockstep_provider() as provider:
-        catalog.write_text(CATALOG.format(url=provider.url))
+        catalog.write_text(one_model("lockstep", provider.url))
         if request.param == "server":
             with run_gateway("server", folder, catalog.read_text(), counting) as running:
                 yield warm(CountingGateway("server", running.base_url, running.api_key, provider, counts))

@@ -17,6 +17,7 @@ import pytest
 from support.families import ALL
 from support.lockstep import LockstepProvider, lockstep_provider
 from support.long_streams import long_stream
+from support.one_model import one_model
 from support.python_calls import Calls, counted_calls
 from tollgate.handler.components import build
 from tollgate.handler.http.app import Application
@@ -33,18 +34,6 @@ MAX_CALLS = {"openai": 130, "anthropic": 125, "bedrock": 115, "gemini": 155}
 MAX_HELD_BLOCKS = {"openai": 0.5, "anthropic": 0.5, "bedrock": 0.5, "gemini": 2.5}
 """Blocks of memory per chunk that are still held when it was sent. Gemini's citations need the text before them."""
 KEY = f"sk-tg-{'1' * 12}-{'2' * 64}"
-CATALOG = """
-[providers.lockstep]
-family = "{family}"
-base_url = "{url}"
-auth = "none"
-[models.lockstep]
-created = 2026-01-01
-owned_by = "tests"
-context_length = 100_000
-routes = [{{ provider = "lockstep", model = "m" }}]
-prices = {{ input_usd_per_mtok = 1, output_usd_per_mtok = 1, source = "tests", date = 2026-01-01 }}
-"""
 
 
 class Client:
@@ -98,7 +87,7 @@ def client(family: str, tmp_path_factory: pytest.TempPathFactory) -> Client:
         text = stream.family.encode([stream.text])
         provider.pieces = [stream.family.encode([*stream.before, stream.text]), *[text] * (EVENTS - 1)]
         provider.end = stream.family.encode(stream.after)
-        (folder / "lockstep.toml").write_text(CATALOG.format(family=family, url=provider.url))
+        (folder / "lockstep.toml").write_text(one_model("lockstep", provider.url, family=family))
         client = Client(provider, calls)
         asyncio.run(call_app(folder, client))
     assert client.status == 200

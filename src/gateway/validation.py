@@ -1,0 +1,42 @@
+"""Reads msgspec's validation errors: which field is at fault, and what is wrong with it."""
+
+from typing import Literal, NamedTuple
+
+from msgspec import ValidationError
+
+_KINDS: dict[str, Literal["missing", "unknown"]] = {
+    "Object missing required field `": "missing",
+    "Object contains unknown field `": "unknown",
+}
+"""The beginnings of messages that end in the name of a field and a backtick."""
+
+
+class Fault(NamedTuple):
+    """What is wrong with a value: the path of the field, such as `messages[0].role`, empty for the whole; what msgspec
+    says of it."""
+
+    path: str
+    kind: Literal["missing", "unknown", "invalid"]
+    text: str
+
+
+def read_fault(error: ValidationError) -> Fault:
+    """The fault in a message such as "Expected `int`, got `str` - at `$.messages[0].role`".
+
+    A message that a `__post_init__` raised begins with the name of its field, in lower case, and a colon.
+    """
+    text, at, path = str(error).rpartition(" - at `$")  # a value in the text may contain it
+    if not at:
+        text, path = path, ""
+    path = path.removesuffix("`").removeprefix(".")
+    for beginning, kind in _KINDS.items():
+        if text.startswith(beginning):
+            return Fault(_join(path, text[len(beginning) : -1]), kind, text)
+    if text[:1].islower():
+        name, _, text = text.partition(": ")
+        return Fault(_join(path, name), "invalid", text)
+    return Fault(path, "invalid", text)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
