@@ -1,4 +1,5 @@
-"""Decides how a model returns the requested `response_format`."""
+"""Decides how a model returns the requested `response_format`: by the provider's own mode, by a forced tool, or by an
+instruction."""
 
 from collections.abc import Sequence
 from typing import Literal, cast

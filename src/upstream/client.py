@@ -19,7 +19,7 @@ from tollgate.http_client.errors import (
 from tollgate.http_client.pool import ConnectionPool
 from tollgate.http_client.response import Response
 from tollgate.upstream.auth import Credentials, credential_headers
-from tollgate.upstream.decoding import Decoder
+from tollgate.upstream.decompression import Decoder
 from tollgate.upstream.echo_response import ECHO_SCHEME, EchoResponse
 from tollgate.upstream.sigv4 import Signer, in_region, lacks_credentials, lacks_region
 

@@ -96,12 +96,12 @@ def refused(fields: Json, capabilities: Json | None = None) -> BadRequestError:
     return caught.value
 
 
-def turns(*messages: Json, **capabilities: Any) -> list[Json]:
+def sent_messages(*messages: Json, **capabilities: Any) -> list[Json]:
     return sent({"messages": list(messages)}, capabilities)["messages"]
 
 
 def only_block(part: Json, **capabilities: Any) -> Json:
-    (turn,) = turns(user([part]), **capabilities)
+    (turn,) = sent_messages(user([part]), **capabilities)
     (block,) = turn["content"]
     return block
 

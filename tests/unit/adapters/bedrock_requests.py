@@ -116,7 +116,7 @@ def refused(fields: Json, of: Json | None = None) -> BadRequestError:
     return caught.value
 
 
-def turns(*messages: Json, **of: Any) -> list[Json]:
+def sent_messages(*messages: Json, **of: Any) -> list[Json]:
     return sent({"messages": list(messages)}, of)["messages"]
 
 

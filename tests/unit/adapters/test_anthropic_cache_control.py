@@ -8,10 +8,10 @@ from unit.adapters.anthropic_requests import (
     only_block,
     result,
     sent,
+    sent_messages,
     system,
     text,
     tool,
-    turns,
     user,
 )
 
@@ -35,12 +35,14 @@ def test_cache_breakpoints_are_kept_on_tools_system_and_parts() -> None:
 
 def test_openais_and_message_breakpoints_are_cache_breakpoints() -> None:
     assert only_block(text("a", prompt_cache_breakpoint={"mode": "explicit", "ttl": "30m"}))["cache_control"] == MARK
-    (turn,) = turns(user("a", cache_control=MARK))
+    (turn,) = sent_messages(user("a", cache_control=MARK))
     assert turn["content"][-1]["cache_control"] == MARK
 
 
 def test_cache_breakpoint_in_a_result_is_on_the_result() -> None:
-    got = turns(user("a"), assistant(None, tool_calls=[call("c1")]), result("c1", [text("x", cache_control=MARK)]))
+    got = sent_messages(
+        user("a"), assistant(None, tool_calls=[call("c1")]), result("c1", [text("x", cache_control=MARK)])
+    )
     assert got[2]["content"] == [
         {"type": "tool_result", "tool_use_id": "c1", "content": [text("x")], "cache_control": MARK}
     ]

@@ -16,9 +16,9 @@ from unit.adapters.anthropic_requests import (
     only_block,
     refused,
     sent,
+    sent_messages,
     system,
     text,
-    turns,
     user,
 )
 
@@ -39,7 +39,7 @@ def test_blank_system_text_is_left_out() -> None:
 
 
 def test_later_system_message_becomes_a_user_message_in_place() -> None:
-    assert turns(user("a"), system("b"), assistant("c"), user("d")) == [
+    assert sent_messages(user("a"), system("b"), assistant("c"), user("d")) == [
         {"role": "user", "content": [text("a"), text("b")]},
         {"role": "assistant", "content": [text("c")]},
         {"role": "user", "content": [text("d")]},
@@ -47,13 +47,13 @@ def test_later_system_message_becomes_a_user_message_in_place() -> None:
 
 
 def test_later_system_message_is_kept_if_the_model_supports_it() -> None:
-    got = turns(user("a"), system("b"), system("c", role="developer"), assistant("d"), user("e"), **OPUS)
+    got = sent_messages(user("a"), system("b"), system("c", role="developer"), assistant("d"), user("e"), **OPUS)
     assert [turn["role"] for turn in got] == ["user", "system", "assistant", "user"]
     assert got[1]["content"] == [text("b"), text("c")]
 
 
 def test_system_message_at_the_end_is_kept() -> None:
-    assert [turn["role"] for turn in turns(user("a"), system("b"), **OPUS)] == ["user", "system"]
+    assert [turn["role"] for turn in sent_messages(user("a"), system("b"), **OPUS)] == ["user", "system"]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_system_message_at_the_end_is_kept() -> None:
     [[user("a"), system("b"), user("c")], [user("a"), assistant("x"), system("b"), user("c")]],
 )
 def test_system_message_in_an_unsupported_place_becomes_a_user_message(messages: list[Json]) -> None:
-    assert "system" not in [turn["role"] for turn in turns(*messages, **OPUS)]
+    assert "system" not in [turn["role"] for turn in sent_messages(*messages, **OPUS)]
 
 
 def test_system_alone_is_followed_by_a_user() -> None:
@@ -74,29 +74,31 @@ def test_system_alone_is_followed_by_a_user() -> None:
 
 
 def test_messages_of_one_role_are_merged() -> None:
-    got = turns(user("a"), user("b"), assistant("c"), assistant("d"), user("e"))
+    got = sent_messages(user("a"), user("b"), assistant("c"), assistant("d"), user("e"))
     assert [(turn["role"], len(turn["content"])) for turn in got] == [("user", 2), ("assistant", 2), ("user", 1)]
 
 
 def test_conversation_begins_with_a_user() -> None:
-    got = turns(assistant("Welcome."), user("Hi"))
+    got = sent_messages(assistant("Welcome."), user("Hi"))
     assert [turn["role"] for turn in got] == ["user", "assistant", "user"]
 
 
 def test_blank_texts_are_left_out() -> None:
-    assert turns(user([text(" "), text("a")]), assistant(""), user("b")) == [
+    assert sent_messages(user([text(" "), text("a")]), assistant(""), user("b")) == [
         {"role": "user", "content": [text("a"), text("b")]}
     ]
 
 
 def test_refusal_in_the_history_is_the_assistants_text() -> None:
-    got = turns(user("a"), assistant(None, refusal="No."), user("b"), assistant([{"type": "refusal", "refusal": "N"}]))
+    got = sent_messages(
+        user("a"), assistant(None, refusal="No."), user("b"), assistant([{"type": "refusal", "refusal": "N"}])
+    )
     assert got[1]["content"] == [text("No.")]
     assert got[3]["content"] == [text("N")]
 
 
 def test_prefill_has_no_white_space_at_its_end() -> None:
-    assert turns(user("a"), assistant("The answer is \n"))[-1]["content"] == [text("The answer is")]
+    assert sent_messages(user("a"), assistant("The answer is \n"))[-1]["content"] == [text("The answer is")]
 
 
 def test_prefill_is_refused_if_unsupported() -> None:

@@ -20,10 +20,10 @@ from unit.adapters.anthropic_requests import (
     refused,
     result,
     sent,
+    sent_messages,
     system,
     text,
     tool,
-    turns,
     user,
 )
 
@@ -171,7 +171,7 @@ def test_text_format_is_left_out() -> None:
 
 def test_results_are_in_one_user_message_before_its_text() -> None:
     calls = [call("c1", "f", '{"a": 1}'), call("c2", "g", "")]
-    got = turns(user("a"), assistant("", tool_calls=calls), result("c2", "2"), result("c1", "1"), user("and?"))
+    got = sent_messages(user("a"), assistant("", tool_calls=calls), result("c2", "2"), result("c1", "1"), user("and?"))
     assert got[1]["content"] == [
         {"type": "tool_use", "id": "c1", "name": "f", "input": {"a": 1}},
         {"type": "tool_use", "id": "c2", "name": "g", "input": {}},
@@ -184,13 +184,13 @@ def test_results_are_in_one_user_message_before_its_text() -> None:
 
 
 def test_text_beside_a_call_precedes_it() -> None:
-    got = turns(user("a"), assistant("I look.", tool_calls=[call("c1")]), result("c1"))
+    got = sent_messages(user("a"), assistant("I look.", tool_calls=[call("c1")]), result("c1"))
     assert [block["type"] for block in got[1]["content"]] == ["text", "tool_use"]
 
 
 @pytest.mark.parametrize("given_id", ["call/1", "functions.f:0", "\u00e9", "", "x" * 400])
 def test_invalid_id_is_rewritten_in_call_and_result(given_id: str) -> None:
-    got = turns(user("a"), assistant(None, tool_calls=[call(given_id)]), result(given_id))
+    got = sent_messages(user("a"), assistant(None, tool_calls=[call(given_id)]), result(given_id))
     native = got[1]["content"][0]["id"]
     assert re.fullmatch(r"[a-zA-Z0-9_-]{1,256}", native)
     assert got[2]["content"][0]["tool_use_id"] == native
@@ -198,7 +198,7 @@ def test_invalid_id_is_rewritten_in_call_and_result(given_id: str) -> None:
 
 def test_reused_id_is_made_unique() -> None:
     again = [assistant(None, tool_calls=[call("call_0")]), result("call_0")]
-    got = turns(user("a"), *again, *again)
+    got = sent_messages(user("a"), *again, *again)
     ids = [got[index]["content"][0]["id"] for index in (1, 3)]
     assert len(set(ids)) == 2
     assert ids == [got[index]["content"][0]["tool_use_id"] for index in (2, 4)]
@@ -207,20 +207,22 @@ def test_reused_id_is_made_unique() -> None:
 def test_same_conversation_yields_the_same_body() -> None:
     messages = [user("a"), assistant(None, tool_calls=[call("c:1", "f.g")]), result("c:1"), user("b")]
     assert build({"messages": messages}).body == build({"messages": messages}).body
-    longer = turns(*messages, assistant("c"), user("d"))
-    assert longer[: len(turns(*messages))] == turns(*messages)
+    longer = sent_messages(*messages, assistant("c"), user("d"))
+    assert longer[: len(sent_messages(*messages))] == sent_messages(*messages)
 
 
 @pytest.mark.parametrize("arguments", ['{"a', "[1]", "nope", '{"a": NaN}', "7", "[" * 9999])
 def test_arguments_other_than_an_object_are_kept(arguments: str) -> None:
-    got = turns(user("a"), assistant(None, tool_calls=[call("c1", "f", arguments)]), result("c1"))
+    got = sent_messages(user("a"), assistant(None, tool_calls=[call("c1", "f", arguments)]), result("c1"))
     assert list(got[1]["content"][0]["input"]) == ["arguments"]
 
 
 def test_result_may_contain_images_or_be_empty() -> None:
-    got = turns(user("a"), assistant(None, tool_calls=[call("c1")]), result("c1", [image(f"data:;base64,{PNG}")]))
+    got = sent_messages(
+        user("a"), assistant(None, tool_calls=[call("c1")]), result("c1", [image(f"data:;base64,{PNG}")])
+    )
     assert got[2]["content"][0]["content"][0]["type"] == "image"
-    got = turns(user("a"), assistant(None, tool_calls=[call("c1")]), result("c1", ""))
+    got = sent_messages(user("a"), assistant(None, tool_calls=[call("c1")]), result("c1", ""))
     assert got[2]["content"] == [{"type": "tool_result", "tool_use_id": "c1"}]
 
 

@@ -18,10 +18,10 @@ from unit.adapters.bedrock_requests import (
     dropped,
     result,
     sent,
+    sent_messages,
     system,
     text,
     tool,
-    turns,
     user,
 )
 
@@ -39,7 +39,7 @@ def test_cache_breakpoints_are_cache_points_after_their_content() -> None:
 
 
 def test_cache_breakpoint_in_a_result_is_after_the_result() -> None:
-    got = turns(*LOOP[:2], result("c1", [text("x", prompt_cache_breakpoint={"mode": "explicit"})]), **CLAUDE)
+    got = sent_messages(*LOOP[:2], result("c1", [text("x", prompt_cache_breakpoint={"mode": "explicit"})]), **CLAUDE)
     assert got[2]["content"] == [{"toolResult": {"toolUseId": "c1", "content": [{"text": "x"}]}}, POINT]
 
 

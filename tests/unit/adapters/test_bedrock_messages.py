@@ -16,9 +16,9 @@ from unit.adapters.bedrock_requests import (
     image,
     refused,
     sent,
+    sent_messages,
     system,
     text,
-    turns,
     user,
 )
 
@@ -43,7 +43,7 @@ def test_prefill_is_refused_if_the_model_does_not_support_it() -> None:
 
 
 def test_later_system_message_becomes_a_user_message_and_blank_texts_are_left_out() -> None:
-    assert turns(user("a"), assistant([text(" ")]), system("b")) == [
+    assert sent_messages(user("a"), assistant([text(" ")]), system("b")) == [
         {"role": "user", "content": [{"text": "a"}, {"text": "b"}]}
     ]
 
@@ -53,7 +53,7 @@ def test_later_system_message_becomes_a_user_message_and_blank_texts_are_left_ou
 
 @pytest.mark.parametrize(("data", "kind"), [(PNG, "png"), (JPEG, "jpeg")])
 def test_image_has_the_format_of_its_bytes(data: str, kind: str) -> None:
-    (turn,) = turns(user([text("?"), image(f"data:image/webp;base64,{data}")]))
+    (turn,) = sent_messages(user([text("?"), image(f"data:image/webp;base64,{data}")]))
     assert turn["content"][1] == {"image": {"format": kind, "source": {"bytes": data}}}
 
 
@@ -78,7 +78,7 @@ def test_bedrock_fetches_nothing() -> None:
 
 @pytest.mark.parametrize(("maximum", "part"), [(20, image(f"data:;base64,{PNG}")), (5, file(PDF))])
 def test_number_of_images_and_documents_in_a_message_is_limited(maximum: int, part: Json) -> None:
-    assert len(turns(user([text("?"), *[part] * maximum]))[0]["content"]) == maximum + 1
+    assert len(sent_messages(user([text("?"), *[part] * maximum]))[0]["content"]) == maximum + 1
     assert refused({"messages": [user([part] * (maximum + 1))]}).param == "messages"
 
 
@@ -100,7 +100,7 @@ def test_images_are_refused_without_vision() -> None:
     ],
 )
 def test_document_has_the_format_of_its_type_or_name(data: str, name: str | None, kind: str) -> None:
-    (turn,) = turns(user([text("?"), file(data, name)]))
+    (turn,) = sent_messages(user([text("?"), file(data, name)]))
     assert turn["content"][1]["document"]["format"] == kind
 
 
@@ -112,7 +112,7 @@ def test_document_of_an_unknown_format_is_refused() -> None:
 
 def test_documents_have_names_of_their_own_and_a_text_beside_them() -> None:
     names = ["Q3_report (final).pdf", "Q3 report (final).pdf", "\u00e9", None]
-    (turn,) = turns(user([file(PDF, name) for name in names]))
+    (turn,) = sent_messages(user([file(PDF, name) for name in names]))
     *documents, last = turn["content"]
     assert [block["document"]["name"] for block in documents] == [
         "Q3 report (final) pdf",

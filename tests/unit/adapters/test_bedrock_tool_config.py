@@ -21,9 +21,9 @@ from unit.adapters.bedrock_requests import (
     refused,
     result,
     sent,
+    sent_messages,
     system,
     tool,
-    turns,
     user,
 )
 
@@ -102,7 +102,9 @@ def test_forced_tool_is_refused_if_unsupported() -> None:
 
 def test_results_are_in_one_user_message_before_its_text() -> None:
     calls = [call("c1", "f", '{"a": 1}'), call("c2", "g", "")]
-    got = turns(user("a"), assistant("I look.", tool_calls=calls), result("c2", "2"), result("c1", ""), user("and?"))
+    got = sent_messages(
+        user("a"), assistant("I look.", tool_calls=calls), result("c2", "2"), result("c1", ""), user("and?")
+    )
     assert got[1]["content"] == [
         {"text": "I look."},
         {"toolUse": {"toolUseId": "c1", "name": "f", "input": {"a": 1}}},
@@ -116,7 +118,7 @@ def test_results_are_in_one_user_message_before_its_text() -> None:
 
 
 def test_result_may_contain_images_and_documents() -> None:
-    got = turns(*LOOP[:2], result("c1", [image(f"data:;base64,{PNG}"), file(PDF, "a")]))
+    got = sent_messages(*LOOP[:2], result("c1", [image(f"data:;base64,{PNG}"), file(PDF, "a")]))
     content = got[2]["content"][0]["toolResult"]["content"]
     assert [next(iter(block)) for block in content] == ["image", "document"]
 
