@@ -27,7 +27,7 @@ def _rounds(stream: LongStream) -> list[float]:
 
 def _translate(stream: LongStream, data: bytes) -> float:
     """Microseconds of CPU per chunk. The bytes are split as by a network, with several chunks in each piece."""
-    parser, encoder = stream.family.open(stream.name), ChatEncoder(ResponseInfo("req_1", 1, "m", "bench"))
+    parser, encoder = stream.family.open(stream.name), ChatEncoder(ResponseInfo("req_1", 1, "m", "bench", "openai"))
     pieces = [data[i : i + 4096] for i in range(0, len(data), 4096)]
     started, chunks = time.process_time(), 0
     for piece in pieces:

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from tollgate.adapters.dropped_params import DroppedParams, unsupported
 from tollgate.adapters.json_access import child, count, text
-from tollgate.gateway.chat import ChatRequest
+from tollgate.gateway.chat import ChatRequest, NativeBody
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.quirks import Capabilities, Effort
 from tollgate.gateway.types import Json
@@ -65,6 +65,8 @@ class ParamReader:
         self.request = request
         self.capabilities = capabilities
         self.dropped = DroppedParams(request)
+        if request.native is not None:
+            _check_translation(request.native, self.dropped)
         self.fields = {name: value for name, value in request.wire().items() if name != "messages"}
 
     def drop_unsupported(self, supported: frozenset[str]) -> None:
@@ -133,6 +135,14 @@ class ParamReader:
         if effort != requested:
             self.dropped.replace(reasoning.field, effort)
         return effort
+
+
+def _check_translation(native: NativeBody, dropped: DroppedParams) -> None:
+    """Report what a translated request has lost. Raises BadRequestError if that changes the answer."""
+    if native.refusal is not None:
+        raise native.refusal
+    for name in native.dropped:
+        dropped.drop(name)
 
 
 def is_neutral(name: str, value: Any) -> bool:

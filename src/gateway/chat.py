@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, Required, TypedDict, cast
+from typing import Annotated, Any, Literal, Required, Self, TypedDict, cast
 
 from msgspec import Meta
+from msgspec.structs import replace
 
+from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.request_body import RequestBody
 from tollgate.gateway.types import Json, Usage, utf8_length
 
@@ -45,8 +47,26 @@ class StreamOptions(TypedDict, total=False):
     include_usage: bool | None
 
 
+@dataclass(frozen=True, slots=True)
+class NativeBody:
+    """A request in another API than Chat Completions, as its client wrote it: for a provider that speaks that API.
+
+    `headers` are those of the client that belong to the API. Another provider gets the translation of the body:
+    `dropped` names the parameters that it does not have, and `refusal` says what cannot be translated.
+    """
+
+    api: Literal["messages", "responses"]
+    body: Json
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    dropped: tuple[str, ...] = ()
+    refusal: BadRequestError | None = None
+
+
 class ChatRequest(RequestBody, frozen=True, kw_only=True):
-    """The body of `POST /v1/chat/completions` (OpenAI API reference, "Create chat completion")."""
+    """The body of `POST /v1/chat/completions` (OpenAI API reference, "Create chat completion").
+
+    `native` is the client's own body if it speaks another API; then the other fields are a translation of it.
+    """
 
     messages: Annotated[list[Message], Meta(min_length=1, max_length=MAX_MESSAGES)]
     stream: bool = False
@@ -60,6 +80,11 @@ class ChatRequest(RequestBody, frozen=True, kw_only=True):
     tools: Annotated[list[Json], Meta(max_length=MAX_TOOLS)] | None = None
     tool_choice: str | Json | None = None
     response_format: Json | None = None
+    native: NativeBody | None = None
+
+    def with_native(self, native: NativeBody) -> Self:
+        """The same request with the client's own body."""
+        return replace(self, native=native)
 
     @property
     def wants_usage_chunk(self) -> bool:
@@ -172,6 +197,53 @@ class TextChunk(Chunk):
     def text_bytes(self) -> int:
         """The length of its text."""
         return utf8_length(self.text)
+
+
+class NativeCompletion(Completion):
+    """A whole response with `body`, which the provider wrote in the API that the client speaks."""
+
+    __slots__ = ("body",)
+
+    def __init__(self, completion: Completion, body: Json) -> None:
+        super().__init__(completion.choices, completion.usage, completion.extra)
+        self.body = body
+
+
+class NativeChunk(Chunk):
+    """One event of a stream in the API that the client speaks: its name, and its data as the provider wrote it."""
+
+    __slots__ = ("_finish_reason", "_text_bytes", "data", "name")
+
+    def __init__(
+        self,
+        name: str,
+        data: str,
+        *,
+        text_bytes: int = 0,
+        finish_reason: str | None = None,
+        usage: Usage | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__((), usage, extra or {})
+        self.name = name
+        self.data = data
+        self._text_bytes = text_bytes
+        self._finish_reason = finish_reason
+
+    @property
+    def has_content(self) -> bool:
+        """Always true: every event is passed on."""
+        return True
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the response ended, in an event that clients take for the end."""
+        return self._finish_reason
+
+    @property
+    def text_bytes(self) -> int:
+        """The length of the text in it."""
+        return self._text_bytes
 
 
 def _text_bytes(message: Json) -> int:

@@ -16,13 +16,14 @@ class ResponseInfo:
     """What an encoder writes around a result.
 
     `created` is in Unix seconds, `model` is the name that the client requested, `provider` is the name of the
-    provider's row in the catalog.
+    provider's row in the catalog, and `family` the wire protocol that it speaks.
     """
 
     request_id: str
     created: int
     model: str
     provider: str
+    family: str
 
 
 class Encoder(Protocol):
@@ -77,8 +78,11 @@ class ClientFormat(Protocol[Req_co]):
         """The API key in a request's headers. Raises AuthenticationError if there is none in the form of a key."""
         ...
 
-    def parse(self, content_type: str, body: bytes) -> tuple[Req_co, Callable[[ResponseInfo], Encoder]]:
-        """The request, and how its response is encoded. Raises BadRequestError that names the field at fault."""
+    def parse(self, headers: Mapping[str, str], body: bytes) -> tuple[Req_co, Callable[[ResponseInfo], Encoder]]:
+        """The request, and how its response is encoded. Raises BadRequestError that names the field at fault.
+
+        Header names are lower-case.
+        """
         ...
 
     def error(self, error: GatewayError) -> Json:

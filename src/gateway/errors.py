@@ -31,6 +31,12 @@ class ConfigurationError(Exception):
     """The configuration is invalid; the message says what and why. It ends a start, never a request."""
 
 
+DO_NOT_RETRY: Mapping[str, str] = {"x-should-retry": "false"}
+"""The header of an error that a retry does not mend: clients of OpenAI and Anthropic retry some by themselves."""
+DEFAULT_RETRY_AFTER = 5.0
+"""Seconds to wait after a 429 whose provider does not say how long: Codex does not retry without a time."""
+
+
 class GatewayError(Exception):
     """An error that a client may read: message, `param` (the field at fault) and `code`, with one HTTP status.
 
@@ -51,13 +57,13 @@ class GatewayError(Exception):
         self.retry_after = retry_after
 
     def headers(self) -> Mapping[str, str]:
-        """Headers of this error: `retry-after` in whole seconds, and OpenAI's `retry-after-ms`."""
-        if self.retry_after is None:
-            return {}
-        return {
-            "retry-after": str(max(1, math.ceil(self.retry_after))),
-            "retry-after-ms": str(round(self.retry_after * 1000)),
-        }
+        """Headers of this error: the time to wait, if there is one."""
+        return {} if self.retry_after is None else retry_headers(self.retry_after)
+
+
+def retry_headers(seconds: float) -> Mapping[str, str]:
+    """`retry-after` in whole seconds, and OpenAI's `retry-after-ms`."""
+    return {"retry-after": str(max(1, math.ceil(seconds))), "retry-after-ms": str(round(seconds * 1000))}
 
 
 class BadRequestError(GatewayError):
@@ -77,6 +83,10 @@ class AuthenticationError(GatewayError):
     def __init__(self, message: str = "Invalid API key provided.") -> None:
         super().__init__(message)
 
+    def headers(self) -> Mapping[str, str]:
+        """See `DO_NOT_RETRY`."""
+        return DO_NOT_RETRY
+
 
 class InsufficientQuotaError(GatewayError):
     """The key's budget does not cover the request; a retry does not help."""
@@ -86,8 +96,8 @@ class InsufficientQuotaError(GatewayError):
     default_code = "insufficient_quota"
 
     def headers(self) -> Mapping[str, str]:
-        """`x-should-retry: false`: OpenAI's clients retry some statuses by themselves."""
-        return {"x-should-retry": "false"}
+        """See `DO_NOT_RETRY`."""
+        return DO_NOT_RETRY
 
 
 class PermissionDeniedError(GatewayError):
@@ -95,6 +105,10 @@ class PermissionDeniedError(GatewayError):
 
     status = 403
     type = "permission_error"
+
+    def headers(self) -> Mapping[str, str]:
+        """See `DO_NOT_RETRY`."""
+        return DO_NOT_RETRY
 
 
 class NotFoundError(GatewayError):
@@ -126,6 +140,10 @@ class RateLimitError(GatewayError):
     status = 429
     type = "rate_limit_error"
     default_code = "rate_limit_exceeded"
+
+    def headers(self) -> Mapping[str, str]:
+        """The time to wait, also where the provider does not say it."""
+        return retry_headers(DEFAULT_RETRY_AFTER if self.retry_after is None else self.retry_after)
 
 
 class ClientClosedError(GatewayError):

@@ -62,7 +62,7 @@ class RequestBody(Struct, frozen=True, kw_only=True):
         return {**{name: getattr(self, name) for name in self.__struct_fields__ if name in self.sent}, **self.extra}
 
 
-_NOT_IN_BODY = ("extra", "sent")
+_NOT_IN_BODY = ("extra", "sent", "native")
 
 
 def _bad_field(fault: Fault) -> BadRequestError:

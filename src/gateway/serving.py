@@ -188,7 +188,8 @@ class Gateway:
         if not 200 <= response.status < 300:
             attempt.rejected()
             raise call.parse_error(response.status, response.headers, await response.read())
-        info = ResponseInfo(context.request_id, int(accounting.hold.opened_at), request.model, provider.name)
+        created = int(accounting.hold.opened_at)
+        info = ResponseInfo(context.request_id, created, request.model, provider.name, provider.family)
         reader = ResponseReader(call, response)
         if request.stream:
             return await open_stream(info, accounting, reader, self._dependencies.ledger, clock)

@@ -144,7 +144,11 @@ def read(parser: StreamParser, *pieces: bytes) -> list[Chunk]:
 
 def translated(family: Family, name: str, events: Sequence[Any]) -> Any:
     """What a client gets for these events, byte by byte, the usage of each chunk, and the error, if there is one."""
-    encoder, written, usages = ChatEncoder(ResponseInfo("req_1", 1, "m", "p")), list[bytes](), list[Usage | None]()
+    encoder, written, usages = (
+        ChatEncoder(ResponseInfo("req_1", 1, "m", "p", "openai")),
+        list[bytes](),
+        list[Usage | None](),
+    )
     parser = family.open(name)
     try:
         for chunk in chain(parser.feed(family.encode(events)), parser.close()):

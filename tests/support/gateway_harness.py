@@ -101,7 +101,7 @@ class GatewayHarness:
     async def send(self, key: str = KEY, **fields: Any) -> BufferedResult | StreamedResult:
         """Serve one chat request with these fields."""
         body = {"model": "alias", "messages": [{"role": "user", "content": "?"}], **fields}
-        request, encoder_for = OpenAIChat().parse("application/json", json.dumps(body).encode())
+        request, encoder_for = OpenAIChat().parse({}, json.dumps(body).encode())
         served = await self.gateway.serve(key, CHAT, request, self.context)
         encoder = encoder_for(served.info)
         assert isinstance(encoder, ChatEncoder)

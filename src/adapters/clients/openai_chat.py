@@ -29,7 +29,7 @@ class OpenAIChat:
     api_key = staticmethod(bearer_key)
     error = staticmethod(error_body)
 
-    def parse(self, content_type: str, body: bytes) -> tuple[ChatRequest, Callable[[ResponseInfo], Encoder]]:
+    def parse(self, headers: Mapping[str, str], body: bytes) -> tuple[ChatRequest, Callable[[ResponseInfo], Encoder]]:
         """The request, with deprecated functions as tools. Raises BadRequestError."""
         request = parse_json(body, ChatRequest)
         encoder = partial(ChatEncoder, with_usage=request.wants_usage_chunk, has_functions=request.has_functions)

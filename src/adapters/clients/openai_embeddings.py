@@ -2,7 +2,7 @@
 
 import base64
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from tollgate.adapters.clients.json_body import parse_json
@@ -20,7 +20,9 @@ class OpenAIEmbeddings:
     api_key = staticmethod(bearer_key)
     error = staticmethod(error_body)
 
-    def parse(self, content_type: str, body: bytes) -> tuple[EmbeddingsRequest, Callable[[ResponseInfo], Encoder]]:
+    def parse(
+        self, headers: Mapping[str, str], body: bytes
+    ) -> tuple[EmbeddingsRequest, Callable[[ResponseInfo], Encoder]]:
         """The request. Raises BadRequestError."""
         request = parse_json(body, EmbeddingsRequest, MAX_VALUES)
         return request, partial(EmbeddingsEncoder, as_base64=request.encoding_format == "base64")

@@ -21,6 +21,9 @@ from tollgate.gateway.types import Json
 FILLER_TEXT = "OK."
 """The assistant message that is inserted between a tool result and a user message, for servers that require one."""
 
+RESULT_MEDIA_TEXT = "The files in the results of the tools above:"
+"""The text before images and files of tool results."""
+
 _CACHE_MARKS = ("cache_control", "prompt_cache_breakpoint")
 _REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details")
 _RESPONSE_FIELDS = frozenset({"refusal", "annotations", "extra_content", "images"})
@@ -33,6 +36,7 @@ _ALPHANUMERIC = string.digits + string.ascii_letters
 def translate_messages(params: ParamReader, messages: Iterable[Json], quirks: Quirks) -> list[Json]:
     """The messages in the server's dialect. Raises BadRequestError for content that it does not support."""
     translated = [_message(params, message, f"messages[{index}]", quirks) for index, message in enumerate(messages)]
+    translated = _with_media_after_results(translated)
     return _in_strict_order(translated) if quirks.strict_order else translated
 
 
@@ -123,6 +127,29 @@ def _content(message: Json, path: str, capabilities: Capabilities, quirks: Quirk
     if content:
         return cast(Any, content)
     return None if message.get("tool_calls") or message.get("audio") else ""
+
+
+def _with_media_after_results(messages: list[Json]) -> list[Json]:
+    """Results of tools have text alone (OpenAI's API reference, "Create chat completion", Tool message).
+
+    What else a result has follows the results in a user message.
+    """
+    if not any(message["role"] == "tool" and isinstance(message["content"], list) for message in messages):
+        return messages
+    ordered: list[Json] = []
+    media: list[Json] = []
+    for message in (*messages, None):
+        if media and (message is None or message["role"] != "tool"):
+            ordered.append({"role": "user", "content": [{"type": "text", "text": RESULT_MEDIA_TEXT}, *media]})
+            media = []
+        if message is not None and message["role"] == "tool" and isinstance(message["content"], list):
+            parts = children(message, "content")
+            media += [part for part in parts if part.get("type") in _NO_TEXT]
+            rest = [part for part in parts if part.get("type") not in _NO_TEXT]
+            message = {**message, "content": rest or ""}
+        if message is not None:
+            ordered.append(message)
+    return ordered
 
 
 def _in_strict_order(messages: list[Json]) -> list[Json]:

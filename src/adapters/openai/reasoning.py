@@ -28,9 +28,18 @@ def reasoning_fields(params: ParamReader, fields: Json, quirks: Quirks) -> tuple
     if quirks.thinking_switch:
         return _with_thinking_switch(params, fields)
     reasoning = params.reasoning()
+    if params.request.native is not None and params.capabilities.thinking == "none":
+        return _without_reasoning(params, fields, reasoning), False
     if reasoning.on is not None and reasoning.field != "thinking":
         fields = {**fields, "reasoning_effort": _effort(params, reasoning)}
     return fields, fields.get("reasoning_effort", params.capabilities.default_effort) != "none"
+
+
+def _without_reasoning(params: ParamReader, fields: Json, reasoning: Reasoning) -> Json:
+    """Agents request reasoning of every model, and servers of those without it refuse the request."""
+    if reasoning.on:
+        params.dropped.drop(reasoning.field)
+    return {name: value for name, value in fields.items() if name != "reasoning_effort"}
 
 
 def _with_thinking_switch(params: ParamReader, fields: Json) -> tuple[Json, bool]:

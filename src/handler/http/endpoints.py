@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tollgate.adapters.clients.anthropic_messages import AnthropicMessages
 from tollgate.adapters.clients.openai import error_body
 from tollgate.adapters.clients.openai_chat import OpenAIChat
 from tollgate.adapters.clients.openai_embeddings import OpenAIEmbeddings
@@ -37,8 +38,7 @@ class Endpoint:
         if not is_small(request):
             await gateway.require_known_key(api_key, context)
         async with gateway.check_key_before_errors(api_key, context):
-            content_type = request.headers.get("content-type", "")
-            parsed, encoder_for = client.parse(content_type, await read_body(request))
+            parsed, encoder_for = client.parse(request.headers, await read_body(request))
         work = gateway.serve(api_key, client.operation, parsed, context)
         served = await cancel_on_disconnect(request.scope, request.receive, work, _settle)
         try:
@@ -54,6 +54,7 @@ class Endpoint:
 
 ENDPOINTS = (
     Endpoint("POST", "/v1/chat/completions", OpenAIChat()),
+    Endpoint("POST", "/v1/messages", AnthropicMessages()),
     Endpoint("POST", "/v1/embeddings", OpenAIEmbeddings()),
 )
 

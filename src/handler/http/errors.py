@@ -4,6 +4,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tollgate.adapters.clients.anthropic import error_body as anthropic_error_body
 from tollgate.adapters.clients.openai import error_body as openai_error_body
 from tollgate.gateway.errors import GatewayError, MethodNotAllowedError, NotFoundError
 from tollgate.handler.http.responses import error_response
@@ -25,5 +26,6 @@ def response_to(error: GatewayError | HTTPException, request: Request) -> Respon
 
 def _response_to(error: GatewayError, request: Request) -> Response:
     request.state.error_code = error.code or error.type
-    error_body = getattr(request.state, "error_body", openai_error_body)
+    default = anthropic_error_body if "anthropic-version" in request.headers else openai_error_body
+    error_body = getattr(request.state, "error_body", default)
     return error_response(error, error_body(error))

@@ -68,8 +68,12 @@ class RequestMiddleware:
 
 
 def _own_headers(context: RequestContext, now: float) -> Iterator[tuple[bytes, bytes]]:
-    """The request id and, if the key is known, the state of its limits; never the limits of a provider."""
-    yield b"x-request-id", context.request_id.encode()
+    """The request id and, if the key is known, the state of its limits; never the limits of a provider.
+
+    OpenAI's clients read `x-request-id`, Anthropic's `request-id`.
+    """
+    for name in (b"x-request-id", b"request-id"):
+        yield name, context.request_id.encode()
     for name, value in rate_limit_headers(context.account, now).items() if context.account else ():
         yield name.encode(), value.encode()
 

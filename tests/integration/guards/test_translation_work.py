@@ -25,7 +25,7 @@ MAX_HELD_BLOCKS = {"openai": 0.5, "anthropic": 0.5, "bedrock": 0.5, "gemini": 1.
 
 def translator(stream: LongStream) -> Callable[[bytes], None]:
     """Translates events as they arrive; the beginning of the stream has been translated, and some chunks of text."""
-    parser, encoder = stream.family.open(stream.name), ChatEncoder(ResponseInfo("req_1", 1, "m", "p"))
+    parser, encoder = stream.family.open(stream.name), ChatEncoder(ResponseInfo("req_1", 1, "m", "p", "openai"))
 
     def translate(data: bytes) -> None:
         for chunk in parser.feed(data):

@@ -61,7 +61,7 @@ def test_stream_split_at_every_byte_yields_the_same_chunks(family: Family, name:
 @EACH_STREAM
 def test_text_chunk_is_written_like_any_other_chunk(family: Family, name: str) -> None:
     for fields in ({}, {"with_usage": True}, {"has_functions": True}):
-        encoder = ChatEncoder(ResponseInfo("req_1", 1, "m", "p"), **fields)
+        encoder = ChatEncoder(ResponseInfo("req_1", 1, "m", "p", "openai"), **fields)
         for chunk in result_or_gateway_error(lambda: read(family.open(name), family.stream(name))) or []:
             assert encoder.chunk(chunk) == encoder.chunk(Chunk(chunk.choices, chunk.usage, chunk.extra))
 

@@ -184,3 +184,15 @@ def test_bedrock_does_not_think_while_a_tool_is_forced(thinking: str, choice: An
     native = json.loads(request.body).get("additionalModelRequestFields", {})
     assert native.get("thinking", {}).get("type") in (None, "disabled")
     assert "reasoning_effort" in request.dropped
+
+
+def test_files_in_results_follow_the_results() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+    call = {"role": "assistant", "tool_calls": [CALL, {**CALL, "id": "call_2"}]}
+    first = {"role": "tool", "tool_call_id": "call_1", "content": [PARTS[0], image]}
+    second = {"role": "tool", "tool_call_id": "call_2", "content": [image]}
+    body, _ = built(Quirks(), call, first, second, USER)
+    assert [message["role"] for message in body["messages"]] == ["user", "assistant", "tool", "tool", "user", "user"]
+    assert body["messages"][2]["content"] == [PARTS[0]]
+    assert body["messages"][3]["content"] == ""
+    assert body["messages"][4]["content"][1:] == [image, image]

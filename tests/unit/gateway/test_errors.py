@@ -7,7 +7,16 @@ import pytest
 
 from tollgate.adapters.clients.openai import error_body
 from tollgate.gateway import errors
-from tollgate.gateway.errors import ConfigurationError, GatewayError, RateLimitError, UpstreamTimeoutError
+from tollgate.gateway.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    GatewayError,
+    InsufficientQuotaError,
+    OverloadedError,
+    PermissionDeniedError,
+    RateLimitError,
+    UpstreamTimeoutError,
+)
 
 LINE = re.compile(r"^(?P<indent>[|` -]*)(?P<name>[A-Z]\w+Error) +(?P<status>\d{3})  (?P<rest>.*)$")
 
@@ -68,7 +77,16 @@ def test_own_code_replaces_the_default() -> None:
 
 
 def test_error_without_retry_after_has_no_headers() -> None:
-    assert RateLimitError("x").headers() == {}
+    assert OverloadedError("x").headers() == {}
+
+
+def test_rate_limit_always_says_how_long_to_wait() -> None:
+    assert RateLimitError("x").headers() == {"retry-after": "5", "retry-after-ms": "5000"}
+
+
+@pytest.mark.parametrize("error", [AuthenticationError(), PermissionDeniedError("x"), InsufficientQuotaError("x")])
+def test_refusal_that_a_retry_does_not_mend_says_so(error: GatewayError) -> None:
+    assert error.headers() == {"x-should-retry": "false"}
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def headers(mode: str, *dropped: str) -> Any:
     route = Route(MODEL, Provider(name="p", family="openai", base_url="https://x", auth="none"), "up", None)
     result: Any = SimpleNamespace(route=route, dropped=dropped, body={})
     telemetry: Any = None
-    encoder = ChatEncoder(ResponseInfo("req_1", 5, "m", "p"))
+    encoder = ChatEncoder(ResponseInfo("req_1", 5, "m", "p", "openai"))
     whole = mode == "whole"
     response = WholeResponse(result, encoder) if whole else EventStreamResponse(result, encoder, "req_1", telemetry)
     return response.headers

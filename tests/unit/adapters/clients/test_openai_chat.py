@@ -10,7 +10,7 @@ from tollgate.gateway.client_format import ResponseInfo
 from tollgate.gateway.sse import DONE
 from tollgate.gateway.types import Json, Usage
 
-INFO = ResponseInfo("req_1", 5, "alias", "row")
+INFO = ResponseInfo("req_1", 5, "alias", "row", "openai")
 ENCODER = ChatEncoder(INFO)
 
 
