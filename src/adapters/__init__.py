@@ -37,7 +37,7 @@ def _family(name: str, *operations: str) -> Family:
 
 
 FAMILIES: Mapping[str, Family] = {
-    "anthropic": _family("anthropic", "chat"),
+    "anthropic": _family("anthropic", "chat", "count_tokens"),
     "bedrock": _family("bedrock", "chat"),
     "echo": _family("echo", "chat"),
     "gemini": _family("gemini", "chat"),

@@ -137,8 +137,13 @@ def _not_allowed(record: KeyRecord, hold: Hold) -> PermissionDeniedError:
     """The error for the first model that the key may not use."""
     own = not keys.allows_model(record, hold.model)
     model = hold.model if own else next(name for name in hold.other_models if not keys.allows_model(record, name))
+    return model_not_allowed(model, "model" if own else "models")
+
+
+def model_not_allowed(model: str, param: str = "model") -> PermissionDeniedError:
+    """The error for a model that a key may not use."""
     text = f"This key may not use the model {model[:200]!r}."
-    return PermissionDeniedError(text, param="model" if own else "models", code="model_not_allowed")
+    return PermissionDeniedError(text, param=param, code="model_not_allowed")
 
 
 def rate_limit_headers(account: Account, now: float) -> Mapping[str, str]:

@@ -61,15 +61,15 @@ class Gateway:
 
     def __init__(self, catalog: Catalog, dependencies: Dependencies, substitute: Model | None = None) -> None:
         self.catalog = catalog
-        self._dependencies = dependencies
+        self.dependencies = dependencies
         self._substitute = substitute
         self._recent_keys = RecentKeys(dependencies.clock.monotonic)
 
     async def authenticate(self, api_key: str, context: RequestContext) -> Account:
         """The key's account, read and not written: for requests that take no hold. Raises AuthenticationError."""
         key = keys.read(api_key)
-        account = await self._dependencies.keys.get(key.key_id)
-        keys.verify(account and account.record, key, self._dependencies.clock.now())
+        account = await self.dependencies.keys.get(key.key_id)
+        keys.verify(account and account.record, key, self.dependencies.clock.now())
         context.account = account
         assert account is not None
         self._recent_keys.add(key)
@@ -94,23 +94,23 @@ class Gateway:
     ) -> BufferedResponse | StreamedResponse:
         """Serve one request. Raises GatewayError, with nothing left open, if no response begins."""
         async with self.check_key_before_errors(api_key, context):
-            route = self._routes(operation, request)[0]
+            route = self.routes(operation, request)[0]
         accounting = await self._admit(api_key, operation, request, context, route)
         try:
             return await self._call(operation, self._within_budget(operation, request, accounting), accounting)
         except BaseException as error:
-            accounting.failed(error, self._dependencies.clock.monotonic())
-            await accounting.close(self._dependencies.ledger, self._dependencies.clock)
+            accounting.failed(error, self.dependencies.clock.monotonic())
+            await accounting.close(self.dependencies.ledger, self.dependencies.clock)
             raise
 
-    def _routes(self, operation: Operation[Req], request: Req) -> Sequence[Route]:
+    def routes(self, operation: Operation[Req], request: Req) -> Sequence[Route]:
         """The routes that can serve the operation. Raises NotFoundError, BadRequestError `unsupported_operation`."""
 
         def can_serve(route: Route) -> bool:
-            family = self._dependencies.families[route.provider.family]
+            family = self.dependencies.families[route.provider.family]
             return operation.name in route.model.operations and operation.name in family.calls
 
-        has_credential = self._dependencies.upstream.has_credential
+        has_credential = self.dependencies.upstream.has_credential
         routes = find_routes(self.catalog, request.model, can_serve, has_credential, self._substitute)
         if not routes:
             message = f"The model {request.model!r} does not support {operation.name}."
@@ -125,7 +125,7 @@ class Gateway:
         others = operation.other_models(request)
         hold = self._hold(keys.read(api_key), request, reservation, others, context)
         try:
-            context.account = await self._dependencies.ledger.admit(hold)
+            context.account = await self.dependencies.ledger.admit(hold)
         except RefusedError as refused:
             context.account = refused.account
             raise refusal_error(refused, hold) from None
@@ -156,7 +156,7 @@ class Gateway:
         other_models: tuple[str, ...],
         context: RequestContext,
     ) -> Hold:
-        clock, usual = self._dependencies.clock, reservation.usual
+        clock, usual = self.dependencies.clock, reservation.usual
         now = clock.now()
         lifetime = HOLD_SECONDS if context.deadline is None else context.deadline - clock.monotonic()
         return Hold(
@@ -177,14 +177,14 @@ class Gateway:
         self, operation: Operation[Req], request: Req, accounting: RequestAccounting
     ) -> BufferedResponse | StreamedResponse:
         """Send the request. The HTTP status is decided here: by an error, a whole response, or a first chunk."""
-        attempt, clock, context = accounting.attempt, self._dependencies.clock, accounting.context
+        attempt, clock, context = accounting.attempt, self.dependencies.clock, accounting.context
         provider = attempt.route.provider
-        family = self._dependencies.families[provider.family]
-        prepared = await operation.prepare(request, self._dependencies.images, family.fetches_url)
+        family = self.dependencies.families[provider.family]
+        prepared = await operation.prepare(request, self.dependencies.images, family.fetches_url)
         call = family.calls[operation.name](prepared, attempt.route)
         attempt.dropped = (*attempt.dropped, *call.request.dropped)
         attempt.sending(clock.monotonic())
-        response = attempt.response = await self._dependencies.upstream.send(call.request, provider, context.deadline)
+        response = attempt.response = await self.dependencies.upstream.send(call.request, provider, context.deadline)
         if not 200 <= response.status < 300:
             attempt.rejected()
             raise call.parse_error(response.status, response.headers, await response.read())
@@ -192,9 +192,9 @@ class Gateway:
         info = ResponseInfo(context.request_id, created, request.model, provider.name, provider.family)
         reader = ResponseReader(call, response)
         if request.stream:
-            return await open_stream(info, accounting, reader, self._dependencies.ledger, clock)
+            return await open_stream(info, accounting, reader, self.dependencies.ledger, clock)
         result = await reader.whole()
         now = clock.monotonic()
         accounting.read(result, now)
         attempt.completed(now)
-        return BufferedResponse(info, result, accounting, self._dependencies)
+        return BufferedResponse(info, result, accounting, self.dependencies)

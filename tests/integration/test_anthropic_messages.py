@@ -7,7 +7,14 @@ from typing import Any
 
 import httpx
 import pytest
-from anthropic import Anthropic, APIStatusError, AuthenticationError, BadRequestError
+from anthropic import (
+    Anthropic,
+    APIStatusError,
+    AuthenticationError,
+    BadRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 from anthropic.types import Message
 
 from support.running_gateway import RunningGateway, run_gateway
@@ -38,6 +45,7 @@ def scripts() -> dict[str, Script]:
     return {
         **found,
         **streams,
+        "claude-count": Script([b'{"input_tokens": 77}']),
         "claude-limit": Script([(FIXTURES / "anthropic/error_rate_limit.json").read_bytes()], 429),
         "claude-cut-stream": Script([(FIXTURES / "anthropic/truncated.sse").read_bytes()], 200, SSE),
         "gpt-cut-stream": Script([(FIXTURES / "openai/truncated.sse").read_bytes()], 200, SSE),
@@ -263,3 +271,36 @@ def test_bad_field_is_named_in_anthropics_envelope(gateway: RunningGateway, fiel
     error = response.json()
     assert (error["type"], error["error"]["type"]) == ("error", "invalid_request_error")
     assert param in error["error"]["message"]
+
+
+def test_tokens_are_counted_by_anthropic(
+    client_of_messages: Anthropic, provider: ScriptedUpstream, gateway: RunningGateway
+) -> None:
+    raw = client_of_messages.messages.with_raw_response.count_tokens(model="claude-count", messages=USER, system="s")
+    assert provider.requests[-1].path == "/v1/messages/count_tokens"
+    assert provider.requests[-1].body == {"model": "claude-count", "messages": USER, "system": "s"}
+    assert raw.parse().input_tokens == 77
+    assert "x-tollgate-estimated" not in raw.headers
+    assert gateway.log_of(raw.headers["x-request-id"])["status"] == 200
+
+
+def test_tokens_of_other_families_are_estimated_outside_the_limits(
+    gateway: RunningGateway, provider: ScriptedUpstream
+) -> None:
+    received = len(provider.requests)
+    key = gateway.key("--rpm", "1")
+    with Anthropic(api_key=key, base_url=gateway.base_url.removesuffix("/v1"), max_retries=0) as client:
+        for _ in range(5):
+            raw = client.messages.with_raw_response.count_tokens(model="gpt-tools", messages=USER, tools=TOOLS)
+            assert raw.parse().input_tokens > 10
+            assert raw.headers["x-tollgate-estimated"] == "true"
+    assert len(provider.requests) == received
+
+
+def test_tokens_are_counted_for_a_key_that_may_use_the_model(gateway: RunningGateway) -> None:
+    key = gateway.key("--models", "claude-*")
+    with Anthropic(api_key=key, base_url=gateway.base_url.removesuffix("/v1"), max_retries=0) as client:
+        with pytest.raises(PermissionDeniedError):
+            client.messages.count_tokens(model="gpt-tools", messages=USER)
+        with pytest.raises(NotFoundError):
+            client.messages.count_tokens(model="claude-unknown", messages=USER)

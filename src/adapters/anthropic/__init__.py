@@ -2,6 +2,7 @@
 
 from tollgate.adapters.anthropic.chat import ChatCall
 from tollgate.adapters.anthropic.chat_request import fetches_url
+from tollgate.adapters.anthropic.count_tokens import CountTokensCall
 from tollgate.adapters.anthropic.native_messages import NativeMessagesCall
 from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.ports import Family, ProviderCall
@@ -16,4 +17,4 @@ def open_chat(request: ChatRequest, route: Route) -> ProviderCall:
     return ChatCall(request, route)
 
 
-FAMILY = Family({"chat": open_chat}, fetches_url)
+FAMILY = Family({"chat": open_chat, "count_tokens": CountTokensCall}, fetches_url)

@@ -40,7 +40,7 @@ class NativeMessagesCall:
         self._is_stream = request.stream
         headers = {"content-type": "application/json", "anthropic-version": VERSION, **native.headers}
         url = f"{route.provider.base_url.rstrip('/')}/messages"
-        self.request = UpstreamRequest(url, encode(_body(request, native, route)), headers)
+        self.request = UpstreamRequest(url, encode(native_body(request, native, route)), headers)
 
     def parse_response(self, body: bytes) -> Completion:
         """See ProviderCall."""
@@ -109,7 +109,8 @@ class NativeEvents:
         self._usage = merge_counts(self._usage, child(holder, "usage"))
 
 
-def _body(request: ChatRequest, native: NativeBody, route: Route) -> Json:
+def native_body(request: ChatRequest, native: NativeBody, route: Route) -> Json:
+    """The client's body for this route, with the lowered output limit if there is one."""
     body = {name: value for name, value in native.body.items() if name != "provider"}
     changed: Json = {"model": route.upstream_model, "messages": _own_messages(children(body, "messages"))}
     limit = request.output_limit

@@ -8,7 +8,7 @@ from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from tollgate.handler.components import Components
-from tollgate.handler.http import account, endpoints, models
+from tollgate.handler.http import account, count_tokens, endpoints, models
 from tollgate.handler.http.middleware import RequestMiddleware
 from tollgate.handler.http.responses import json_response
 from tollgate.handler.http.routes import route
@@ -20,7 +20,7 @@ async def health(request: Request) -> Response:
     return json_response({"status": "ok", "timestamp": now})
 
 
-ROUTES = (*endpoints.ROUTES, *models.ROUTES, *account.ROUTES, route("GET", "/health", health))
+ROUTES = (*endpoints.ROUTES, *count_tokens.ROUTES, *models.ROUTES, *account.ROUTES, route("GET", "/health", health))
 
 
 class Application:

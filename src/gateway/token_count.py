@@ -1,0 +1,46 @@
+"""Counts the tokens of a prompt: nothing is held, nothing is billed, and no limit of the key is used."""
+
+from typing import NamedTuple
+
+from tollgate.gateway import keys
+from tollgate.gateway.accounting import RequestContext
+from tollgate.gateway.admission import Account, model_not_allowed
+from tollgate.gateway.chat import ChatRequest
+from tollgate.gateway.chat_estimate import estimate_usage
+from tollgate.gateway.chat_operation import CHAT
+from tollgate.gateway.routing import Route
+from tollgate.gateway.serving import Gateway
+from tollgate.gateway.types import Usage
+
+COUNT_TOKENS = "count_tokens"
+"""The name of a family's call that counts the tokens of a chat request."""
+
+
+class TokenCount(NamedTuple):
+    """The tokens of a prompt, counted by the provider or estimated here."""
+
+    tokens: int
+    is_estimated: bool
+
+
+async def count_tokens(gateway: Gateway, account: Account, request: ChatRequest, context: RequestContext) -> TokenCount:
+    """Count by the provider if it can, else estimate. Raises GatewayError."""
+    if not keys.allows_model(account.record, request.model):
+        raise model_not_allowed(request.model)
+    route = gateway.routes(CHAT, request)[0]
+    if COUNT_TOKENS not in gateway.dependencies.families[route.provider.family].calls:
+        return TokenCount(estimate_usage(request, route.model).input_tokens, is_estimated=True)
+    usage = await _ask(gateway, request, route, context.deadline)
+    return TokenCount(usage.input_tokens, is_estimated=False)
+
+
+async def _ask(gateway: Gateway, request: ChatRequest, route: Route, deadline: float | None) -> Usage:
+    call = gateway.dependencies.families[route.provider.family].calls[COUNT_TOKENS](request, route)
+    response = await gateway.dependencies.upstream.send(call.request, route.provider, deadline)
+    try:
+        body = await response.read()
+    finally:
+        await response.aclose()
+    if not 200 <= response.status < 300:
+        raise call.parse_error(response.status, response.headers, body)
+    return call.parse_response(body).usage or Usage()
