@@ -9,6 +9,7 @@ GatewayError                    500  server_error
 |  `- KeyNotFoundError          404  invalid_request_error    key_not_found
 |- MethodNotAllowedError        405  invalid_request_error    method_not_allowed
 |- RequestTooLargeError         413  invalid_request_error    request_too_large
+|- UpgradeRequiredError         426  invalid_request_error    upgrade_required
 |- RateLimitError               429  rate_limit_error         rate_limit_exceeded
 |- KeyExistsError               409  conflict_error
 |- ClientClosedError            499  (no client reads it; it is the status of the log line and the record)
@@ -132,6 +133,14 @@ class RequestTooLargeError(GatewayError):
     status = 413
     type = "invalid_request_error"
     default_code = "request_too_large"
+
+
+class UpgradeRequiredError(GatewayError):
+    """The path is for another protocol, which the gateway does not speak."""
+
+    status = 426
+    type = "invalid_request_error"
+    default_code = "upgrade_required"
 
 
 class RateLimitError(GatewayError):

@@ -46,6 +46,9 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     strict_order: bool = False
     """Whether it refuses a user message right after a tool result, and a system message right after either."""
 
+    responses: bool = False
+    """Whether it has OpenAI's Responses; others get a translation to Chat Completions."""
+
     embeddings_unsupported: tuple[str, ...] = ()
     """Parameters of embeddings that it refuses: those that change the result are refused here, the others dropped."""
     embeddings_renamed: Mapping[str, str] = {}

@@ -83,11 +83,10 @@ def _openai(body: Json) -> Iterator[bytes]:
         function = {"name": name, "arguments": json.dumps(TOOLS[name])}
         delta = {"reasoning_content": "A tool helps.", "tool_calls": [_openai_call(function)]}
         reason = "tool_calls"
-    for choice in (
-        {"delta": {"role": "assistant", **delta}, "finish_reason": None},
-        {"delta": {}, "finish_reason": reason},
-    ):
-        yield _data({"id": "c", "object": "chat.completion.chunk", "choices": [{"index": 0, **choice}]})
+    first: Json = {"index": 0, "delta": {"role": "assistant", **delta}, "finish_reason": None}
+    last: Json = {"index": 0, "delta": {}, "finish_reason": reason}
+    for choice in (first, last):
+        yield _data({"id": "c", "object": "chat.completion.chunk", "choices": [choice]})
     usage = {"prompt_tokens": 900, "completion_tokens": 20, "total_tokens": 920}
     yield _data({"id": "c", "object": "chat.completion.chunk", "choices": [], "usage": usage})
     yield b"data: [DONE]\n\n"
@@ -104,7 +103,7 @@ def _anthropic(body: Json) -> Iterator[bytes]:
     results = [block.get("content") for block in blocks if block["type"] == "tool_result"]
     name = _tool([tool["name"] for tool in body.get("tools", ())])
     usage = {"input_tokens": 900, "output_tokens": 1}
-    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": usage}
+    message: Json = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": usage}
     yield _event("message_start", message=message)
     if name is None or results:
         yield from _block(0, {"type": "text", "text": ""}, {"type": "text_delta", "text": _final(results)})
@@ -113,7 +112,7 @@ def _anthropic(body: Json) -> Iterator[bytes]:
         signature = {"type": "signature_delta", "signature": "c2lnbmVk"}
         thinking = {"type": "thinking_delta", "thinking": "A tool helps."}
         yield from _block(0, {"type": "thinking", "thinking": "", "signature": ""}, thinking, signature)
-        call = {"type": "tool_use", "id": "toolu_1", "name": name, "input": {}}
+        call: Json = {"type": "tool_use", "id": "toolu_1", "name": name, "input": {}}
         yield from _block(1, call, {"type": "input_json_delta", "partial_json": json.dumps(TOOLS[name])})
         reason = "tool_use"
     yield _event("message_delta", delta={"stop_reason": reason, "stop_sequence": None}, usage={"output_tokens": 20})

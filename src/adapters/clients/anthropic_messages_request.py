@@ -4,11 +4,12 @@ What only Anthropic has is dropped and reported, or makes the request one that o
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Required, TypedDict
+from typing import Annotated, Literal, Required, TypedDict
 
 from msgspec import Meta
 
 from tollgate.adapters.clients.anthropic_conversation import chat_messages, system_messages
+from tollgate.adapters.clients.untranslated import whole_text
 from tollgate.adapters.dropped_params import unsupported
 from tollgate.adapters.identifiers import hash_identifier
 from tollgate.adapters.json_access import child, children, text
@@ -91,22 +92,8 @@ def _translate(request: MessagesRequest) -> Json:
 def _untranslated(request: MessagesRequest) -> Json:
     """What is read of a request that only Anthropic can serve: enough to estimate what it uses."""
     fields = {name: value for name, value in request.wire().items() if name in _PASSED_ON}
-    whole: Json = {"role": "user", "content": [{"type": "text", "text": _all_text(request)}]}
+    whole = whole_text(request.system, request.messages, request.tools)
     return {"model": request.model, "messages": [whole], **fields}
-
-
-def _all_text(request: MessagesRequest) -> str:
-    pieces: list[str] = []
-    rest: list[Any] = [request.system, request.messages, request.tools]
-    while rest:
-        value = rest.pop()
-        if isinstance(value, str):
-            pieces.append(value)
-        elif isinstance(value, dict):
-            rest += value.values()
-        elif isinstance(value, list):
-            rest += value
-    return "\n".join(pieces)
 
 
 def _messages(request: MessagesRequest) -> Sequence[Json]:

@@ -157,8 +157,9 @@ class PartStream:
 
     def _whole(self, part: Part) -> bytes:
         self.parts.append(part)
+        begun = self._writer.begin(part)
         piece = self._writer.piece(part, part.text) if part.text else b""
-        return self._writer.begin(part) + piece + self._writer.end(part)
+        return begun + piece + self._writer.end(part)
 
 
 ENCRYPTED = "reasoning.encrypted"

@@ -3,6 +3,18 @@
 from tollgate.adapters.openai.chat import ChatCall
 from tollgate.adapters.openai.chat_request import fetches_url
 from tollgate.adapters.openai.embeddings import EmbeddingsCall
-from tollgate.gateway.ports import Family
+from tollgate.adapters.openai.native_responses import NativeResponsesCall
+from tollgate.gateway.chat import ChatRequest
+from tollgate.gateway.ports import Family, ProviderCall
+from tollgate.gateway.routing import Route
 
-FAMILY = Family({"chat": ChatCall, "embeddings": EmbeddingsCall}, fetches_url)
+
+def open_chat(request: ChatRequest, route: Route) -> ProviderCall:
+    """The call for a chat completion: the client's own body if client and provider speak Responses."""
+    native = request.native
+    if native is not None and native.api == "responses" and route.provider.quirks.responses:
+        return NativeResponsesCall(request, native, route)
+    return ChatCall(request, route)
+
+
+FAMILY = Family({"chat": open_chat, "embeddings": EmbeddingsCall}, fetches_url)

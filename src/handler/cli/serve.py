@@ -29,6 +29,7 @@ async def _serve_app(settings: Settings, host: str, port: int, announce: Callabl
             access_log=False,
             log_level="warning",
             http=bounded_protocol(),
+            ws="none",  # a client that asks for a WebSocket gets the response of its path
             timeout_graceful_shutdown=STOP_SECONDS,
         )
         gc.collect()

@@ -11,13 +11,14 @@ from tollgate.adapters.clients.anthropic_messages import AnthropicMessages
 from tollgate.adapters.clients.openai import error_body
 from tollgate.adapters.clients.openai_chat import OpenAIChat
 from tollgate.adapters.clients.openai_embeddings import OpenAIEmbeddings
+from tollgate.adapters.clients.openai_responses import OpenAIResponses
 from tollgate.gateway.client_format import ClientFormat, StreamEncoder
-from tollgate.gateway.errors import GatewayError
+from tollgate.gateway.errors import GatewayError, UpgradeRequiredError
 from tollgate.gateway.serving import BufferedResponse
 from tollgate.gateway.streaming import StreamedResponse
 from tollgate.gateway.types import Json
 from tollgate.handler.http.requests import components_of, context_of, is_small, read_body
-from tollgate.handler.http.responses import EventStreamResponse, WholeResponse, cancel_on_disconnect
+from tollgate.handler.http.responses import EventStreamResponse, WholeResponse, cancel_on_disconnect, error_response
 from tollgate.handler.http.routes import route
 
 
@@ -54,6 +55,7 @@ class Endpoint:
 
 ENDPOINTS = (
     Endpoint("POST", "/v1/chat/completions", OpenAIChat()),
+    Endpoint("POST", "/v1/responses", OpenAIResponses()),
     Endpoint("POST", "/v1/messages", AnthropicMessages()),
     Endpoint("POST", "/v1/embeddings", OpenAIEmbeddings()),
 )
@@ -69,4 +71,15 @@ def error_body_at(path: str) -> Callable[[GatewayError], Json]:
     return formats[path].error if path in formats else error_body
 
 
-ROUTES = tuple(route(endpoint.method, endpoint.path, endpoint.serve) for endpoint in ENDPOINTS)
+async def refuse_websocket(request: Request) -> Response:
+    """`GET /v1/responses` opens a WebSocket; Codex falls back to POST at once at this status alone."""
+    error = UpgradeRequiredError("The gateway has no WebSocket here; send POST requests.")
+    response = error_response(error, error_body(error))
+    response.headers["upgrade"] = "HTTP/1.1"
+    return response
+
+
+ROUTES = (
+    *(route(endpoint.method, endpoint.path, endpoint.serve) for endpoint in ENDPOINTS),
+    route("GET", "/v1/responses", refuse_websocket),
+)

@@ -1,0 +1,177 @@
+"""The input items of OpenAI's Responses as messages of Chat Completions (API reference, "Create a model response")."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+from tollgate.adapters.clients.responses_tools import custom_arguments, function_name
+from tollgate.adapters.dropped_params import unsupported
+from tollgate.adapters.json_access import child, text
+from tollgate.adapters.replayed_reasoning import read_reasoning
+from tollgate.gateway.errors import BadRequestError
+from tollgate.gateway.types import Json
+
+ROLES = ("user", "assistant", "system", "developer")
+_HOSTED = frozenset({
+    "web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "mcp_list_tools",
+    "mcp_call", "mcp_approval_request", "mcp_approval_response", "computer_call", "computer_call_output",
+    "local_shell_call", "local_shell_call_output", "shell_call", "shell_call_output", "apply_patch_call",
+    "apply_patch_call_output", "tool_search_call", "tool_search_output", "program", "program_output",
+})  # fmt: skip
+"""Items of tools that OpenAI runs, or that only its models know: another model gets the conversation without them."""
+_STORED = frozenset({"item_reference", "compaction", "compaction_trigger"})
+"""Items whose content OpenAI has stored or encrypted."""
+_CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
+_OUTPUTS = ("function_call_output", "custom_tool_call_output")
+
+
+class ItemReader:
+    """Reads items into `messages`; `dropped` names the kinds that are left out. Raises BadRequestError."""
+
+    def __init__(self) -> None:
+        self.messages: list[Json] = []
+        self.dropped: list[str] = []
+        self._assistant: Json = {}  # what comes before the next message of another role
+        self._open_calls: set[str] = set()
+
+    def read(self, items: Sequence[Any]) -> None:
+        """Read all items."""
+        for index, item in enumerate(items):
+            path = f"input[{index}]"
+            if not isinstance(item, dict):
+                raise _bad(path, "it is an object")
+            self._read(cast(Json, item), path)
+        self._end_assistant()
+        if self._open_calls:
+            raise BadRequestError("No tool output found for a function call.", param="input", code="invalid_value")
+
+    def _read(self, item: Json, path: str) -> None:
+        kind = item.get("type", "message")
+        readers: Mapping[str, Callable[[Json, str], None]] = {
+            "message": self._message,
+            "reasoning": self._reasoning,
+            **dict.fromkeys(_CALLS, self._call),
+            **dict.fromkeys(_OUTPUTS, self._output),
+        }
+        if kind in readers:
+            readers[kind](item, path)
+        elif kind in _HOSTED:
+            self.dropped.append(str(kind))
+        elif kind in _STORED:
+            raise unsupported(
+                f"{path}.type", f"The gateway stores no responses, so it cannot read {str(kind)!r} items."
+            )
+        else:
+            raise _bad(f"{path}.type", f"{str(kind)[:50]!r} is no type of item")
+
+    def _message(self, item: Json, path: str) -> None:
+        role = item.get("role")
+        if role not in ROLES:
+            raise _bad(f"{path}.role", f"it is one of {', '.join(ROLES)}")
+        content = read_content(item.get("content"), f"{path}.content")
+        if role != "assistant":
+            self._end_assistant()
+            self.messages.append({"role": role, "content": content})
+            return
+        if self._assistant.keys() & {"content", "tool_calls"}:
+            self._end_assistant()
+        self._assistant["content"] = content
+
+    def _reasoning(self, item: Json, path: str) -> None:
+        if self._assistant.keys() & {"content", "tool_calls"}:
+            self._end_assistant()
+        replayed = read_reasoning(text(item, "encrypted_content") or "")
+        for name, value in (replayed.message_fields() if replayed else {}).items():
+            self._assistant[name] = self._assistant[name] + value if name in self._assistant else value
+
+    def _call(self, item: Json, path: str) -> None:
+        call_id, name = _required(item, "call_id", path), _required(item, "name", path)
+        value = item.get(_CALLS[item["type"]])
+        if not isinstance(value, str):
+            raise _bad(f"{path}.{_CALLS[item['type']]}", "it is a string")
+        arguments = custom_arguments(value) if item["type"] == "custom_tool_call" else value
+        function = {"name": function_name(name, text(item, "namespace")), "arguments": arguments}
+        self._assistant.setdefault("tool_calls", []).append({"id": call_id, "type": "function", "function": function})
+        self._open_calls.add(call_id)
+
+    def _output(self, item: Json, path: str) -> None:
+        call_id = _required(item, "call_id", path)
+        if call_id not in self._open_calls:
+            raise _bad(f"{path}.call_id", "no call before it has this id")
+        self._open_calls.discard(call_id)
+        self._end_assistant()
+        content = read_content(item.get("output"), f"{path}.output")
+        self.messages.append({"role": "tool", "tool_call_id": call_id, "content": content})
+
+    def _end_assistant(self) -> None:
+        fields, self._assistant = self._assistant, {}
+        if fields.keys() & {"content", "tool_calls"}:
+            self.messages.append({"role": "assistant", "content": None, **fields})
+
+
+def read_content(content: Any, path: str) -> str | list[Json]:
+    """A content, a string or parts. Raises BadRequestError."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise _bad(path, "it is a string or a list of parts")
+    parts = [_part(part, f"{path}[{index}]") for index, part in enumerate(cast("list[Any]", content))]
+    if all(part["type"] == "text" for part in parts) and len(parts) == 1:
+        return parts[0]["text"]
+    return parts
+
+
+def _part(part: Any, path: str) -> Json:
+    if not isinstance(part, dict):
+        raise _bad(path, "it is an object")
+    part = cast(Json, part)
+    kind = part.get("type")
+    if kind in ("input_text", "output_text", "text", "summary_text"):
+        return {"type": "text", "text": _string(part, "text", path)}
+    if kind == "refusal":
+        return {"type": "refusal", "refusal": _string(part, "refusal", path)}
+    if kind == "input_image":
+        return _image(part, path)
+    if kind == "input_file":
+        return _file(part, path)
+    if kind == "input_audio":
+        return {"type": "input_audio", "input_audio": child(part, "input_audio")}
+    raise _bad(f"{path}.type", f"{str(kind)[:50]!r} is no type of content")
+
+
+def _image(part: Json, path: str) -> Json:
+    if part.get("file_id"):
+        raise unsupported(f"{path}.file_id", "The gateway stores no files; send the image in image_url.")
+    image: Json = {"url": _required(part, "image_url", path)}
+    if detail := text(part, "detail"):
+        image["detail"] = "high" if detail == "original" else detail
+    return {"type": "image_url", "image_url": image}
+
+
+def _file(part: Json, path: str) -> Json:
+    if part.get("file_id"):
+        raise unsupported(f"{path}.file_id", "The gateway stores no files; send the content in file_data.")
+    data = text(part, "file_data") or text(part, "file_url")
+    if data is None:
+        raise _bad(f"{path}.file_data", "a file has file_data or file_url")
+    name = text(part, "filename")
+    return {"type": "file", "file": {"file_data": data, **({"filename": name} if name else {})}}
+
+
+def _required(item: Json, name: str, path: str) -> str:
+    value = text(item, name)
+    if value is None:
+        raise BadRequestError(
+            f"Missing required parameter: '{path}.{name}'.", param=f"{path}.{name}", code="missing_required_parameter"
+        )
+    return value
+
+
+def _string(part: Json, name: str, path: str) -> str:
+    value = part.get(name)
+    if not isinstance(value, str):
+        raise _bad(f"{path}.{name}", "it is a string")
+    return value
+
+
+def _bad(path: str, reason: str) -> BadRequestError:
+    return BadRequestError(f"Invalid value for '{path}': {reason}.", param=path, code="invalid_value")
