@@ -16,7 +16,7 @@ from support.upstream import Script, ScriptedUpstream, scripted_upstream
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SSE = {"content-type": "text/event-stream"}
 FILES = {
-    "native": "openai/responses",
+    "native": "openai_responses/response",
     "claude-tools": "anthropic/tools",
     "claude-thinking": "anthropic/thinking",
     "gpt-tools": "openai/openai_tools",
@@ -54,10 +54,10 @@ def scripts() -> dict[str, Script]:
     for name, file in FILES.items():
         found[name] = Script([(FIXTURES / f"{file}.json").read_bytes()])
         found[f"{name}-stream"] = Script([(FIXTURES / f"{file}.sse").read_bytes()], 200, SSE)
-    cut = {"claude": "anthropic/truncated", "gpt": "openai/truncated", "native": "openai/responses_cut"}
+    cut = {"claude": "anthropic/truncated", "gpt": "openai/truncated", "native": "openai_responses/cut"}
     for name, file in cut.items():
         found[f"{name}-cut-stream"] = Script([(FIXTURES / f"{file}.sse").read_bytes()], 200, SSE)
-    found["native-failed-stream"] = Script([(FIXTURES / "openai/responses_failed.sse").read_bytes()], 200, SSE)
+    found["native-failed-stream"] = Script([(FIXTURES / "openai_responses/failed.sse").read_bytes()], 200, SSE)
     found["gpt-patch-stream"] = chat_stream(("apply_patch", '{"input": "*** Begin"}'), ("agents__close", "{}"))
     return found
 
