@@ -18,7 +18,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 export AWS_DEFAULT_REGION ?= us-east-1
 export SAM_CLI_TELEMETRY ?= 0
 
-.PHONY: help setup run run-lambda unit test check coverage check-rest fuzz format typecheck lint sam-check artifact build deploy bench soak docs wheel release live lock clean
+.PHONY: help setup run run-lambda unit test check coverage check-rest fuzz format typecheck lint sam-check artifact build deploy bench soak docs wheel release live catalog lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -97,10 +97,16 @@ live: setup ## a dozen real calls: PROVIDER=openai, its credential in the enviro
 docs: setup ## write what is generated in docs/
 	$(BIN)/python scripts/parameter_table.py
 
+catalog: setup ## write src/catalog_generated.json from the pinned model map; review its diff
+	rm -rf .build/catalog
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes -r requirements/catalog.txt -d .build/catalog
+	$(BIN)/python scripts/generate_catalog.py .build/catalog/*.whl
+
 lock: setup ## pin the newest version of every dependency, with hashes
 	$(BIN)/uv pip compile $(LOCK) requirements/function.in -o src/requirements.txt
 	$(BIN)/uv pip compile $(LOCK) requirements/function.in requirements/local.in requirements/dev.in -o requirements/dev.txt
 	$(BIN)/uv pip compile $(LOCK) requirements/sam.in -o requirements/sam.txt
+	$(BIN)/uv pip compile $(LOCK) --no-deps requirements/catalog.in -o requirements/catalog.txt
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 clean: ## remove everything that was made
@@ -124,6 +130,6 @@ clean: ## remove everything that was made
 # .build/python names the interpreter the artifact is for: the managed runtime's version if it is installed, else our own.
 .build/python: src/requirements.txt scripts/build_artifact.py
 	$(BIN)/python scripts/build_artifact.py local-wheels .build
-.build/sources: .build/python $(shell find src/ -name '*.py' -o -name '*.toml' -o -type d -not -name __pycache__)
+.build/sources: .build/python $(shell find src/ -name '*.py' -o -name '*.toml' -o -name '*.json' -o -type d -not -name __pycache__)
 	$(BIN)/python scripts/build_artifact.py local-sources .build
 	@touch $@

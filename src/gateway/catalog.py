@@ -1,29 +1,31 @@
-"""The catalog: providers, models and tiers as rows, validated when they are read.
+"""The catalog: providers, models and tiers as rows, and any model of a provider as `provider/model`.
 
-A catalog is TOML: `[providers.NAME]`, `[models."ID"]` and `[tiers.NAME]` tables. It may have several layers; a later
-layer replaces a row column by column, and columns that it does not name stay. JSON of the same shape, with dates and
-decimals as strings, is read too, in a small part of the time.
+Most rows are validated when they are read. Generated rows, some hundred models, stay JSON text until they are named,
+because a cold start would have to read them all.
 """
 
 import datetime
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Annotated, Literal, Protocol, TypeVar, cast
+from typing import Annotated, Literal, Protocol
 from urllib.parse import urlsplit
 
-from msgspec import Meta, Struct, ValidationError, convert
+from msgspec import Meta, Raw, Struct, convert
+from msgspec.json import decode
+from msgspec.structs import replace
 
 from tollgate.gateway.errors import ConfigurationError
 from tollgate.gateway.limits import MAX_LIMIT, MAX_LIMIT_USD, Budget, Limits, Period
 from tollgate.gateway.prices import Prices
 from tollgate.gateway.quirks import Capabilities, Quirks
 from tollgate.gateway.types import Json
-from tollgate.gateway.validation import read_fault
 
-Row = TypeVar("Row", bound=Struct)
-TABLES = ("providers", "models", "tiers")
+UNKNOWN_DAY = datetime.date(1970, 1, 1)
+"""Stands for a day that is not known, as in Anthropic's API reference, "List Models"."""
+ASSUMED_CONTEXT_LENGTH = 128_000
+"""For a model without a row."""
 
 
 class HasCalls(Protocol):
@@ -70,7 +72,8 @@ class Provider(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Architecture(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The `architecture` of a model in `GET /v1/models`."""
 
-    modality: str = "text"
+    modality: Annotated[str, Meta(pattern=r"^[a-z+]+->[a-z+]+\Z")] = "text->text"
+    """What goes in, an arrow, and what comes out, each joined by `+`."""
     tokenizer: str = "unknown"
     instruct_type: str | None = None
 
@@ -87,7 +90,8 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     id: Annotated[str, Meta(pattern=r"^\S+\Z", max_length=256)]
     aliases: tuple[str, ...] = ()
-    created: datetime.date
+    created: datetime.date = UNKNOWN_DAY
+    """The day on which it was first offered."""
     owned_by: str
     context_length: Annotated[int, Meta(gt=0)]
     usual_output_tokens: Annotated[int, Meta(gt=0)] = 1024
@@ -121,48 +125,6 @@ class Tier(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return Limits(self.rpm, self.tpm, self.concurrency, budget)
 
 
-@dataclass(frozen=True, slots=True)
-class Catalog:
-    """Validated rows. `names` maps every model id and alias to its model."""
-
-    providers: Mapping[str, Provider]
-    models: Mapping[str, Model]
-    names: Mapping[str, Model]
-    tiers: Mapping[str, Tier]
-
-    def without_family(self, family: str) -> "Catalog":
-        """The same catalog, less the models that only providers of this family answer."""
-
-        def stays(model: Model) -> bool:
-            return any(self.providers[route.provider].family != family for route in model.routes)
-
-        models = {model_id: model for model_id, model in self.models.items() if stays(model)}
-        names = {name: model for name, model in self.names.items() if stays(model)}
-        return Catalog(self.providers, models, names, self.tiers)
-
-
-def load(layers: Iterable[tuple[str, str]], families: Mapping[str, HasCalls]) -> Catalog:
-    """Read TOML layers, `(file name, text)`, the lowest first; JSON if the name ends in `.json`.
-
-    Raises CatalogError, naming file, row and reason: not TOML, an unknown column, a missing or mistyped value, an
-    unknown family, a route to a provider without a row, an alias of two models.
-    """
-    rows: dict[str, dict[str, Json]] = {"providers": {}, "models": {}, "tiers": {}}
-    written_in: dict[tuple[str, str], str] = {}
-    for file, text in layers:
-        for table, name, columns in _rows(file, text):
-            rows[table][name] = {**rows[table].get(name, {}), **columns}
-            written_in[table, name] = file
-    providers = {
-        n: _check(Provider, "providers", n, {"name": n, **r}, written_in) for n, r in rows["providers"].items()
-    }
-    models = {n: _check(Model, "models", n, {"id": n, **r}, written_in) for n, r in rows["models"].items()}
-    tiers = {name: _check(Tier, "tiers", name, row, written_in) for name, row in rows["tiers"].items()}
-    _check_providers(providers, families, written_in)
-    _check_models(models, providers, families, written_in)
-    return Catalog(providers, models, _names(models, written_in), tiers)
-
-
 def _check_url(url: str) -> None:
     parts = urlsplit(url)  # raises ValueError for a port that is none
     if url and (parts.scheme not in ("http", "https") or not parts.hostname or (parts.port or 1) < 1):
@@ -171,74 +133,67 @@ def _check_url(url: str) -> None:
         raise ValueError("it must be ASCII, without a user name")
 
 
-def _check_providers(
-    providers: Mapping[str, Provider], families: Mapping[str, HasCalls], written_in: Mapping[tuple[str, str], str]
-) -> None:
-    for name, provider in providers.items():
-        if provider.family not in families:
-            raise _error(written_in, "providers", name, f"family: {provider.family!r} is none of {sorted(families)}")
-        if not provider.base_url and provider.family != "echo":
-            raise _error(written_in, "providers", name, "base_url: it is missing")
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Validated rows, and the generated ones. `names` maps every model id and alias of validated rows to its model."""
+
+    providers: Mapping[str, Provider]
+    models: Mapping[str, Model]
+    names: Mapping[str, Model]
+    tiers: Mapping[str, Tier]
+    generated: Mapping[str, Raw] = field(default_factory=dict[str, Raw], repr=False)
+    """The columns of generated rows in JSON, by the model's id."""
+    families: Mapping[str, HasCalls] = field(default_factory=dict[str, HasCalls], repr=False, compare=False)
+    _validated: dict[str, Model] = field(default_factory=dict[str, Model], init=False, repr=False, compare=False)
+
+    def find(self, name: str) -> Model | None:
+        """The model with this id or alias, or the one that `provider/model` names: any that a provider may have.
+
+        The first row with this route, else the generated row, tells what it costs and supports. A model without a row
+        has no price, and is assumed to support what its provider's family does.
+        """
+        provider, slash, upstream_model = name.partition("/")
+        if name in self.names or not slash or provider not in self.providers:
+            return self.names.get(name)
+        if not _ROUTE.fullmatch(name):
+            return None
+        row = RouteRow(provider=provider, model=upstream_model)
+        for model in self.models.values():
+            if row in model.routes:
+                return replace(model, id=name, aliases=(), routes=(row,))
+        if name in self.generated:
+            return self._find_generated(name)
+        operations = tuple(self.families[self.providers[provider].family].calls)
+        context = ASSUMED_CONTEXT_LENGTH
+        return Model(id=name, owned_by=provider, context_length=context, operations=operations, routes=(row,))
+
+    def listed(self) -> Iterator[Model]:
+        """Every model with a row, those written by hand first."""
+        yield from self.models.values()
+        yield from filter(None, (self.find(name) for name in self.generated if name not in self.names))
+
+    def _find_generated(self, name: str) -> Model:
+        if name not in self._validated:
+            self._validated[name] = convert({"id": name, **generated_columns(name, self.generated[name])}, Model)
+        return self._validated[name]
+
+    def without_family(self, family: str) -> "Catalog":
+        """The same catalog, less the providers of this family and the models that only they answer."""
+        providers = {name: provider for name, provider in self.providers.items() if provider.family != family}
+        models = {
+            name: model if len(routes) == len(model.routes) else replace(model, routes=routes)
+            for name, model in self.models.items()
+            if (routes := tuple(route for route in model.routes if route.provider in providers))
+        }
+        names = {name: models[model.id] for name, model in self.names.items() if model.id in models}
+        return Catalog(providers, models, names, self.tiers, self.generated, self.families)
 
 
-def _check_models(
-    models: Mapping[str, Model],
-    providers: Mapping[str, Provider],
-    families: Mapping[str, HasCalls],
-    written_in: Mapping[tuple[str, str], str],
-) -> None:
-    for name, model in models.items():
-        for route in model.routes:
-            if route.provider not in providers:
-                raise _error(written_in, "models", name, f"routes: no provider row is named {route.provider!r}")
-        supported = {name for route in model.routes for name in families[providers[route.provider].family].calls}
-        if unsupported := sorted(set(model.operations) - supported):
-            reason = f"operations: {unsupported} is supported by no route; {sorted(supported)} are"
-            raise _error(written_in, "models", name, reason)
+def generated_columns(name: str, text: Raw) -> Json:
+    """The columns of a generated row, with the owner and the route that its id names."""
+    provider, _, upstream_model = name.partition("/")
+    return {**decode(text), "owned_by": provider, "routes": [{"provider": provider, "model": upstream_model}]}
 
 
-def _rows(file: str, text: str) -> Iterable[tuple[str, str, Json]]:
-    document = json.loads(text) if file.endswith(".json") else _parse_toml(file, text)
-    for table, entries in document.items():
-        if table not in TABLES or not isinstance(entries, dict):
-            raise CatalogError(
-                f'{file}: [{table}]: a catalog holds [providers.NAME], [models."ID"] and [tiers.NAME] only'
-            )
-        for name, columns in cast(Json, entries).items():
-            if not isinstance(columns, dict):
-                raise CatalogError(f"{file}: {table}.{name}: a row is a table of columns")
-            if {"id", "name"} & columns.keys():
-                raise CatalogError(f"{file}: {table}.{name}: a row is named by its heading, not by a column")
-            yield table, name, columns
-
-
-def _parse_toml(file: str, text: str) -> Json:
-    import tomllib  # not needed where the catalog is JSON
-
-    try:
-        return tomllib.loads(text, parse_float=Decimal)  # money as it is written, not its nearest binary
-    except (ValueError, ArithmeticError, RecursionError) as error:  # numbers and depths no parser takes are no TOML
-        raise CatalogError(f"{file}: not TOML: {error}") from error
-
-
-def _check(kind: type[Row], table: str, name: str, columns: Json, written_in: Mapping[tuple[str, str], str]) -> Row:
-    try:
-        return convert(columns, kind)
-    except ValidationError as error:
-        fault = read_fault(error)
-        reason = {"missing": "it is missing", "unknown": "unknown column"}.get(fault.kind, fault.text)
-        raise _error(written_in, table, name, f"{fault.path}: {reason}") from error
-
-
-def _names(models: Mapping[str, Model], written_in: Mapping[tuple[str, str], str]) -> dict[str, Model]:
-    names = dict(models)
-    for model_id, model in models.items():
-        for alias in model.aliases:
-            if alias in names:
-                raise _error(written_in, "models", model_id, f"aliases: {alias!r} already names {names[alias].id!r}")
-            names[alias] = model
-    return names
-
-
-def _error(written_in: Mapping[tuple[str, str], str], table: str, name: str, reason: str) -> CatalogError:
-    return CatalogError(f"{written_in[table, name]}: {table}.{name}: {reason}")
+_ROUTE = re.compile(r"[!-~]{3,256}", re.ASCII)
+"""What both an id and a route may consist of."""

@@ -23,8 +23,8 @@ class Route:
 
 
 def find_model(catalog: Catalog, name: str) -> Model:
-    """The model with this id or alias. Raises NotFoundError `model_not_found`."""
-    model = catalog.names.get(name)
+    """The model with this id or alias, or of this route (see Catalog.find). Raises NotFoundError `model_not_found`."""
+    model = catalog.find(name)
     if model is None:
         raise unknown_model(name)
     return model

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tollgate.adapters import FAMILIES
 from tollgate.gateway import keys
-from tollgate.gateway.catalog import Catalog, CatalogError, load
+from tollgate.gateway.catalog import Catalog, CatalogError
+from tollgate.gateway.catalog_reader import load, read_generated
 from tollgate.gateway.errors import AuthenticationError, ConfigurationError
 from tollgate.gateway.keys import KeyRecord
 from tollgate.gateway.ports import KeyStore, Store, UsageStore
@@ -24,6 +25,8 @@ from tollgate.upstream.images import ImageFetcher
 BUILT_IN_CATALOG = Path(__file__).parent.parent / "catalog.toml"
 COMPILED_CATALOG = BUILT_IN_CATALOG.with_suffix(".json")
 """The built-in catalog as the build of the functions writes it, instead of the TOML."""
+GENERATED_CATALOG = BUILT_IN_CATALOG.with_name("catalog_generated.json")
+"""What `make catalog` writes: models that no row of the built-in catalog has."""
 
 
 class SystemClock:
@@ -80,7 +83,7 @@ def read_catalog(overlay: str | None) -> Catalog:
             layers.append((str(path), path.read_text("utf-8")))
         except (OSError, UnicodeDecodeError) as error:
             raise CatalogError(f"{path}: cannot be read: {error}") from error
-    return load(layers, FAMILIES)
+    return load(layers, FAMILIES, read_generated(GENERATED_CATALOG.read_bytes()))
 
 
 def open_store(settings: Settings) -> Store:

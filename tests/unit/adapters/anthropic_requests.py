@@ -10,7 +10,8 @@ import pytest
 from msgspec.structs import asdict
 
 from tollgate.adapters import FAMILIES, anthropic
-from tollgate.gateway.catalog import Model, Provider, RouteRow, load
+from tollgate.gateway.catalog import Model, Provider, RouteRow
+from tollgate.gateway.catalog_reader import load
 from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.quirks import Capabilities

@@ -2,15 +2,17 @@
 
 import datetime
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 
 import build_artifact
 import pytest
 
 from tollgate.adapters import FAMILIES
-from tollgate.gateway.catalog import Catalog, CatalogError, load
+from tollgate.gateway.catalog import Catalog, CatalogError
+from tollgate.gateway.catalog_reader import load, read_generated
 from tollgate.gateway.routing import find_model
-from tollgate.handler.components import BUILT_IN_CATALOG
+from tollgate.handler.components import BUILT_IN_CATALOG, read_catalog
 
 PROVIDER = '[providers.p]\nfamily = "openai"\nbase_url = "http://p.example"\nauth = "none"\n'
 MODEL = (
@@ -20,10 +22,11 @@ MODEL = (
 PRICES = '[models.m.prices]\ninput_usd_per_mtok = 2\noutput_usd_per_mtok = 8\nsource = "s"\ndate = 2026-01-01\n'
 
 
-def read(*layers: str) -> Catalog:
+def read(*layers: str, generated: Mapping[str, object] | None = None) -> Catalog:
     return load(
         [(f"{number}.toml", text) for number, text in enumerate(layers)],
         {name: FAMILIES[name] for name in ("openai", "echo")},
+        read_generated(json.dumps(generated or {}).encode()),
     )
 
 
@@ -143,6 +146,71 @@ def test_catalog_without_a_family_lacks_its_models_and_their_aliases() -> None:
     both = other_model("both").replace(" }]", ' }, { provider = "e", model = "x" }]')
     catalog = read(PROVIDER + echo + MODEL + only_echo + both).without_family("echo")
     assert set(catalog.models) == set(catalog.names) == {"m", "both"}
+
+
+GENERATED = {
+    "p/big": {
+        "context_length": 9,
+        "prices": {
+            **dict.fromkeys(("input_usd_per_mtok", "output_usd_per_mtok"), "3"),
+            "source": "s",
+            "date": "2026-01-01",
+        },
+    }
+}
+
+
+def test_model_without_a_row_is_found_by_its_provider_without_a_price() -> None:
+    model = read(PROVIDER).find("p/maker/new-1:free")
+    assert model is not None
+    assert [(route.provider, route.model) for route in model.routes] == [("p", "maker/new-1:free")]
+    assert (model.id, model.prices, model.operations) == ("p/maker/new-1:free", None, tuple(FAMILIES["openai"].calls))
+
+
+@pytest.mark.parametrize(
+    "name", ["q/m", "p", "p/", "/m", "p/\u00e4", "p/a b", "p/a\nb", "p/\u2028", "p/" + "x" * 255, "e/x"]
+)
+def test_name_that_is_no_route_of_a_provider_is_no_model(name: str) -> None:
+    echo = '[providers.e]\nfamily = "echo"\nauth = "none"\n'
+    assert read(PROVIDER + echo).without_family("echo").find(name) is None
+
+
+def test_route_of_a_row_has_its_prices_and_no_other_route() -> None:
+    second = MODEL.replace(" }]", ' }, { provider = "p", model = "big" }]')
+    model = read(PROVIDER + second + PRICES, generated=GENERATED).find("p/big")
+    assert model is not None
+    assert (model.id, [route.model for route in model.routes], model.context_length) == ("p/big", ["big"], 8)
+    assert model.prices is not None
+    assert model.prices.input_usd_per_mtok == 2
+
+
+def test_generated_row_is_found_and_listed_after_the_others() -> None:
+    catalog = read(PROVIDER + MODEL, generated=GENERATED)
+    model = catalog.find("p/big")
+    assert model is not None
+    assert model.prices is not None
+    assert (model.owned_by, model.context_length, model.prices.input_usd_per_mtok) == ("p", 9, 3)
+    assert [listed.id for listed in catalog.listed()] == ["m", "p/big"]
+
+
+def test_layer_replaces_single_columns_of_a_generated_row() -> None:
+    catalog = read(PROVIDER, '[models."p/big"]\naliases = ["b"]\n', generated=GENERATED)
+    assert catalog.names["b"].context_length == 9
+    assert [listed.id for listed in catalog.listed()] == ["p/big"]
+
+
+def test_every_generated_row_is_valid_and_has_a_dated_source() -> None:
+    catalog = read_catalog(None)
+    rows = [catalog.find(name) for name in catalog.generated]
+    assert len(rows) > 300
+    for row in rows:
+        assert row is not None
+        assert row.prices is not None
+        assert row.prices.source.startswith("https://")
+        assert row.prices.date > datetime.date(2026, 1, 1)
+        assert row.id not in catalog.models
+        family = FAMILIES[catalog.providers[row.routes[0].provider].family]
+        assert set(row.operations) <= set(family.calls)
 
 
 def built_in() -> Catalog:

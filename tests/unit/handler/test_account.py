@@ -16,7 +16,8 @@ from contract.examples import BY, budget, hold, request_id, usage
 from support.fakes import FakeClock
 from tollgate.adapters import FAMILIES
 from tollgate.gateway import keys
-from tollgate.gateway.catalog import Catalog, load
+from tollgate.gateway.catalog import Catalog
+from tollgate.gateway.catalog_reader import load
 from tollgate.gateway.keys import KeyRecord
 from tollgate.gateway.limits import Limits
 from tollgate.gateway.metering import Cost
