@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from msgspec.structs import asdict
-
 from tollgate.gateway.catalog import Catalog, Model, Provider
 from tollgate.gateway.errors import NotFoundError
 from tollgate.gateway.prices import Prices
@@ -87,37 +85,3 @@ def _named(value: Any) -> Iterator[str]:
                 if name in _NAMING:
                     texts = cast("list[Any]", inner) if isinstance(inner, list) else [inner]
                     yield from (text for text in texts if isinstance(text, str))
-
-
-def describe(model: Model, name: str) -> Json:
-    """One entry of `GET /v1/models`, under this name of the model: OpenAI's fields, and OpenRouter's context length,
-    architecture and prices per token."""
-    created = int(_midnight(model.created.toordinal()))
-    return {
-        "id": name,
-        "object": "model",
-        "created": created,
-        "owned_by": model.owned_by,
-        "context_length": model.context_length,
-        "architecture": asdict(model.architecture),
-        "pricing": _pricing(model),
-    }
-
-
-def _midnight(ordinal: int) -> int:
-    """Unix time of a day's first second, UTC; the epoch is day 719163 of the calendar."""
-    return (ordinal - 719_163) * 86_400
-
-
-def _pricing(model: Model) -> Mapping[str, str]:
-    """USD per token and per request as strings. A model without a price has no entry, rather than a price of zero."""
-    if model.prices is None:
-        return {}
-    per_token = {
-        "prompt": model.prices.input_usd_per_mtok,
-        "completion": model.prices.output_usd_per_mtok,
-        "input_cache_read": model.prices.cached_usd_per_mtok,
-        "input_cache_write": model.prices.cache_write_usd_per_mtok,
-    }
-    prices = {name: f"{(price / 1_000_000).normalize():f}" for name, price in per_token.items() if price is not None}
-    return {**prices, "request": "0"}

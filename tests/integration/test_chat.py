@@ -159,7 +159,8 @@ def test_models_are_listed_with_context_length_architecture_and_prices_as_text(h
     assert listed["gpt-4o-mini"]["context_length"] == 128000
     assert listed["gpt-4o-mini"]["pricing"]["prompt"] == "0.00000015"
     assert listed["gpt-4o-mini"]["object"] == "model"
-    assert set(listed["test/whole"]["architecture"]) == {"modality", "tokenizer", "instruct_type"}
+    assert listed["test/whole"]["architecture"]["input_modalities"] == ["text"]
+    assert listed["openai/gpt-5-mini"]["operations"] == ["chat"]  # a generated row
     assert "echo" not in listed  # echo is off in this gateway
 
 

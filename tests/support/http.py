@@ -16,6 +16,7 @@ class HTTP:
 
     get = staticmethod(partial(httpx.get, verify=False, timeout=LIMIT_SECONDS))
     post = staticmethod(partial(httpx.post, verify=False, timeout=LIMIT_SECONDS))
+    head = staticmethod(partial(httpx.head, verify=False, timeout=LIMIT_SECONDS))
     stream = staticmethod(partial(httpx.stream, verify=False, timeout=LIMIT_SECONDS))
 
 

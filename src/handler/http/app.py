@@ -11,7 +11,7 @@ from tollgate.handler.components import Components
 from tollgate.handler.http import account, count_tokens, endpoints, models
 from tollgate.handler.http.middleware import RequestMiddleware
 from tollgate.handler.http.responses import json_response
-from tollgate.handler.http.routes import route
+from tollgate.handler.http.routes import path_without_alias, route
 
 
 async def health(request: Request) -> Response:
@@ -20,7 +20,27 @@ async def health(request: Request) -> Response:
     return json_response({"status": "ok", "timestamp": now})
 
 
-ROUTES = (*endpoints.ROUTES, *count_tokens.ROUTES, *models.ROUTES, *account.ROUTES, route("GET", "/health", health))
+ABOUT = {
+    "name": "Tollgate",
+    "description": "An LLM gateway for clients of OpenAI's, OpenRouter's and Anthropic's APIs, with a key of its own.",
+    "base_urls": {"openai": "/v1", "openrouter": "/api/v1", "anthropic": "/"},
+}
+
+
+async def about(request: Request) -> Response:
+    """`GET /`: what answers here and where to go; it needs no key. Claude Code sends `HEAD /` before it starts."""
+    return Response() if request.method == "HEAD" else json_response({**ABOUT, "endpoints": request.app.paths})
+
+
+ROUTES = (
+    *endpoints.ROUTES,
+    *count_tokens.ROUTES,
+    *models.ROUTES,
+    *account.ROUTES,
+    route("GET", "/", about),
+    route("HEAD", "/", about),
+    route("GET", "/health", health),
+)
 
 
 class Application:
@@ -28,9 +48,11 @@ class Application:
 
     def __init__(self, components: Components) -> None:
         self.components = components
-        self.paths = tuple(route.path for route in ROUTES)
+        self.paths = tuple(dict.fromkeys(route.path for route in ROUTES))
         self._app = RequestMiddleware(Router(ROUTES, redirect_slashes=False), components)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self
+        if scope["type"] == "http":
+            scope["path"] = path_without_alias(scope["path"])
         await self._app(scope, receive, send)

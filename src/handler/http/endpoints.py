@@ -19,7 +19,7 @@ from tollgate.gateway.streaming import StreamedResponse
 from tollgate.gateway.types import Json
 from tollgate.handler.http.requests import components_of, context_of, is_small, read_body
 from tollgate.handler.http.responses import EventStreamResponse, WholeResponse, cancel_on_disconnect, error_response
-from tollgate.handler.http.routes import route
+from tollgate.handler.http.routes import path_without_alias, route
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,8 @@ async def _settle(served: BufferedResponse | StreamedResponse) -> None:
 def error_body_at(path: str) -> Callable[[GatewayError], Json]:
     """How the clients of the endpoint at this path read errors; OpenAI's format if there is no endpoint."""
     formats = {endpoint.path: endpoint.client_format for endpoint in ENDPOINTS}
-    return formats[path].error if path in formats else error_body
+    client_format = formats.get(path_without_alias(path))
+    return client_format.error if client_format else error_body
 
 
 async def refuse_websocket(request: Request) -> Response:

@@ -1,40 +1,83 @@
-"""`GET /v1/models`: the models that a key may use."""
+"""`GET /v1/models`: the models that a key may use, for clients of OpenAI's, OpenRouter's and Anthropic's APIs."""
+
+import hashlib
+from collections.abc import Iterator
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tollgate.adapters.clients import anthropic, anthropic_models, openai_models
 from tollgate.adapters.clients.openai import bearer_key
 from tollgate.gateway import keys
-from tollgate.gateway.catalog import Model
+from tollgate.gateway.catalog import Catalog, Model
 from tollgate.gateway.keys import KeyRecord
-from tollgate.gateway.routing import describe, find_model, unknown_model
+from tollgate.gateway.routing import find_model, unknown_model
+from tollgate.gateway.types import Json
 from tollgate.handler.http.requests import components_of, context_of
 from tollgate.handler.http.responses import json_response
 from tollgate.handler.http.routes import route
 
+CACHE_HEADERS = {"cache-control": "private, no-cache", "vary": "authorization, x-api-key, anthropic-version"}
+"""The list depends on the key, and is valid until its ETag changes."""
+
 
 async def list_models(request: Request) -> Response:
-    """OpenAI's "List models": those that the key may use, each under the first name it may use it by."""
-    gateway = components_of(request).gateway
-    record = (await gateway.authenticate(bearer_key(request.headers), context_of(request))).record
-    allowed = ((model, _allowed_name(record, model)) for model in gateway.catalog.models.values())
-    return json_response({"object": "list", "data": [describe(model, name) for model, name in allowed if name]})
+    """The models that the key may use, each under the first name it may use it by; pages for Anthropic's clients."""
+    record, catalog = await _authenticate(request), components_of(request).gateway.catalog
+    allowed = _allowed(record, catalog)
+    if _is_anthropic(request):
+        with_chat = [(model, name) for model, name in allowed if "chat" in model.operations]
+        return _cached(request, anthropic_models.page(with_chat, request.query_params))
+    data = [_describe(model, name, catalog) for model, name in allowed]
+    return _cached(request, {"object": "list", "data": data})
 
 
 async def retrieve_model(request: Request) -> Response:
-    """OpenAI's "Retrieve model"; ids may contain slashes. To a key, models it may not use do not exist."""
-    gateway = components_of(request).gateway
-    record = (await gateway.authenticate(bearer_key(request.headers), context_of(request))).record
-    name: str = request.path_params["model_id"]
-    model = find_model(gateway.catalog, name)
-    if not keys.allows_model(record, name):
-        raise unknown_model(name)
-    return json_response(describe(model, model.id if keys.allows_model(record, model.id) else name))
+    """One model; ids may contain slashes. To a key, models that it may not use do not exist."""
+    record, catalog = await _authenticate(request), components_of(request).gateway.catalog
+    requested: str = request.path_params["model_id"]
+    model = find_model(catalog, requested)
+    if not keys.allows_model(record, requested):
+        raise unknown_model(requested)
+    name = model.id if keys.allows_model(record, model.id) else requested
+    is_anthropic = _is_anthropic(request)
+    return _cached(request, anthropic_models.describe(model, name) if is_anthropic else _describe(model, name, catalog))
 
 
-def _allowed_name(record: KeyRecord, model: Model) -> str | None:
-    """The model's id, or else its first alias, that the key may ask by."""
-    return next((name for name in (model.id, *model.aliases) if keys.allows_model(record, name)), None)
+def _is_anthropic(request: Request) -> bool:
+    """Whether the client speaks Anthropic's API, which requires this header (API reference, "Versions")."""
+    return "anthropic-version" in request.headers
+
+
+async def _authenticate(request: Request) -> KeyRecord:
+    """The record of the client's key. Raises AuthenticationError. Errors are written in the client's format."""
+    api_key = bearer_key
+    if _is_anthropic(request):
+        request.state.error_body, api_key = anthropic.error_body, anthropic.api_key
+    return (await components_of(request).gateway.authenticate(api_key(request.headers), context_of(request))).record
+
+
+def _allowed(record: KeyRecord, catalog: Catalog) -> Iterator[tuple[Model, str]]:
+    """Each model of which the key may use the id or an alias, with the first of these."""
+    for model in catalog.listed():
+        name = next((name for name in (model.id, *model.aliases) if keys.allows_model(record, name)), None)
+        if name is not None:
+            yield model, name
+
+
+def _describe(model: Model, name: str, catalog: Catalog) -> Json:
+    return openai_models.describe(model, name, catalog.providers[model.routes[0].provider])
+
+
+def _cached(request: Request, body: Json) -> Response:
+    """The body with its ETag, or 304 without a body if the client has it (RFC 9110, section 13.1.2)."""
+    response = json_response(body, headers=CACHE_HEADERS)
+    etag = f'"{hashlib.sha256(response.body).hexdigest()[:32]}"'
+    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    if known & {etag, "*"}:
+        response = Response(status_code=304, headers=CACHE_HEADERS)
+    response.headers["etag"] = etag
+    return response
 
 
 ROUTES = (

@@ -17,6 +17,11 @@ def route(method: str, path: str, handle: Handle) -> Route:
     return made
 
 
+def path_without_alias(path: str) -> str:
+    """The path with `/v1` for OpenRouter's `/api/v1`: every route has both."""
+    return path.removeprefix("/api") if path.startswith("/api/v1/") else path
+
+
 class _Handler:
     """A handler as an ASGI app. It is no function, so Starlette does not wrap each message that it sends."""
 

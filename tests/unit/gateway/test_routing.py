@@ -1,4 +1,4 @@
-"""From the name of a model to its routes and its description for clients."""
+"""From the name of a model to its routes."""
 
 import datetime
 from decimal import Decimal
@@ -8,7 +8,7 @@ import pytest
 from tollgate.gateway.catalog import Catalog, Model, Provider, RouteRow
 from tollgate.gateway.errors import NotFoundError
 from tollgate.gateway.prices import Prices
-from tollgate.gateway.routing import describe, find_model, find_routes
+from tollgate.gateway.routing import find_model, find_routes
 
 DAY = datetime.date(2026, 1, 1)
 FREE = Prices(input_usd_per_mtok=Decimal(0), output_usd_per_mtok=Decimal(0), source="s", date=DAY)
@@ -67,20 +67,3 @@ def test_substitute_serves_the_requested_model_at_its_own_price() -> None:
     assert route.model is M
     assert (route.provider.name, route.upstream_model) == ("e", "e-echo")
     assert route.prices is FREE
-
-
-def test_model_is_described_with_prices_per_token_as_text() -> None:
-    described = describe(M, "n")
-    assert described["id"] == "n"
-    assert described["created"] == int(datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC).timestamp())
-    assert described["pricing"] == {
-        "prompt": "0.0000025",
-        "completion": "0.00001",
-        "input_cache_read": "0.000000075",
-        "request": "0",
-    }
-
-
-def test_price_of_zero_is_listed_and_an_unknown_price_is_not() -> None:
-    assert describe(ECHO, "echo")["pricing"] == {"prompt": "0", "completion": "0", "request": "0"}
-    assert describe(model("x", "a", prices=None), "x")["pricing"] == {}

@@ -1,0 +1,66 @@
+"""Models as OpenAI ("List models") and OpenRouter ("Models API Standard") describe them."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from msgspec.structs import asdict
+
+from tollgate.adapters.clients.supported_parameters import supported_parameters
+from tollgate.gateway.catalog import Model, Provider
+from tollgate.gateway.types import Json
+
+
+def describe(model: Model, name: str, provider: Provider) -> Json:
+    """One model under this name; `provider` is that of its first route.
+
+    Beside OpenRouter's fields it has `operations`: what the model can be used for.
+    """
+    inputs, _, outputs = model.architecture.modality.partition("->")
+    modalities = {"input_modalities": inputs.split("+"), "output_modalities": outputs.split("+")}
+    limit = model.capabilities.max_output_tokens
+    return {
+        "id": name,
+        "canonical_slug": model.id,
+        "object": "model",
+        "created": unix_midnight(model),
+        "owned_by": model.owned_by,
+        "name": name,
+        "context_length": model.context_length,
+        "architecture": {**asdict(model.architecture), **modalities},
+        "pricing": _pricing(model),
+        "top_provider": {
+            "context_length": model.context_length,
+            "max_completion_tokens": limit,
+            "is_moderated": False,
+        },
+        "per_request_limits": None,
+        "supported_parameters": supported_parameters(model, provider),
+        "operations": list(model.operations),
+    }
+
+
+def unix_midnight(model: Model) -> int:
+    """Unix time of the day, UTC, on which the model was first offered: 0 if it is unknown."""
+    return (model.created.toordinal() - 719_163) * 86_400  # the epoch is day 719163 of the calendar
+
+
+def _pricing(model: Model) -> Mapping[str, str]:
+    """USD per token, request and search of the web as strings. What has no price has no entry, rather than zero."""
+    prices = model.prices
+    if prices is None:
+        return {}
+    per_token = {
+        "prompt": prices.input_usd_per_mtok,
+        "completion": prices.output_usd_per_mtok,
+        "internal_reasoning": prices.reasoning_usd_per_mtok,
+        "audio": prices.input_audio_usd_per_mtok,
+        "input_cache_read": prices.cached_usd_per_mtok,
+        "input_cache_write": prices.cache_write_usd_per_mtok,
+    }
+    tokens = {name: _text(price / 1_000_000) for name, price in per_token.items() if price is not None}
+    searches = prices.usd_per_unit.get("searches")
+    return {**tokens, "request": "0", **({} if searches is None else {"web_search": _text(searches)})}
+
+
+def _text(usd: Decimal) -> str:
+    return f"{usd.normalize():f}"
