@@ -99,11 +99,11 @@ def _is_usable(entry: Entry, today: str) -> bool:
         and str(entry.get("source", "")).startswith("https://")
         and entry.get("deprecation_date", "9999") > today
         and "text" in entry.get("supported_output_modalities", ["text"])
-        and entry.get("supported_endpoints", [_CHAT])[0] in (_CHAT, "/v1/embeddings")
+        and bool(_ENDPOINTS & set(entry.get("supported_endpoints", _ENDPOINTS)))
     )
 
 
-_CHAT = "/v1/chat/completions"
+_ENDPOINTS = {"/v1/chat/completions", "/v1/embeddings"}
 
 
 def _row(entry: Entry, key: str, provider: str, operation: str) -> dict[str, Any]:

@@ -85,7 +85,10 @@ def _metrics(line: dict[str, Any], namespace: str) -> dict[str, Any]:
         {"Name": name, "Unit": unit} for name, unit in METRICS.items() if name in counts or line.get(name) is not None
     ]
     directive = {"Namespace": namespace, "Dimensions": [DIMENSIONS], "Metrics": metrics}
-    return {**counts, "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}}
+    is_route_name = line["model"] == f"{line['provider']}/{line['upstream_model']}"
+    # A client can make up names of models, and each name would be metrics of its own, which cost.
+    failed_model = {"model": f"{line['provider']}/*"} if is_route_name and line["error_code"] else {}
+    return {**counts, **failed_model, "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}}
 
 
 def _loggable(path: str) -> str:

@@ -198,6 +198,19 @@ def test_requests_have_separate_metrics() -> None:
     assert (second["model"], values(second)["input_tokens"]) == ("n", 1)
 
 
+@pytest.mark.parametrize(
+    ("model", "error_code", "dimension"),
+    [("p/up", None, "p/up"), ("p/up", "model_not_found", "p/*"), ("m", "model_not_found", "m")],
+)
+def test_made_up_name_of_a_model_makes_no_metrics_of_its_own(
+    model: str, error_code: str | None, dimension: str
+) -> None:
+    (emf,) = metrics(
+        f'log(metered, RequestContext("a", 1.0, record=record(model="{model}", error_code={error_code!r})))'
+    )
+    assert (emf["model"], emf["upstream_model"]) == (dimension, "up")
+
+
 def test_metrics_do_not_depend_on_the_log_level() -> None:
     (emf,) = written(
         'import logging\nlogging.getLogger("tollgate").setLevel("ERROR")\n'
