@@ -36,38 +36,24 @@ def supported_parameters(model: Model, provider: Provider) -> list[str]:
     names = _IN_EVERY_FAMILY | _IN_FAMILY.get(provider.family, frozenset())
     if quirks.fields:
         names &= {*quirks.fields, *quirks.renamed, *_TRANSLATED}
-    names -= {*quirks.unsupported, *capabilities.unsupported}
-    names -= _refused_by_model(capabilities) | _refused_in_family(model, provider)
+    names -= {*quirks.unsupported, *capabilities.unsupported, *_refused(capabilities, provider)}
     if "reasoning_effort" not in names:
         names -= _REASONING
     return sorted(names)
 
 
-def _refused_by_model(capabilities: Capabilities) -> frozenset[str]:
-    refused: frozenset[str] = frozenset()
-    if not capabilities.sampling:
-        refused |= _SAMPLING
-    if capabilities.thinking == "none":
-        refused |= _REASONING
-    if not capabilities.forced_tool:
-        refused |= {"tool_choice"}
-    if not capabilities.json_schema:
-        refused |= {"structured_outputs"}
-    return refused
-
-
-def _refused_in_family(model: Model, provider: Provider) -> frozenset[str]:
-    """What the family drops for a model like this, although its API has it."""
-    capabilities, refused = model.capabilities, frozenset[str]()
-    match provider.family:
-        case "gemini":
-            refused |= {"parallel_tool_calls"}
-        case "bedrock":
-            refused |= {"top_k"} if capabilities.top_k_field is None else frozenset()
-            refused |= {"parallel_tool_calls"} if not capabilities.native_tool_choice else frozenset()
-        case "openai" if capabilities.thinking == "adaptive":
-            thinks_by_default = provider.quirks.thinking_switch or capabilities.default_effort != "none"
-            refused |= {*_SAMPLING, "logprobs", "top_logprobs"} if thinks_by_default else frozenset()
-        case _:
-            pass
-    return refused
+def _refused(capabilities: Capabilities, provider: Provider) -> frozenset[str]:
+    """What is dropped or refused for a model like this, although its family's API has it."""
+    on_bedrock, on_gemini = provider.family == "bedrock", provider.family == "gemini"
+    is_asked_to_think = capabilities.default_effort == "none" and not provider.quirks.thinking_switch
+    thinks_unasked = provider.family == "openai" and capabilities.thinking == "adaptive" and not is_asked_to_think
+    refusals = (
+        (not capabilities.sampling, _SAMPLING),
+        (capabilities.thinking == "none", _REASONING),
+        (not capabilities.forced_tool, {"tool_choice"}),
+        (not capabilities.json_schema, {"structured_outputs"}),
+        (on_gemini or (on_bedrock and not capabilities.native_tool_choice), {"parallel_tool_calls"}),
+        (on_bedrock and capabilities.top_k_field is None, {"top_k"}),
+        (thinks_unasked, {*_SAMPLING, "logprobs", "top_logprobs"}),
+    )
+    return frozenset[str]().union(*(names for applies, names in refusals if applies))
