@@ -50,10 +50,8 @@ def _is_anthropic(request: Request) -> bool:
 
 
 async def _authenticate(request: Request) -> KeyRecord:
-    """The record of the client's key. Raises AuthenticationError. Errors are written in the client's format."""
-    api_key = bearer_key
-    if _is_anthropic(request):
-        request.state.error_body, api_key = anthropic.error_body, anthropic.api_key
+    """The record of the client's key. Raises AuthenticationError."""
+    api_key = anthropic.api_key if _is_anthropic(request) else bearer_key
     return (await components_of(request).gateway.authenticate(api_key(request.headers), context_of(request))).record
 
 
