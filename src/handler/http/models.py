@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tollgate.adapters.clients import anthropic, anthropic_models, openai_models
+from tollgate.adapters.clients import anthropic
 from tollgate.adapters.clients.openai import bearer_key
 from tollgate.gateway import keys
 from tollgate.gateway.catalog import Catalog, Model
@@ -26,9 +26,11 @@ async def list_models(request: Request) -> Response:
     record, catalog = await _authenticate(request), components_of(request).gateway.catalog
     allowed = _allowed(record, catalog)
     if _is_anthropic(request):
+        from tollgate.adapters.clients import anthropic_models  # no start of a function waits for it
+
         with_chat = [(model, name) for model, name in allowed if "chat" in model.operations]
         return _cached(request, anthropic_models.page(with_chat, request.query_params))
-    data = [_describe(model, name, catalog) for model, name in allowed]
+    data = [_describe(request, model, name) for model, name in allowed]
     return _cached(request, {"object": "list", "data": data})
 
 
@@ -40,8 +42,7 @@ async def retrieve_model(request: Request) -> Response:
     if not keys.allows_model(record, requested):
         raise unknown_model(requested)
     name = model.id if keys.allows_model(record, model.id) else requested
-    is_anthropic = _is_anthropic(request)
-    return _cached(request, anthropic_models.describe(model, name) if is_anthropic else _describe(model, name, catalog))
+    return _cached(request, _describe(request, model, name))
 
 
 def _is_anthropic(request: Request) -> bool:
@@ -63,8 +64,15 @@ def _allowed(record: KeyRecord, catalog: Catalog) -> Iterator[tuple[Model, str]]
             yield model, name
 
 
-def _describe(model: Model, name: str, catalog: Catalog) -> Json:
-    return openai_models.describe(model, name, catalog.providers[model.routes[0].provider])
+def _describe(request: Request, model: Model, name: str) -> Json:
+    """The model as the client reads it."""
+    from tollgate.adapters.clients import anthropic_models, openai_models
+
+    if _is_anthropic(request):
+        return anthropic_models.describe(model, name)
+    return openai_models.describe(
+        model, name, components_of(request).gateway.catalog.providers[model.routes[0].provider]
+    )
 
 
 def _cached(request: Request, body: Json) -> Response:
