@@ -38,9 +38,10 @@ def _family(name: str, *operations: str) -> Family:
 
 FAMILIES: Mapping[str, Family] = {
     "anthropic": _family("anthropic", "chat", "count_tokens"),
-    "bedrock": _family("bedrock", "chat"),
+    "bedrock": _family("bedrock", "chat", "embeddings"),
+    "cohere": _family("cohere", "embeddings"),
     "echo": _family("echo", "chat"),
-    "gemini": _family("gemini", "chat"),
+    "gemini": _family("gemini", "chat", "embeddings"),
     "openai": _family("openai", "chat", "embeddings"),
 }
 """Every family by its name in the rows of providers in the catalog."""

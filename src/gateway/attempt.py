@@ -4,7 +4,7 @@ from tollgate.gateway.errors import GatewayError
 from tollgate.gateway.metering import estimate_tokens, service_tier
 from tollgate.gateway.ports import UpstreamResponse
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import Result, Usage
+from tollgate.gateway.types import UNITS, Result, Usage, add_usages
 
 INTERRUPTED = frozenset({
     "stream_truncated", "upstream_disconnected", "timeout", "insufficient_quota", "unusable_response",
@@ -29,6 +29,8 @@ class Attempt:
         self.first_content_at: float | None = None
         self.ended_at: float | None = None
         self.is_complete = False
+        self.parts: list[Part] = []
+        """The requests of which the attempt consists, if it is more than one."""
         self._is_rejected = False
         self._delivered_bytes = 0
         self._parts_with_text = 0
@@ -68,11 +70,17 @@ class Attempt:
         length = part.text_bytes
         return max(estimate_tokens(self._delivered_bytes + length), self._parts_with_text + 1) if length else 0
 
+    def begin_part(self, expected: Usage) -> "Part":
+        """Start another request of this attempt, which is expected to use so much."""
+        part = Part(self.route, expected)
+        self.parts.append(part)
+        return part
+
     @property
     def reported_usage(self) -> Usage | None:
         """The usage if the provider counted it: zero for a prompt, or for text that was delivered, is not a count."""
         usage = self.usage
-        if usage is None or not usage.input_tokens:
+        if usage is None or not (usage.input_tokens or usage.has_units):
             return None
         most_left_out = usage.input_tokens // NEGLIGIBLE if self.is_complete else 0
         return usage if usage.output_tokens or estimate_tokens(self._delivered_bytes) <= most_left_out else None
@@ -84,6 +92,10 @@ class Attempt:
         """
         if self.reported_usage is not None:
             return self.reported_usage, False
+        if self.parts:
+            bills = [part.bill(part.expected, part.error) for part in self.parts]
+            billed = [usage for usage, _ in bills if usage is not None]
+            return (add_usages(billed) if billed else None), any(estimated for _, estimated in bills)
         has_begun = self.first_content_at is not None
         was_interrupted = error is None or error.code in INTERRUPTED
         if self.usage is None and (self.sent_at is None or self._is_rejected or not (has_begun or was_interrupted)):
@@ -92,10 +104,22 @@ class Attempt:
         return known._replace(
             input_tokens=known.input_tokens or expected.input_tokens,
             output_tokens=known.output_tokens or estimate_tokens(self._delivered_bytes),
+            **{unit: getattr(known, unit) or getattr(expected, unit) for unit in UNITS},
         ), True
 
     async def close(self) -> None:
         """Release the connection to the provider. Closing again does nothing."""
+        for part in self.parts:
+            await part.close()
         response, self.response = self.response, None
         if response is not None:
             await response.aclose()
+
+
+class Part(Attempt):
+    """One of several requests of an attempt, with what it is expected to use and the error that ended it."""
+
+    def __init__(self, route: Route, expected: Usage) -> None:
+        super().__init__(route)
+        self.expected = expected
+        self.error: GatewayError | None = None

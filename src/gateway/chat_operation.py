@@ -25,6 +25,7 @@ class Chat:
     """See `gateway.operations.Operation`."""
 
     name = "chat"
+    batching = None
 
     def other_models(self, request: ChatRequest) -> tuple[str, ...]:
         """Models in the fields for a router, and in tools that a router runs."""

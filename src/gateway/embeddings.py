@@ -1,17 +1,17 @@
-"""The embeddings operation: its request, its result (OpenAI, "Create embeddings"), and what it reserves."""
+"""The embeddings operation: its request, its result (OpenAI, "Create embeddings"), what it reserves,
+and how it is split."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from tollgate.gateway.budget import Reservation
-from tollgate.gateway.metering import cost_of, estimate_tokens, price_terms
-from tollgate.gateway.ports import Images
-from tollgate.gateway.request_body import RequestBody
-from tollgate.gateway.routing import Route, other_models
-from tollgate.gateway.types import Usage, utf8_length
+from tollgate.gateway.metering import estimate_tokens
+from tollgate.gateway.operations import Batching, InputOperation
+from tollgate.gateway.request_body import InputBody
+from tollgate.gateway.routing import Route
+from tollgate.gateway.types import Usage, add_usages, utf8_length
 
 MAX_INPUTS = 2048
 MAX_TOKENS = 300_000
@@ -27,7 +27,7 @@ Token = Annotated[int, Meta(ge=0, le=MAX_TOKEN_ID)]
 TokenArray = Annotated[list[Token], Meta(min_length=1, max_length=MAX_TOKENS)]
 
 
-class EmbeddingsRequest(RequestBody, frozen=True, kw_only=True):
+class EmbeddingsRequest(InputBody, frozen=True, kw_only=True):
     """The body of `POST /v1/embeddings`."""
 
     input: Text | Annotated[list[Text | Token | TokenArray], Meta(min_length=1, max_length=MAX_TOKENS)]
@@ -35,11 +35,6 @@ class EmbeddingsRequest(RequestBody, frozen=True, kw_only=True):
     dimensions: Annotated[int, Meta(ge=1, le=65_536)] | None = None
     encoding_format: Literal["float", "base64"] = "float"
     user: str | None = None
-
-    @property
-    def stream(self) -> bool:
-        """Embeddings are never streamed."""
-        return False
 
     @property
     def inputs(self) -> int:
@@ -74,37 +69,6 @@ class Embeddings:
         return bool(self.vectors)
 
 
-class EmbeddingsOperation:
-    """See `gateway.operations.Operation`."""
-
-    name = "embeddings"
-
-    def other_models(self, request: EmbeddingsRequest) -> tuple[str, ...]:
-        """Models in the fields for a router."""
-        return other_models(request.extra)
-
-    def reserve(self, request: EmbeddingsRequest, route: Route) -> Reservation:
-        """The tokens of the input; there is no output."""
-        usual = Usage(input_tokens=_input_tokens(request))
-        cost = cost_of(usual, route.prices, price_terms(request))
-        return Reservation(usual, None, 0, cost.micro_usd, cost.micro_usd, False, cost.usd is not None)
-
-    def limit_output(
-        self, request: EmbeddingsRequest, route: Route, reservation: Reservation, held_micro_usd: int
-    ) -> tuple[EmbeddingsRequest, tuple[str, ...]]:
-        """Nothing to limit: a budget that does not pay for the input refuses the request."""
-        return request, ()
-
-    async def prepare(
-        self, request: EmbeddingsRequest, images: Images, fetches_url: Callable[[str], bool]
-    ) -> EmbeddingsRequest:
-        """Nothing to prepare."""
-        return request
-
-
-EMBEDDINGS = EmbeddingsOperation()
-
-
 def _input_tokens(request: EmbeddingsRequest) -> int:
     """About how many tokens the inputs have; token arrays are counted."""
     value = request.input
@@ -117,3 +81,27 @@ def _tokens_of(item: str | int | list[int]) -> int:
     if isinstance(item, int):
         return 1
     return estimate_tokens(utf8_length(item)) if isinstance(item, str) else len(item)
+
+
+def _expected(request: EmbeddingsRequest, route: Route) -> Usage:
+    return Usage(input_tokens=_input_tokens(request))
+
+
+def _split(request: EmbeddingsRequest, route: Route) -> Sequence[EmbeddingsRequest]:
+    """Requests with at most as many inputs as the model takes in one."""
+    most = route.model.capabilities.max_inputs
+    if most is None or request.inputs <= most:
+        return (request,)
+    assert isinstance(request.input, list)
+    starts = range(0, len(request.input), most)
+    return [request.with_fields(input=request.input[start : start + most]) for start in starts]
+
+
+def _join(results: Sequence[Embeddings]) -> Embeddings:
+    usages = [result.usage for result in results]
+    vectors = [vector for result in results for vector in result.vectors]
+    return Embeddings(vectors, add_usages(usages), results[0].extra)
+
+
+EMBEDDINGS = InputOperation("embeddings", _expected, Batching(_split, _join))
+"""See `gateway.operations.Operation`."""

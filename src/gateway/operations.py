@@ -1,14 +1,28 @@
 """The interface of an operation: its name, what a request reserves of its key's limits, and what is fetched for it."""
 
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 from tollgate.gateway.budget import Reservation
+from tollgate.gateway.metering import cost_of, price_terms
 from tollgate.gateway.ports import Images
-from tollgate.gateway.routing import Route
-from tollgate.gateway.types import Request
+from tollgate.gateway.routing import Route, other_models
+from tollgate.gateway.types import Request, Result, Usage
 
 Req = TypeVar("Req", bound=Request)
+
+
+@dataclass(frozen=True, slots=True)
+class Batching(Generic[Req]):
+    """How a request with many inputs is served by a provider that takes fewer at once.
+
+    `split` returns the requests to send to a route: the request itself if the provider takes it whole. `join` makes one
+    result of theirs, in the same order.
+    """
+
+    split: Callable[[Req, Route], Sequence[Req]]
+    join: Callable[[Sequence[Any]], Result]
 
 
 class Operation(Protocol[Req]):
@@ -17,6 +31,11 @@ class Operation(Protocol[Req]):
     @property
     def name(self) -> str:
         """As it stands in usage records, log lines and metrics, and in a family's table of calls."""
+        ...
+
+    @property
+    def batching(self) -> Batching[Req] | None:
+        """How a request is split; None if every request is one request to the provider."""
         ...
 
     def other_models(self, request: Req) -> tuple[str, ...]:
@@ -36,3 +55,34 @@ class Operation(Protocol[Req]):
     async def prepare(self, request: Req, images: Images, fetches_url: Callable[[str], bool]) -> Req:
         """The request with what the provider does not fetch itself. Raises BadRequestError."""
         ...
+
+
+class InputOperation(Generic[Req]):
+    """An operation whose input alone is billed: `expected` is what a request uses on a route. See Operation."""
+
+    def __init__(
+        self, name: str, expected: Callable[[Req, Route], Usage], batching: Batching[Req] | None = None
+    ) -> None:
+        self.name = name
+        self.batching = batching
+        self._expected = expected
+
+    def other_models(self, request: Req) -> tuple[str, ...]:
+        """Models in the fields for a router."""
+        return other_models(request.extra)
+
+    def reserve(self, request: Req, route: Route) -> Reservation:
+        """What the input uses, and its cost."""
+        usual = self._expected(request, route)
+        cost = cost_of(usual, route.prices, price_terms(request))
+        return Reservation(usual, None, 0, cost.micro_usd, cost.micro_usd, False, cost.usd is not None)
+
+    def limit_output(
+        self, request: Req, route: Route, reservation: Reservation, held_micro_usd: int
+    ) -> tuple[Req, tuple[str, ...]]:
+        """Nothing to limit: a budget that does not pay for the input refuses the request."""
+        return request, ()
+
+    async def prepare(self, request: Req, images: Images, fetches_url: Callable[[str], bool]) -> Req:
+        """Nothing to fetch."""
+        return request

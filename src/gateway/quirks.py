@@ -6,6 +6,15 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 
+class Dialect(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a provider's requests for one operation differ from those of its family."""
+
+    unsupported: tuple[str, ...] = ()
+    """Parameters that it refuses: those that change the result are refused here, the others dropped."""
+    renamed: Mapping[str, str] = {}
+    """Parameters that it knows under another name."""
+
+
 class Quirks(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a provider's dialect of its family differs, as named columns."""
 
@@ -49,10 +58,9 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     responses: bool = False
     """Whether it has OpenAI's Responses; others get a translation to Chat Completions."""
 
-    embeddings_unsupported: tuple[str, ...] = ()
-    """Parameters of embeddings that it refuses: those that change the result are refused here, the others dropped."""
-    embeddings_renamed: Mapping[str, str] = {}
-    """Parameters of embeddings that it knows under another name."""
+    embeddings: Dialect = Dialect()
+    moderations: Dialect = Dialect()
+    rerank: Dialect = Dialect()
 
 
 Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
@@ -100,5 +108,9 @@ class Capabilities(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     Amazon Nova User Guide, "Troubleshooting tool calls")."""
     max_output_tokens: Annotated[int, Meta(gt=0)] | None = None
     """The model's maximum of output tokens."""
+    max_inputs: Annotated[int, Meta(gt=0)] | None = None
+    """The most inputs that one request for embeddings may have; a larger one is split."""
+    embeddings_body: Literal["titan", "cohere"] | None = None
+    """The body for InvokeModel on Bedrock, which each maker of embedding models has of its own."""
     unsupported: tuple[str, ...] = ()
     """Parameters that this model refuses although its provider supports them."""

@@ -62,6 +62,15 @@ class RequestBody(Struct, frozen=True, kw_only=True):
         return {**{name: getattr(self, name) for name in self.__struct_fields__ if name in self.sent}, **self.extra}
 
 
+class InputBody(RequestBody, frozen=True, kw_only=True):
+    """Base of requests whose response is never streamed."""
+
+    @property
+    def stream(self) -> bool:
+        """Whatever the client requests."""
+        return False
+
+
 _NOT_IN_BODY = ("extra", "sent", "native")
 
 

@@ -11,11 +11,11 @@ from tollgate.gateway.budget import Reservation
 from tollgate.gateway.catalog import Catalog, Model
 from tollgate.gateway.client_format import ResponseInfo
 from tollgate.gateway.errors import BadRequestError, GatewayError
+from tollgate.gateway.exchange import Exchange
 from tollgate.gateway.keys import ApiKey, RecentKeys
 from tollgate.gateway.metering import price_terms
 from tollgate.gateway.operations import Operation, Req
 from tollgate.gateway.ports import Clock, Family, Images, KeyStore, Ledger, Upstream
-from tollgate.gateway.response_reader import ResponseReader
 from tollgate.gateway.routing import Route, find_routes
 from tollgate.gateway.streaming import StreamedResponse, open_stream
 from tollgate.gateway.types import Request, Result, Usage
@@ -181,19 +181,22 @@ class Gateway:
         provider = attempt.route.provider
         family = self.dependencies.families[provider.family]
         prepared = await operation.prepare(request, self.dependencies.images, family.fetches_url)
-        call = family.calls[operation.name](prepared, attempt.route)
-        attempt.dropped = (*attempt.dropped, *call.request.dropped)
-        attempt.sending(clock.monotonic())
-        response = attempt.response = await self.dependencies.upstream.send(call.request, provider, context.deadline)
-        if not 200 <= response.status < 300:
-            attempt.rejected()
-            raise call.parse_error(response.status, response.headers, await response.read())
+        open_call = family.calls[operation.name]
+        batching = operation.batching
+        parts = [prepared] if batching is None else batching.split(prepared, attempt.route)
+        calls = [open_call(part, attempt.route) for part in parts]
+        attempt.dropped = (*attempt.dropped, *calls[0].request.dropped)
+        exchange = Exchange(self.dependencies.upstream, provider, context.deadline, clock)
         created = int(accounting.hold.opened_at)
         info = ResponseInfo(context.request_id, created, request.model, provider.name, provider.family)
-        reader = ResponseReader(call, response)
-        if request.stream:
-            return await open_stream(info, accounting, reader, self.dependencies.ledger, clock)
-        result = await reader.whole()
+        if batching is not None and len(calls) > 1:
+            expected = [operation.reserve(part, attempt.route).usual for part in parts]
+            result = batching.join(await exchange.send_parts(calls, attempt, expected))
+        else:
+            reader = await exchange.send(calls[0], attempt)
+            if request.stream:
+                return await open_stream(info, accounting, reader, self.dependencies.ledger, clock)
+            result = await reader.whole()
         now = clock.monotonic()
         accounting.read(result, now)
         attempt.completed(now)

@@ -1,15 +1,17 @@
 """Types that every operation uses: JSON, what was used, and a request to a provider."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import reduce
 from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 Json = dict[str, Any]
 
 
 Unit = Literal["images", "seconds", "characters", "searches"]
-"""What is billed beside tokens: images made, seconds of audio, characters spoken, searches run."""
+"""What is billed beside tokens: images made, seconds of audio, characters spoken, searches run (of the
+web, or units of a reranker's search)."""
 UNITS: tuple[Unit, ...] = get_args(Unit)
 
 
@@ -64,9 +66,26 @@ class Usage(NamedTuple):
             cost = other_cost
         return Usage._make((*map(max, self[:-1], other[:-1]), cost))
 
+    def plus(self, other: "Usage") -> "Usage":
+        """The sum of two responses' usage; its cost is known if both are."""
+        costs = (self.cost_usd, other.cost_usd)
+        cost = None if None in costs else sum(filter(None, costs), Decimal(0))
+        return Usage._make((*map(int.__add__, self[:-1], other[:-1]), cost))
+
+    @property
+    def has_units(self) -> bool:
+        """Whether anything was used that is billed beside tokens."""
+        return any(getattr(self, unit) for unit in UNITS)
+
     def counts(self) -> dict[str, int]:
         """Every count by its name, for records and metrics."""
         return dict(zip(self._fields[:-1], self[:-1], strict=True))
+
+
+def add_usages(usages: Sequence[Usage | None]) -> Usage | None:
+    """The sum, of at least one; None if one of them is not known."""
+    known = [usage for usage in usages if usage is not None]
+    return reduce(Usage.plus, known) if len(known) == len(usages) else None
 
 
 class Request(Protocol):

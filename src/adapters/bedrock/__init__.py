@@ -1,7 +1,8 @@
-"""The Bedrock family: Converse and ConverseStream, one API for the models of many makers."""
+"""The Bedrock family: Converse and ConverseStream, one API for the models of many makers, and InvokeModel."""
 
 from tollgate.adapters.bedrock.chat import ChatCall
 from tollgate.adapters.bedrock.chat_request import fetches_url
+from tollgate.adapters.bedrock.embeddings import EmbeddingsCall
 from tollgate.gateway.ports import Family
 
-FAMILY = Family({"chat": ChatCall}, fetches_url)
+FAMILY = Family({"chat": ChatCall, "embeddings": EmbeddingsCall}, fetches_url)

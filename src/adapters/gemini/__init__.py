@@ -1,7 +1,8 @@
-"""The Gemini family: generateContent and streamGenerateContent."""
+"""The Gemini family: generateContent, streamGenerateContent and batchEmbedContents."""
 
 from tollgate.adapters.gemini.chat import ChatCall
 from tollgate.adapters.gemini.chat_request import fetches_url
+from tollgate.adapters.gemini.embeddings import EmbeddingsCall
 from tollgate.gateway.ports import Family
 
-FAMILY = Family({"chat": ChatCall}, fetches_url)
+FAMILY = Family({"chat": ChatCall, "embeddings": EmbeddingsCall}, fetches_url)

@@ -12,10 +12,10 @@ from support.families import route
 from tollgate.adapters.openai.embeddings import EmbeddingsCall
 from tollgate.gateway.embeddings import EmbeddingsRequest
 from tollgate.gateway.errors import BadRequestError, GatewayError, UpstreamError
-from tollgate.gateway.quirks import Quirks
+from tollgate.gateway.quirks import Dialect, Quirks
 from tollgate.gateway.types import Usage
 
-MISTRAL = Quirks(embeddings_renamed={"dimensions": "output_dimension"}, embeddings_unsupported=("user",))
+MISTRAL = Quirks(embeddings=Dialect(renamed={"dimensions": "output_dimension"}, unsupported=("user",)))
 
 
 def call(quirks: Quirks | None = None, capabilities: dict[str, Any] | None = None, **fields: Any) -> EmbeddingsCall:
@@ -49,7 +49,7 @@ def test_encoding_format_float_is_not_sent(requested: Any, expected: str | None)
 
 
 def test_unsupported_encoding_format_is_not_sent() -> None:
-    embeddings_call = call(Quirks(embeddings_unsupported=("encoding_format",)), encoding_format="base64")
+    embeddings_call = call(Quirks(embeddings=Dialect(unsupported=("encoding_format",))), encoding_format="base64")
     assert "encoding_format" not in sent(embeddings_call)
     assert embeddings_call.request.dropped == ()
 
