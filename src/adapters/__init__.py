@@ -39,9 +39,9 @@ def _family(name: str, *operations: str) -> Family:
 FAMILIES: Mapping[str, Family] = {
     "anthropic": _family("anthropic", "chat", "count_tokens"),
     "bedrock": _family("bedrock", "chat", "embeddings"),
-    "cohere": _family("cohere", "embeddings"),
+    "cohere": _family("cohere", "embeddings", "rerank"),
     "echo": _family("echo", "chat"),
     "gemini": _family("gemini", "chat", "embeddings"),
-    "openai": _family("openai", "chat", "embeddings"),
+    "openai": _family("openai", "chat", "embeddings", "moderations", "rerank"),
 }
 """Every family by its name in the rows of providers in the catalog."""

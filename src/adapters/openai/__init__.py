@@ -3,7 +3,9 @@
 from tollgate.adapters.openai.chat import ChatCall
 from tollgate.adapters.openai.chat_request import fetches_url
 from tollgate.adapters.openai.embeddings import EmbeddingsCall
+from tollgate.adapters.openai.moderations import ModerationsCall
 from tollgate.adapters.openai.native_responses import NativeResponsesCall
+from tollgate.adapters.rerank import RerankCall
 from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.ports import Family, ProviderCall
 from tollgate.gateway.routing import Route
@@ -17,4 +19,5 @@ def open_chat(request: ChatRequest, route: Route) -> ProviderCall:
     return ChatCall(request, route)
 
 
-FAMILY = Family({"chat": open_chat, "embeddings": EmbeddingsCall}, fetches_url)
+CALLS = {"chat": open_chat, "embeddings": EmbeddingsCall, "moderations": ModerationsCall, "rerank": RerankCall}
+FAMILY = Family(CALLS, fetches_url)

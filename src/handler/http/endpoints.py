@@ -8,9 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tollgate.adapters.clients.anthropic_messages import AnthropicMessages
+from tollgate.adapters.clients.cohere_rerank import CohereRerank
 from tollgate.adapters.clients.openai import error_body
 from tollgate.adapters.clients.openai_chat import OpenAIChat
 from tollgate.adapters.clients.openai_embeddings import OpenAIEmbeddings
+from tollgate.adapters.clients.openai_moderations import OpenAIModerations
 from tollgate.adapters.clients.openai_responses import OpenAIResponses
 from tollgate.gateway.client_format import ClientFormat, StreamEncoder
 from tollgate.gateway.errors import GatewayError, UpgradeRequiredError
@@ -58,6 +60,8 @@ ENDPOINTS = (
     Endpoint("POST", "/v1/responses", OpenAIResponses()),
     Endpoint("POST", "/v1/messages", AnthropicMessages()),
     Endpoint("POST", "/v1/embeddings", OpenAIEmbeddings()),
+    Endpoint("POST", "/v1/moderations", OpenAIModerations()),
+    *(Endpoint("POST", path, CohereRerank()) for path in ("/v1/rerank", "/v2/rerank", "/rerank")),
 )
 
 
