@@ -1,6 +1,7 @@
 """A scripted provider: a server on loopback that sends the bytes and pauses of a script, and may break off.
 
-The `model` of a request, in its path or in its body, names the script. Every request is recorded.
+The `model` of a request, in its path or in its body, names the script, or a function that makes one for the body. Every
+request is recorded.
 """
 
 import asyncio
@@ -8,7 +9,7 @@ import contextlib
 import json
 import re
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -58,7 +59,7 @@ class Received:
 class ScriptedUpstream:
     """The running server. `client_disconnected` is set when a client disconnects before the end of its response."""
 
-    scripts: dict[str, Script]
+    scripts: Mapping[str, Script | Callable[[Any], Script]]
     url: str = ""
     requests: list[Received] = field(default_factory=list[Received])
     client_disconnected: threading.Event = field(default_factory=threading.Event)
@@ -84,6 +85,7 @@ class ScriptedUpstream:
         self.requests.append(Received(path, headers, body))
         in_path = re.search(r"/models?/([^/:]+)", path)
         script = self.scripts[unquote(in_path[1]) if in_path else body["model"]]
+        script = script if isinstance(script, Script) else script(body)
         if not script.steps:
             writer.transport.abort()
             return False
@@ -123,7 +125,7 @@ class ScriptedUpstream:
 
 
 @contextlib.contextmanager
-def scripted_upstream(scripts: dict[str, Script]) -> Generator[ScriptedUpstream]:
+def scripted_upstream(scripts: Mapping[str, Script | Callable[[Any], Script]]) -> Generator[ScriptedUpstream]:
     """The server on a free port of loopback, in a thread, until the block ends."""
     upstream = ScriptedUpstream(scripts)
     ready = threading.Event()
