@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from endpoint_tables import sections
 from msgspec.structs import replace
 
 from tollgate.adapters import FAMILIES
@@ -157,17 +158,20 @@ def _line(cells: Sequence[str]) -> str:
 
 def page() -> str:
     """The whole page."""
-    families, dialects = routes(read_catalog(None))
+    catalog = read_catalog(None)
+    families, dialects = routes(catalog)
     return f"""# Parameters by provider
 
 Written by `make docs` from the catalog and the adapters; a test keeps it up to date.
 
 - **native**: the provider has an equivalent parameter, which is sent.
-- **emulated**: the gateway uses an instruction or a tool of its own instead, or fetches the image.
+- **emulated**: the gateway uses an instruction or a tool of its own instead, fetches the image, or does it itself.
 - **clamped**: the nearest value that the model supports is sent and named in `x-tollgate-dropped-params`.
 - **dropped**: the parameter is left out and named in `x-tollgate-dropped-params`. With
   `provider: {{"require_parameters": true}}` the request is refused instead.
 - **refused**: the response is 400 `unsupported_parameter`, because the parameter changes the answer.
+
+The first two tables are those of `/v1/chat/completions`.
 
 ## The four families
 
@@ -179,6 +183,8 @@ Written by `make docs` from the catalog and the adapters; a test keeps it up to 
 
 A server of your own, or a provider without a model in the catalog, is assumed to support everything that its row does
 not exclude.
+
+{sections(catalog)}
 """
 
 

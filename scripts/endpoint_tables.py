@@ -1,0 +1,100 @@
+"""The tables of docs/parameters.md for the endpoints beside chat: each parameter in a request to each model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tollgate.adapters import FAMILIES
+from tollgate.gateway.catalog import Catalog
+from tollgate.gateway.embeddings import EmbeddingsRequest
+from tollgate.gateway.errors import BadRequestError
+from tollgate.gateway.moderations import ModerationsRequest
+from tollgate.gateway.request_body import InputBody
+from tollgate.gateway.rerank import RerankRequest
+from tollgate.gateway.routing import Route
+from tollgate.gateway.types import Json
+
+IMAGE_PART: Json = {"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One endpoint: the request that every parameter is added to, and the parameters by their names on the page."""
+
+    path: str
+    operation: str
+    request: type[InputBody]
+    plain: Json
+    parameters: Mapping[str, Json]
+
+    def table(self, catalog: Catalog) -> str:
+        """A table in Markdown: a row for each parameter, a column for each model of the catalog."""
+        models = [model for model in catalog.models.values() if self.operation in model.operations]
+        routes = {
+            model.id: Route(model, catalog.providers[row.provider], row.model, None)
+            for model in models
+            for row in model.routes[:1]
+        }
+        lines = [["parameter", *routes], ["---"] * (len(routes) + 1)]
+        for name, fields in self.parameters.items():
+            lines.append([name, *(self._outcome(route, fields) for route in routes.values())])
+        if self.operation == "embeddings":
+            most = (route.model.capabilities.max_inputs for route in routes.values())
+            lines.append(["inputs in one request to the provider", *(str(number or "any") for number in most)])
+        return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+    def _outcome(self, route: Route, fields: Json) -> str:
+        open_call = FAMILIES[route.provider.family].calls[self.operation]
+        plain = open_call(self._of({}), route).request
+        try:
+            built = open_call(self._of(fields), route).request
+        except BadRequestError:
+            return "refused"
+        if built.dropped:
+            return "dropped"
+        return "emulated" if built.body == plain.body else "native"
+
+    def _of(self, fields: Json) -> InputBody:
+        return self.request.of({"model": "m", **self.plain, **fields})
+
+
+ENDPOINTS = (
+    Endpoint(
+        "/v1/embeddings",
+        "embeddings",
+        EmbeddingsRequest,
+        {"input": "x"},
+        {
+            "`input`: tokens": {"input": [1]},
+            "`dimensions`": {"dimensions": 256},
+            "`encoding_format`: `base64`": {"encoding_format": "base64"},
+            "`input_type`: `search_query`": {"input_type": "search_query"},
+            "`user`": {"user": "u-1"},
+        },
+    ),
+    Endpoint(
+        "/v1/moderations",
+        "moderations",
+        ModerationsRequest,
+        {"input": "x"},
+        {
+            "`input`: a list of texts": {"input": ["x", "y"]},
+            "`input`: an image": {"input": [IMAGE_PART]},
+        },
+    ),
+    Endpoint(
+        "/v1/rerank",
+        "rerank",
+        RerankRequest,
+        {"query": "q", "documents": ["x", "y"]},
+        {
+            "`top_n`": {"top_n": 1},
+            "`return_documents`": {"return_documents": True},
+            "`documents`: objects with a `text`": {"documents": [{"text": "x"}, {"text": "y"}]},
+        },
+    ),
+)
+
+
+def sections(catalog: Catalog) -> str:
+    """A section of the page for each endpoint."""
+    return "\n\n".join(f"## `{endpoint.path}`\n\n{endpoint.table(catalog)}" for endpoint in ENDPOINTS)
