@@ -5,9 +5,9 @@ message is relayed after redaction (see `adapters.redaction`).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, ParamSpec
 
 from tollgate.adapters.error_bodies import ErrorDetails, read_error, read_error_body
 from tollgate.adapters.redaction import redact
@@ -22,6 +22,8 @@ from tollgate.gateway.errors import (
     UpstreamError,
     UpstreamTimeoutError,
 )
+
+P = ParamSpec("P")
 
 MAX_RETRY_AFTER = 86_400.0
 """The maximum of `retry-after` in seconds: a day."""
@@ -78,6 +80,18 @@ _ERROR_TYPES: Mapping[int, type[GatewayError]] = {
 def error_from_response(status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
     """The client's error for a response with an error status. Header names are lower-case."""
     return provider_error(read_error_body(body), status, retry_after(headers))
+
+
+def too_long_in(param: str, parse_error: Callable[P, GatewayError]) -> Callable[P, GatewayError]:
+    """`parse_error` for an operation without messages: what is too long for the model is this parameter."""
+
+    def parse(*args: P.args, **kwargs: P.kwargs) -> GatewayError:
+        error = parse_error(*args, **kwargs)
+        if error.code == "context_length_exceeded" and error.param == "messages":
+            error.param = param
+        return error
+
+    return parse
 
 
 def provider_error(

@@ -6,7 +6,7 @@ Sources: Cohere, API reference, "Rerank API (v2)"; Jina, API documentation, "Rer
 
 from tollgate.adapters.dialects import in_dialect
 from tollgate.adapters.json_access import child, children, count, encode, parse_object
-from tollgate.adapters.provider_errors import error_from_response, in_band_error
+from tollgate.adapters.provider_errors import error_from_response, in_band_error, too_long_in
 from tollgate.gateway.errors import UpstreamError
 from tollgate.gateway.rerank import Ranking, RerankRequest
 from tollgate.gateway.routing import Route
@@ -22,7 +22,7 @@ MAX_SCORE = 1e300
 class RerankCall:
     """See `gateway.ports.ProviderCall`."""
 
-    parse_error = staticmethod(error_from_response)
+    parse_error = staticmethod(too_long_in("documents", error_from_response))
 
     def __init__(self, request: RerankRequest, route: Route) -> None:
         body = {**request.wire(), "documents": request.texts}

@@ -10,6 +10,7 @@ from tollgate.adapters import cohere_embeddings
 from tollgate.adapters.bedrock.errors import parse_error
 from tollgate.adapters.embeddings import check_vectors, read_params, texts_of
 from tollgate.adapters.json_access import count, encode, parse_object
+from tollgate.adapters.provider_errors import too_long_in
 from tollgate.gateway.embeddings import MAX_RESPONSE_BYTES, Embeddings, EmbeddingsRequest
 from tollgate.gateway.routing import Route
 from tollgate.gateway.types import Json, UpstreamRequest, Usage
@@ -20,7 +21,7 @@ TITAN_SUPPORTED = frozenset({"dimensions", "normalize"})
 class EmbeddingsCall:
     """See `gateway.ports.ProviderCall`."""
 
-    parse_error = staticmethod(parse_error)
+    parse_error = staticmethod(too_long_in("input", parse_error))
 
     def __init__(self, request: EmbeddingsRequest, route: Route) -> None:
         self._is_titan = route.model.capabilities.embeddings_body == "titan"

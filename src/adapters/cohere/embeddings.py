@@ -2,7 +2,7 @@
 
 from tollgate.adapters.cohere_embeddings import read_vectors, write_body
 from tollgate.adapters.json_access import child, count, encode, parse_object
-from tollgate.adapters.provider_errors import error_from_response
+from tollgate.adapters.provider_errors import error_from_response, too_long_in
 from tollgate.gateway.embeddings import MAX_RESPONSE_BYTES, Embeddings, EmbeddingsRequest
 from tollgate.gateway.routing import Route
 from tollgate.gateway.types import UpstreamRequest, Usage
@@ -11,7 +11,7 @@ from tollgate.gateway.types import UpstreamRequest, Usage
 class EmbeddingsCall:
     """See `gateway.ports.ProviderCall`. An error is `{"id", "message"}`."""
 
-    parse_error = staticmethod(error_from_response)
+    parse_error = staticmethod(too_long_in("input", error_from_response))
 
     def __init__(self, request: EmbeddingsRequest, route: Route) -> None:
         body, dropped = write_body(request, route)

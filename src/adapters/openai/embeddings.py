@@ -5,7 +5,7 @@ from tollgate.adapters.embeddings import CHANGES_THE_RESULT, check_vectors
 from tollgate.adapters.json_access import child, children, count, encode, parse_object
 from tollgate.adapters.openai.chat_response import raise_if_error
 from tollgate.adapters.openai.usage import read_usage
-from tollgate.adapters.provider_errors import error_from_response
+from tollgate.adapters.provider_errors import error_from_response, too_long_in
 from tollgate.gateway.embeddings import MAX_RESPONSE_BYTES, Embeddings, EmbeddingsRequest
 from tollgate.gateway.routing import Route
 from tollgate.gateway.types import Json, UpstreamRequest, Usage
@@ -17,7 +17,7 @@ _ENVELOPE = frozenset({"id", "object", "created", "model", "data", "usage", "err
 class EmbeddingsCall:
     """See `gateway.ports.ProviderCall`."""
 
-    parse_error = staticmethod(error_from_response)
+    parse_error = staticmethod(too_long_in("input", error_from_response))
 
     def __init__(self, request: EmbeddingsRequest, route: Route) -> None:
         self.request = _build_request(request, route)

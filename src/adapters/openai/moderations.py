@@ -8,7 +8,7 @@ from tollgate.adapters.dropped_params import unsupported
 from tollgate.adapters.json_access import child, children, encode, parse_object
 from tollgate.adapters.openai.chat_response import raise_if_error
 from tollgate.adapters.openai.usage import read_usage
-from tollgate.adapters.provider_errors import error_from_response
+from tollgate.adapters.provider_errors import error_from_response, too_long_in
 from tollgate.gateway.errors import UpstreamError
 from tollgate.gateway.moderations import Moderations, ModerationsRequest
 from tollgate.gateway.routing import Route
@@ -20,7 +20,7 @@ CHANGES_THE_RESULT = frozenset({"input"})
 class ModerationsCall:
     """See `gateway.ports.ProviderCall`."""
 
-    parse_error = staticmethod(error_from_response)
+    parse_error = staticmethod(too_long_in("input", error_from_response))
 
     def __init__(self, request: ModerationsRequest, route: Route) -> None:
         body = request.wire()

@@ -77,6 +77,14 @@ def test_tokens_are_refused(family: str, capabilities: dict[str, Any], value: An
     assert raised.value.param == "input"
 
 
+@pytest.mark.parametrize(("family", "capabilities"), [*FAMILIES_AND_BODIES, ("openai", {})])
+def test_input_that_is_too_long_is_named(family: str, capabilities: dict[str, Any]) -> None:
+    body = b'{"message": "Too many input tokens. Max input tokens: 8192, request input token count: 9000"}'
+    error = call(family, capabilities).parse_error(400, {}, body)
+    assert (error.status, error.param, error.code) == (400, "input", "context_length_exceeded")
+    assert call(family, capabilities).parse_error(400, {}, b'{"message": "no"}').param is None
+
+
 def test_shortened_vectors_of_gemini_have_length_one() -> None:
     body = json.dumps({"embeddings": [{"values": [3.0, 4.0]}]}).encode()
     whole: Embeddings = call("gemini", {}).parse_response(body)
