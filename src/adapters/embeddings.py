@@ -3,6 +3,7 @@
 import base64
 import math
 import struct
+from array import array
 from collections.abc import Sequence, Set
 from typing import Any, cast
 
@@ -46,7 +47,10 @@ def read_params(request: EmbeddingsRequest, route: Route, supported: Set[str]) -
 
 
 def check_vectors(values: Sequence[Any], expected: int) -> Sequence[str | Sequence[float]]:
-    """The vectors as the provider sent them. Raises UpstreamError unless there are so many and all are valid."""
+    """The vectors as the provider sent them. Raises UpstreamError unless there are so many and all are valid.
+
+    Numbers are kept in arrays: the lists of a large batch would take four times the memory.
+    """
     if len(values) != expected:
         raise _unusable("The provider did not return one embedding for each input.")
     return [_vector(value) for value in values]
@@ -57,7 +61,7 @@ def _vector(value: Any) -> str | Sequence[float]:
     if isinstance(value, str) and _is_float32(value):
         return value
     if isinstance(value, list) and value and _are_numbers(cast("list[Any]", value)):
-        return cast("list[float]", value)
+        return array("d", cast("list[float]", value))
     raise _unusable("The provider returned an embedding that is not a vector of floats.")
 
 

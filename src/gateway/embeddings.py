@@ -55,7 +55,7 @@ class EmbeddingsRequest(InputBody, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """One embedding for each input, in their order: base64 of float32 little-endian, as a list of floats, or both."""
+    """One embedding for each input, in their order: base64 of float32 little-endian, numbers, or both."""
 
     vectors: Sequence[str | Sequence[float]]
     usage: Usage | None = None

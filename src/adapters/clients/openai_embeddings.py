@@ -58,6 +58,6 @@ def _as_base64(vector: str | Sequence[float]) -> str:
 
 def _as_floats(vector: str | Sequence[float]) -> Sequence[float]:
     if not isinstance(vector, str):
-        return vector
+        return [*vector]
     data = base64.b64decode(vector)
     return struct.unpack(f"<{len(data) // 4}f", data)

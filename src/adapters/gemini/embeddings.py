@@ -4,6 +4,7 @@ Every input is a request of its own in the batch: gemini-embedding-2 makes one v
 """
 
 import math
+from array import array
 from collections.abc import Sequence
 from urllib.parse import quote
 
@@ -56,7 +57,7 @@ class EmbeddingsCall:
         if not self._is_shortened or isinstance(vector, str):
             return vector
         length = math.hypot(*vector)
-        return [value / length for value in vector] if length else vector
+        return array("d", [value / length for value in vector]) if length else vector
 
 
 def _build_request(request: EmbeddingsRequest, route: Route) -> UpstreamRequest:

@@ -72,7 +72,11 @@ def test_unsupported_dimensions_are_refused() -> None:
 def test_vectors_are_ordered_by_index() -> None:
     data = [{"index": 1, "embedding": [2.0]}, {"index": 0, "embedding": [1.0]}]
     result = call().parse_response(response(data=data, id="x", meta={"a": 1}))
-    assert (result.vectors, result.usage, result.extra) == ([[1.0], [2.0]], Usage(2), {"meta": {"a": 1}})
+    assert ([[*vector] for vector in result.vectors], result.usage, result.extra) == (
+        [[1.0], [2.0]],
+        Usage(2),
+        {"meta": {"a": 1}},
+    )
 
 
 @pytest.mark.parametrize(
