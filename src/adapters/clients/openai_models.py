@@ -45,7 +45,10 @@ def unix_midnight(model: Model) -> int:
 
 
 def _pricing(model: Model) -> Mapping[str, str]:
-    """USD per token, request and search of the web as strings. What has no price has no entry, rather than zero."""
+    """USD per token, per request and per other unit as strings. What has no price has no entry, rather than zero.
+
+    OpenRouter's name for the searches of a chat model is `web_search`.
+    """
     prices = model.prices
     if prices is None:
         return {}
@@ -58,8 +61,9 @@ def _pricing(model: Model) -> Mapping[str, str]:
         "input_cache_write": prices.cache_write_usd_per_mtok,
     }
     tokens = {name: _text(price / 1_000_000) for name, price in per_token.items() if price is not None}
-    searches = prices.usd_per_unit.get("searches")
-    return {**tokens, "request": "0", **({} if searches is None else {"web_search": _text(searches)})}
+    names = {"searches": "web_search"} if "chat" in model.operations else {}
+    units = {names.get(unit, unit): _text(price) for unit, price in prices.usd_per_unit.items()}
+    return {**tokens, "request": "0", **units}
 
 
 def _text(usd: Decimal) -> str:
