@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from tollgate.adapters import cohere_embeddings
 from tollgate.adapters.bedrock.errors import parse_error
+from tollgate.adapters.dropped_params import unsupported
 from tollgate.adapters.embeddings import check_vectors, read_params, texts_of
 from tollgate.adapters.json_access import count, encode, parse_object
 from tollgate.adapters.provider_errors import too_long_in
@@ -50,5 +51,7 @@ class EmbeddingsCall:
 def _titan_body(request: EmbeddingsRequest, route: Route) -> tuple[Json, tuple[str, ...]]:
     """The body for Titan Text Embeddings V2, which embeds one text."""
     params, dropped = read_params(request, route, TITAN_SUPPORTED)
-    (text,) = texts_of(request)
-    return {"inputText": text, **params}, dropped
+    texts = texts_of(request)
+    if len(texts) > 1:
+        raise unsupported("input", "The model takes one input at once: its row in the catalog needs max_inputs = 1.")
+    return {"inputText": texts[0], **params}, dropped

@@ -85,6 +85,12 @@ def test_input_that_is_too_long_is_named(family: str, capabilities: dict[str, An
     assert call(family, capabilities).parse_error(400, {}, b'{"message": "no"}').param is None
 
 
+def test_titan_takes_one_input() -> None:
+    with pytest.raises(BadRequestError, match="max_inputs = 1") as raised:
+        call("bedrock", TITAN, input=["a", "b"])
+    assert raised.value.param == "input"
+
+
 def test_shortened_vectors_of_gemini_have_length_one() -> None:
     body = json.dumps({"embeddings": [{"values": [3.0, 4.0]}]}).encode()
     whole: Embeddings = call("gemini", {}).parse_response(body)
