@@ -1,6 +1,6 @@
 """Reranking as clients of Cohere, Jina and vLLM speak it (see `gateway.rerank`); errors are in OpenAI's format."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from tollgate.adapters.clients.json_body import parse_json
@@ -18,7 +18,7 @@ class CohereRerank:
     api_key = staticmethod(bearer_key)
     error = staticmethod(error_body)
 
-    def parse(self, content_type: str, body: bytes) -> tuple[RerankRequest, Callable[[ResponseInfo], Encoder]]:
+    def parse(self, headers: Mapping[str, str], body: bytes) -> tuple[RerankRequest, Callable[[ResponseInfo], Encoder]]:
         """The request. Raises BadRequestError."""
         request = parse_json(body, RerankRequest)
         return request, partial(RerankEncoder, documents=request.texts if request.return_documents else None)

@@ -1,6 +1,6 @@
 """OpenAI's Moderations (API reference, "Create moderation")."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tollgate.adapters.clients.json_body import parse_json
 from tollgate.adapters.clients.openai import bearer_key, error_body
@@ -17,7 +17,9 @@ class OpenAIModerations:
     api_key = staticmethod(bearer_key)
     error = staticmethod(error_body)
 
-    def parse(self, content_type: str, body: bytes) -> tuple[ModerationsRequest, Callable[[ResponseInfo], Encoder]]:
+    def parse(
+        self, headers: Mapping[str, str], body: bytes
+    ) -> tuple[ModerationsRequest, Callable[[ResponseInfo], Encoder]]:
         """The request. Raises BadRequestError."""
         return parse_json(body, ModerationsRequest), ModerationsEncoder
 

@@ -3,7 +3,6 @@
 import datetime
 import json
 from collections.abc import Mapping
-from decimal import Decimal
 
 import build_artifact
 import pytest
