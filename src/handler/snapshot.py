@@ -14,7 +14,9 @@ from typing import Any
 from starlette.types import Message
 
 from tollgate.adapters import FAMILIES
+from tollgate.adapters.clients import client_format
 from tollgate.handler.http.app import Application
+from tollgate.handler.http.endpoints import ENDPOINTS
 from tollgate.http_client.connector import tls_context
 
 
@@ -31,11 +33,13 @@ def register(app: Application) -> None:
 
 
 def prime(app: Application) -> None:
-    """Import every family, read the certificate authorities, and run the code of a request that is refused."""
+    """Import every family and client format, read the certificate authorities, and run a request that is refused."""
     for family in FAMILIES.values():
         list(family.calls.values())  # which imports its package
     for module in ("botocore.credentials", "botocore.session"):  # a restored environment has its credentials from AWS
         import_module(module)
+    for endpoint in ENDPOINTS:
+        client_format(endpoint.format_name)
     tls_context()
     asyncio.run(_refused_request(app))
     gc.collect()

@@ -7,13 +7,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tollgate.adapters.clients.anthropic_messages import AnthropicMessages
-from tollgate.adapters.clients.cohere_rerank import CohereRerank
+from tollgate.adapters.clients import client_format
 from tollgate.adapters.clients.openai import error_body
-from tollgate.adapters.clients.openai_chat import OpenAIChat
-from tollgate.adapters.clients.openai_embeddings import OpenAIEmbeddings
-from tollgate.adapters.clients.openai_moderations import OpenAIModerations
-from tollgate.adapters.clients.openai_responses import OpenAIResponses
 from tollgate.gateway.client_format import ClientFormat, StreamEncoder
 from tollgate.gateway.errors import GatewayError, UpgradeRequiredError
 from tollgate.gateway.serving import BufferedResponse
@@ -26,11 +21,16 @@ from tollgate.handler.http.routes import path_without_alias, route
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One endpoint: its method and path, and how its clients speak."""
+    """One endpoint: its method and path, and the name of the format in which its clients speak."""
 
     method: str
     path: str
-    client_format: ClientFormat[Any]
+    format_name: str
+
+    @property
+    def client_format(self) -> ClientFormat[Any]:
+        """How its clients speak."""
+        return client_format(self.format_name)
 
     async def serve(self, request: Request) -> Response:
         """Serve one request of this endpoint."""
@@ -56,13 +56,14 @@ class Endpoint:
 
 
 ENDPOINTS = (
-    Endpoint("POST", "/v1/chat/completions", OpenAIChat()),
-    Endpoint("POST", "/v1/responses", OpenAIResponses()),
-    Endpoint("POST", "/v1/messages", AnthropicMessages()),
-    Endpoint("POST", "/v1/embeddings", OpenAIEmbeddings()),
-    Endpoint("POST", "/v1/moderations", OpenAIModerations()),
-    *(Endpoint("POST", path, CohereRerank()) for path in ("/v1/rerank", "/v2/rerank", "/rerank")),
+    Endpoint("POST", "/v1/chat/completions", "openai_chat.OpenAIChat"),
+    Endpoint("POST", "/v1/responses", "openai_responses.OpenAIResponses"),
+    Endpoint("POST", "/v1/messages", "anthropic_messages.AnthropicMessages"),
+    Endpoint("POST", "/v1/embeddings", "openai_embeddings.OpenAIEmbeddings"),
+    Endpoint("POST", "/v1/moderations", "openai_moderations.OpenAIModerations"),
+    *(Endpoint("POST", path, "cohere_rerank.CohereRerank") for path in ("/v1/rerank", "/v2/rerank", "/rerank")),
 )
+client_format(ENDPOINTS[0].format_name)  # most requests are for it, so a start imports it
 
 
 async def _settle(served: BufferedResponse | StreamedResponse) -> None:
@@ -71,9 +72,9 @@ async def _settle(served: BufferedResponse | StreamedResponse) -> None:
 
 def error_body_at(path: str) -> Callable[[GatewayError], Json]:
     """How the clients of the endpoint at this path read errors; OpenAI's format if there is no endpoint."""
-    formats = {endpoint.path: endpoint.client_format for endpoint in ENDPOINTS}
-    client_format = formats.get(path_without_alias(path))
-    return client_format.error if client_format else error_body
+    known = {endpoint.path: endpoint for endpoint in ENDPOINTS}
+    endpoint = known.get(path_without_alias(path))
+    return endpoint.client_format.error if endpoint else error_body
 
 
 async def refuse_websocket(request: Request) -> Response:
