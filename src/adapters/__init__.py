@@ -42,6 +42,6 @@ FAMILIES: Mapping[str, Family] = {
     "cohere": _family("cohere", "embeddings", "rerank"),
     "echo": _family("echo", "chat"),
     "gemini": _family("gemini", "chat", "embeddings"),
-    "openai": _family("openai", "chat", "embeddings", "moderations", "rerank"),
+    "openai": _family("openai", "chat", "completions", "embeddings", "moderations", "rerank"),
 }
 """Every family by its name in the rows of providers in the catalog."""

@@ -55,7 +55,7 @@ class NativeBody:
     `dropped` names the parameters that it does not have, and `refusal` says what cannot be translated.
     """
 
-    api: Literal["messages", "responses"]
+    api: Literal["messages", "responses", "completions"]
     body: Json
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     dropped: tuple[str, ...] = ()

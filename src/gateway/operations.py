@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from tollgate.gateway.budget import Reservation
+from tollgate.gateway.catalog import Model
 from tollgate.gateway.metering import cost_of, price_terms
 from tollgate.gateway.ports import Images
 from tollgate.gateway.routing import Route, other_models
@@ -23,6 +24,18 @@ class Batching(Generic[Req]):
 
     split: Callable[[Req, Route], Sequence[Req]]
     join: Callable[[Sequence[Any]], Result]
+
+
+_ALSO_SERVED_BY = {"completions": "chat"}
+"""Operations that models of another operation serve too."""
+
+
+def call_name(operation: str, model: Model) -> str | None:
+    """The name of the call by which a model serves an operation; None if it does not."""
+    if operation in model.operations:
+        return operation
+    other = _ALSO_SERVED_BY.get(operation)
+    return other if other in model.operations else None
 
 
 class Operation(Protocol[Req]):

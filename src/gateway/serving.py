@@ -14,7 +14,7 @@ from tollgate.gateway.errors import BadRequestError, GatewayError
 from tollgate.gateway.exchange import Exchange
 from tollgate.gateway.keys import ApiKey, RecentKeys
 from tollgate.gateway.metering import price_terms
-from tollgate.gateway.operations import Operation, Req
+from tollgate.gateway.operations import Operation, Req, call_name
 from tollgate.gateway.ports import Clock, Family, Images, KeyStore, Ledger, Upstream
 from tollgate.gateway.routing import Route, find_routes
 from tollgate.gateway.streaming import StreamedResponse, open_stream
@@ -108,7 +108,7 @@ class Gateway:
 
         def can_serve(route: Route) -> bool:
             family = self.dependencies.families[route.provider.family]
-            return operation.name in route.model.operations and operation.name in family.calls
+            return call_name(operation.name, route.model) in family.calls
 
         has_credential = self.dependencies.upstream.has_credential
         routes = find_routes(self.catalog, request.model, can_serve, has_credential, self._substitute)
@@ -181,7 +181,7 @@ class Gateway:
         provider = attempt.route.provider
         family = self.dependencies.families[provider.family]
         prepared = await operation.prepare(request, self.dependencies.images, family.fetches_url)
-        open_call = family.calls[operation.name]
+        open_call = family.calls[call_name(operation.name, attempt.route.model) or operation.name]
         batching = operation.batching
         parts = [prepared] if batching is None else batching.split(prepared, attempt.route)
         calls = [open_call(part, attempt.route) for part in parts]

@@ -2,6 +2,7 @@
 
 from tollgate.adapters.openai.chat import ChatCall
 from tollgate.adapters.openai.chat_request import fetches_url
+from tollgate.adapters.openai.completions import CompletionsCall
 from tollgate.adapters.openai.embeddings import EmbeddingsCall
 from tollgate.adapters.openai.moderations import ModerationsCall
 from tollgate.adapters.openai.native_responses import NativeResponsesCall
@@ -19,5 +20,11 @@ def open_chat(request: ChatRequest, route: Route) -> ProviderCall:
     return ChatCall(request, route)
 
 
-CALLS = {"chat": open_chat, "embeddings": EmbeddingsCall, "moderations": ModerationsCall, "rerank": RerankCall}
+CALLS = {
+    "chat": open_chat,
+    "completions": CompletionsCall,
+    "embeddings": EmbeddingsCall,
+    "moderations": ModerationsCall,
+    "rerank": RerankCall,
+}
 FAMILY = Family(CALLS, fetches_url)

@@ -59,6 +59,7 @@ ENDPOINTS = (
     Endpoint("POST", "/v1/chat/completions", "openai_chat.OpenAIChat"),
     Endpoint("POST", "/v1/responses", "openai_responses.OpenAIResponses"),
     Endpoint("POST", "/v1/messages", "anthropic_messages.AnthropicMessages"),
+    Endpoint("POST", "/v1/completions", "openai_completions.OpenAICompletions"),
     Endpoint("POST", "/v1/embeddings", "openai_embeddings.OpenAIEmbeddings"),
     Endpoint("POST", "/v1/moderations", "openai_moderations.OpenAIModerations"),
     *(Endpoint("POST", path, "cohere_rerank.CohereRerank") for path in ("/v1/rerank", "/v2/rerank", "/rerank")),
