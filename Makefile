@@ -18,7 +18,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 export AWS_DEFAULT_REGION ?= us-east-1
 export SAM_CLI_TELEMETRY ?= 0
 
-.PHONY: help setup run run-lambda unit test check coverage check-rest fuzz format typecheck lint sam-check artifact build deploy bench soak docs wheel release live catalog lock clean
+.PHONY: help setup run run-lambda unit test check coverage check-rest e2e-clients fuzz format typecheck lint sam-check artifact build deploy bench soak docs wheel release live catalog lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ coverage: setup ## the unit and contract tests, and how much of the code they ru
 check-rest: setup artifact ## the tests of whole gateways and of clients, and the slow tests
 	$(PYTEST) tests/integration tests/e2e $(ARGS)
 	$(PYTEST) -m slow tests/unit tests/contract $(ARGS)
+
+e2e-clients: setup artifact ## agents from their registries: Claude Code, Codex, OpenAI Agents SDK
+	$(PYTEST) tests/e2e_clients $(ARGS)
 
 fuzz: setup ## feed the parsers of every family changed responses
 	PYTHONPATH=.:tests $(BIN)/python -m fuzz $(ARGS)
