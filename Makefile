@@ -97,8 +97,9 @@ release: wheel ## what a release carries, in .build/release: TAG=v1.2.3
 live: setup ## a dozen real calls: PROVIDER=openai, its credential in the environment; costs some cents
 	PYTHONPATH=.:tests $(BIN)/python -m live $(PROVIDER) $(ARGS)
 
-docs: setup ## write what is generated in docs/
+docs: setup ## write what is generated: tables in docs/, the OpenAPI document
 	$(BIN)/python scripts/parameter_table.py
+	$(BIN)/python -m devtools.openapi
 
 catalog: setup ## write src/catalog_generated.json from the pinned model map; review its diff
 	rm -rf .build/catalog
@@ -133,6 +134,6 @@ clean: ## remove everything that was made
 # .build/python names the interpreter the artifact is for: the managed runtime's version if it is installed, else our own.
 .build/python: src/requirements.txt scripts/build_artifact.py
 	$(BIN)/python scripts/build_artifact.py local-wheels .build
-.build/sources: .build/python $(shell find src/ -name '*.py' -o -name '*.toml' -o -name '*.json' -o -type d -not -name __pycache__)
+.build/sources: .build/python $(shell find src/ -name '*.py' -o -name '*.toml' -o -name '*.json' -o -name '*.html' -o -type d -not -name __pycache__)
 	$(BIN)/python scripts/build_artifact.py local-sources .build
 	@touch $@

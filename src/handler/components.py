@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,7 @@ class Components:
     usage: UsageStore
     telemetry: Telemetry
     clock: SystemClock
+    cors_origins: Sequence[str]
     close: Callable[[], Awaitable[None]]
 
 
@@ -71,7 +72,8 @@ def build(settings: Settings) -> Components:
         await images.aclose()
         store.close()
 
-    return Components(gateway, store, store, Telemetry(settings.log_level, settings.metrics_namespace), clock, close)
+    telemetry = Telemetry(settings.log_level, settings.metrics_namespace)
+    return Components(gateway, store, store, telemetry, clock, settings.cors_origins, close)
 
 
 def read_catalog(overlay: str | None) -> Catalog:

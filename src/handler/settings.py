@@ -22,7 +22,7 @@ class Settings:
     which an SQLite store accepts and a table never does. `metrics_namespace` turns EMF metrics on. `fail_open` lets
     requests through without limits while the store does not respond, if this process admitted their key recently; else
     they are refused with 503. `image_hosts` are hosts from which images are fetched although their addresses are not
-    public.
+    public. `cors_origins` are origins of web pages that may call the API; `*` means every page.
     """
 
     table: str | None = None
@@ -34,6 +34,7 @@ class Settings:
     metrics_namespace: str | None = None
     fail_open: bool = False
     image_hosts: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
     log_level: str = "INFO"
 
 
@@ -55,9 +56,14 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         dev_key=get("DEV_KEY"),
         metrics_namespace=get("METRICS_NAMESPACE"),
         fail_open=_one_of("TOLLGATE_STORE_FAILURE", get("STORE_FAILURE") or "closed", ("closed", "open")) == "open",
-        image_hosts=tuple((get("IMAGE_HOSTS") or "").replace(",", " ").split()),
+        image_hosts=_list(get("IMAGE_HOSTS")),
+        cors_origins=_list(get("CORS_ORIGINS")),
         log_level=_one_of("TOLLGATE_LOG_LEVEL", get("LOG_LEVEL") or "INFO", LOG_LEVELS),
     )
+
+
+def _list(value: str | None) -> tuple[str, ...]:
+    return tuple((value or "").replace(",", " ").split())
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:

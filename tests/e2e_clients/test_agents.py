@@ -5,7 +5,6 @@ The transcripts are left in `.build/agents`.
 
 import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,8 +12,8 @@ import pytest
 
 from support.agent_provider import PRINTED, AgentProvider
 from support.artifact import CHECKOUT
-from support.installed import installed_folder
 from support.node import NODE, node_folder
+from support.python_packages import python_packages
 from support.running_gateway import RunningGateway
 
 HERE = Path(__file__).parent
@@ -72,13 +71,7 @@ def programs() -> Path:
 @pytest.fixture(scope="session")
 def agents_sdk() -> Path:
     """A Python with the OpenAI Agents SDK."""
-
-    def install(folder: Path) -> None:
-        subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
-        pip = (str(folder / "venv" / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check")
-        subprocess.run([*pip, "-r", str(folder / "requirements.txt")], check=True)
-
-    return installed_folder(HERE / "openai_agents", install) / "venv" / "bin" / "python"
+    return python_packages(HERE / "openai_agents") / "python"
 
 
 def test_claude_code(

@@ -33,7 +33,7 @@ from tollgate.handler.http.requests import components_of, context_of
 from tollgate.handler.http.responses import json_response
 from tollgate.handler.http.routes import route
 
-_REQUEST_ID = re.compile(r"(?:chatcmpl-|modr-|req_)?([0-9a-f]{32})", re.ASCII)
+_REQUEST_ID = re.compile(r"(?:chatcmpl-|cmpl-|modr-|msg_|resp_|req_)?([0-9a-f]{32})", re.ASCII)
 
 
 async def get_usage(request: Request) -> Response:

@@ -1,14 +1,15 @@
 """The ASGI app: every route of the API behind one middleware."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Router
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tollgate.handler.components import Components
-from tollgate.handler.http import account, count_tokens, endpoints, models
+from tollgate.handler.http import account, count_tokens, endpoints, models, openapi
 from tollgate.handler.http.middleware import RequestMiddleware
 from tollgate.handler.http.responses import json_response
 from tollgate.handler.http.routes import path_without_alias, route
@@ -20,10 +21,13 @@ async def health(request: Request) -> Response:
     return json_response({"status": "ok", "timestamp": now})
 
 
+EXPOSED_HEADERS = ("x-request-id", "retry-after", "x-tollgate-provider", "x-tollgate-dropped-params")
+"""Headers that pages may read."""
 ABOUT = {
     "name": "Tollgate",
     "description": "An LLM gateway for clients of OpenAI's, OpenRouter's and Anthropic's APIs, with a key of its own.",
     "base_urls": {"openai": "/v1", "openrouter": "/api/v1", "anthropic": "/"},
+    "documentation": {"openapi": "/openapi.json", "page": "/docs"},
 }
 
 
@@ -37,10 +41,24 @@ ROUTES = (
     *count_tokens.ROUTES,
     *models.ROUTES,
     *account.ROUTES,
+    *openapi.ROUTES,
     route("GET", "/", about),
     route("HEAD", "/", about),
     route("GET", "/health", health),
 )
+
+
+def _methods(path: str) -> set[str]:
+    return {method for route in ROUTES if route.path == path for method in route.methods or ()}
+
+
+def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """The app for browsers on pages of these origins (Fetch standard, "CORS protocol"); `*` is every page."""
+    from starlette.middleware.cors import CORSMiddleware  # off by default
+
+    return CORSMiddleware(
+        app, origins, allow_methods=("GET", "POST"), allow_headers=("*",), expose_headers=EXPOSED_HEADERS, max_age=600
+    )
 
 
 class Application:
@@ -49,7 +67,10 @@ class Application:
     def __init__(self, components: Components) -> None:
         self.components = components
         self.paths = tuple(dict.fromkeys(route.path for route in ROUTES))
-        self._app = RequestMiddleware(Router(ROUTES, redirect_slashes=False), components)
+        self.methods = {path: ", ".join(sorted(_methods(path))) for path in self.paths}
+        """The methods of each path, as the header `Allow` has them: a router names those of one route alone."""
+        app: ASGIApp = RequestMiddleware(Router(ROUTES, redirect_slashes=False), components)
+        self._app = _with_cors(app, components.cors_origins) if components.cors_origins else app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self

@@ -64,7 +64,7 @@ class AccountApp:
         telemetry = Telemetry("CRITICAL", None)
         clock = cast(Any, self.clock)
         app = Application(
-            Components(Gateway(self.catalog, dependencies), self.store, self.store, telemetry, clock, unused)
+            Components(Gateway(self.catalog, dependencies), self.store, self.store, telemetry, clock, (), unused)
         )
         headers = {"authorization": f"Bearer {self.api_keys[key.key_id]}"}
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t/v1") as client:

@@ -1,0 +1,101 @@
+"""The OpenAPI document (OpenAPI Specification 3.1) of every endpoint."""
+
+from typing import Any
+
+from devtools.openapi.endpoints import ENDPOINTS, Described
+from devtools.openapi.responses import ANY, SCHEMAS, TEXT, ref
+from devtools.openapi.schemas import request_schemas
+
+Json = dict[str, Any]
+ERRORS = {
+    "400": "A field is wrong, which `param` names, or the provider cannot do what is requested",
+    "401": "The API key is missing, unknown, revoked or expired",
+    "402": "The budget of the key does not cover the request",
+    "403": "The key may not do this",
+    "404": "The model, or what is requested, does not exist",
+    "413": "The body is too large",
+    "415": "The content type is wrong",
+    "429": "A limit of the key or of the provider is reached; `retry-after` says how long to wait",
+    "499": "The client disconnected",
+    "500": "The gateway failed",
+    "502": "The provider failed, or refused the gateway's credential",
+    "503": "The provider is overloaded, or the store does not respond",
+    "504": "The provider did not respond in time",
+}
+_OF_READS = ("400", "401", "403", "404", "500", "503")
+_HEADERS = {
+    "x-request-id": {"description": "The id of the request, as in the log", "schema": TEXT},
+    "x-tollgate-provider": {"description": "The provider that answered", "schema": TEXT},
+    "x-tollgate-dropped-params": {"description": "Parameters that were changed or not sent", "schema": TEXT},
+}
+
+
+def document() -> Json:
+    """The document."""
+    requests = list(dict.fromkeys(each.request for each in ENDPOINTS.values() if each.request))
+    references, components = request_schemas(requests)
+    paths: dict[str, Json] = {}
+    for (method, path), described in ENDPOINTS.items():
+        operation = _operation(method, path, described, references)
+        paths.setdefault(path, {})[method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tollgate",
+            "version": "1",
+            "description": "An LLM gateway for clients of OpenAI's, OpenRouter's and Anthropic's APIs. "
+            "Every /v1 path is also /api/v1.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": {**components, **SCHEMAS},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "A key, sk-tg-..."},
+                "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+            },
+        },
+    }
+
+
+def _operation(method: str, path: str, described: Described, references: dict[str, Json]) -> Json:
+    operation: Json = {
+        "summary": described.summary,
+        "operationId": f"{method.lower()}{''.join(c if c.isalnum() else '_' for c in path)}".rstrip("_"),
+        "responses": _responses(method, path, described),
+        "security": [],
+    }
+    if described.needs_key:
+        operation["security"] = [{"bearer": []}, *([{"x-api-key": []}] if described.is_anthropic else [])]
+    if described.request is not None:
+        content: Json = {"schema": references[described.request.__name__], "example": described.example}
+        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+    parameters: list[Json] = [
+        {"name": name, "in": "query", "description": text, "schema": TEXT}
+        for name, text in described.parameters.items()
+    ]
+    if "{model_id}" in path:
+        parameters.append({"name": "model_id", "in": "path", "required": True, "schema": TEXT})
+    return {**operation, **({"parameters": parameters} if parameters else {})}
+
+
+def _responses(method: str, path: str, described: Described) -> Json:
+    error = ref("AnthropicError" if described.is_anthropic else "Error")
+    if (method, path) == ("GET", "/v1/responses"):
+        return {"426": _response("There is no WebSocket here: send POST requests", {"application/json": error})}
+    content: Json = {"application/json": ref(described.response), **dict.fromkeys(described.media_types, ANY)}
+    statuses = ERRORS if described.request else {status: ERRORS[status] for status in _OF_READS}
+    if not described.needs_key:
+        statuses = {}
+    responses = {"200": _response(described.summary, content)}
+    if path.startswith("/v1/models"):
+        responses["304"] = {"description": "The list has the ETag of If-None-Match"}
+        error = {"anyOf": [ref("Error"), ref("AnthropicError")]}
+    responses |= {status: _response(text, {"application/json": error}) for status, text in statuses.items()}
+    return responses
+
+
+def _response(description: str, content: Json) -> Json:
+    media = {media_type: {"schema": schema} for media_type, schema in content.items()}
+    return {"description": description, "headers": _HEADERS, "content": media}

@@ -1,0 +1,54 @@
+"""The OpenAPI document and its page are what `make docs` writes, and describe every route."""
+
+import json
+import re
+from typing import Any
+
+import msgspec
+import pytest
+
+from devtools.openapi.__main__ import SRC, files
+from devtools.openapi.endpoints import ENDPOINTS, Described
+from tollgate.handler.http.app import ROUTES
+
+DOCUMENT: Any = json.loads((SRC / "openapi.json").read_text())
+UNDESCRIBED = {("HEAD", "/"), ("GET", "/openapi.json"), ("GET", "/docs")}
+"""The description itself, and a probe."""
+
+
+def test_files_are_up_to_date() -> None:
+    for path, text in files().items():
+        assert path.read_text() == text, f"run `make docs`: {path.name} is out of date"
+
+
+def test_every_route_is_described() -> None:
+    routes = {(method, re.sub(r":\w+", "", route.path)) for route in ROUTES for method in route.methods or ()}
+    assert routes - UNDESCRIBED == set(ENDPOINTS)
+
+
+@pytest.mark.parametrize(("method", "path"), [key for key, each in ENDPOINTS.items() if each.request])
+def test_example_is_a_request_that_the_gateway_reads(method: str, path: str) -> None:
+    described: Described = ENDPOINTS[method, path]
+    assert described.request is not None
+    described.request.of(dict(described.example or {}))
+
+
+def test_every_reference_has_its_schema() -> None:
+    names = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(DOCUMENT)))
+    assert names == names & set(DOCUMENT["components"]["schemas"])
+
+
+def test_fields_of_the_gateway_are_not_in_a_body() -> None:
+    properties = DOCUMENT["components"]["schemas"]["ChatRequest"]["properties"]
+    assert {"model", "messages", "stream"} <= set(properties)
+    assert not {"extra", "sent", "native"} & set(properties)
+
+
+def test_page_loads_nothing() -> None:
+    page = (SRC / "openapi.html").read_text()
+    assert not re.findall(r"<script|<link|src=|https?://", page)
+    assert all(f"{method} {path}" in page for method, path in ENDPOINTS)
+
+
+def test_document_is_small_json() -> None:
+    assert msgspec.json.decode((SRC / "openapi.json").read_bytes())["openapi"] == "3.1.0"
