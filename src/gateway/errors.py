@@ -9,6 +9,7 @@ GatewayError                    500  server_error
 |  `- KeyNotFoundError          404  invalid_request_error    key_not_found
 |- MethodNotAllowedError        405  invalid_request_error    method_not_allowed
 |- RequestTooLargeError         413  invalid_request_error    request_too_large
+|- UnsupportedMediaTypeError    415  invalid_request_error    unsupported_media_type
 |- UpgradeRequiredError         426  invalid_request_error    upgrade_required
 |- RateLimitError               429  rate_limit_error         rate_limit_exceeded
 |- KeyExistsError               409  conflict_error
@@ -133,6 +134,14 @@ class RequestTooLargeError(GatewayError):
     status = 413
     type = "invalid_request_error"
     default_code = "request_too_large"
+
+
+class UnsupportedMediaTypeError(GatewayError):
+    """The body is not of the content type that the endpoint reads."""
+
+    status = 415
+    type = "invalid_request_error"
+    default_code = "unsupported_media_type"
 
 
 class UpgradeRequiredError(GatewayError):

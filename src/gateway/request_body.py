@@ -27,11 +27,11 @@ class RequestBody(Struct, frozen=True, kw_only=True):
                 raise ValueError("model: it is not valid Unicode") from None
 
     @classmethod
-    def of(cls, body: Json) -> Self:
+    def of(cls, body: Json, *, from_text: bool = False) -> Self:
         """The request in a JSON object. Raises BadRequestError, with the field at fault as its `param`.
 
-        Values are checked and not changed. Top-level nulls are removed first: OpenAI's clients send null for "not
-        given".
+        Values are checked and not changed, but with `from_text`: the fields of a form are text, and are converted to
+        numbers and booleans. Top-level nulls are removed first: OpenAI's clients send null for "not given".
         """
         declared: Json = {}
         extra: Json = {}
@@ -40,15 +40,16 @@ class RequestBody(Struct, frozen=True, kw_only=True):
                 (declared if name in cls.__struct_fields__ and name not in _NOT_IN_BODY else extra)[name] = value
         try:
             "".join(extra).encode()
-            request = convert(declared, cls)
+            request = convert(declared, cls, strict=not from_text)
         except ValidationError as error:
             raise _bad_field(read_fault(error)) from None
         except UnicodeEncodeError:
             raise BadRequestError(
                 "The name of a field, or a value, is not valid Unicode.", code="invalid_value"
             ) from None
-        for name, value in declared.items():  # nested objects keep the fields that their types do not declare
-            force_setattr(request, name, value)
+        if not from_text:
+            for name, value in declared.items():  # nested objects keep the fields that their types do not declare
+                force_setattr(request, name, value)
         force_setattr(request, "extra", extra)
         force_setattr(request, "sent", frozenset(declared))
         return request
