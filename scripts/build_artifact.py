@@ -154,6 +154,9 @@ def prune(out: Path) -> None:
     (data / "endpoints.json").write_text(json.dumps(endpoints))
     for unused in UNUSED_PACKAGES:
         shutil.rmtree(out / unused)
+    (out / "botocore/cacert.pem").unlink()  # botocore takes certifi's certificate authorities where there are any
+    for record in out.glob("*.dist-info/RECORD"):  # the list of a wheel's files, for pip alone
+        record.unlink()
 
 
 def compile_for(target: Target, out: Path, folder: str = ".") -> None:

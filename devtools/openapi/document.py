@@ -1,5 +1,6 @@
 """The OpenAPI document (OpenAPI Specification 3.1) of every endpoint."""
 
+import re
 from typing import Any
 
 from devtools.openapi.endpoints import ENDPOINTS, Described
@@ -75,13 +76,17 @@ def _operation(method: str, path: str, described: Described, references: dict[st
         {"name": name, "in": "query", "description": text, "schema": TEXT}
         for name, text in described.parameters.items()
     ]
-    if "{model_id}" in path:
-        parameters.append({"name": "model_id", "in": "path", "required": True, "schema": TEXT})
+    parameters += [
+        {"name": name, "in": "path", "required": True, "schema": TEXT} for name in re.findall(r"{(\w+)}", path)
+    ]
     return {**operation, **({"parameters": parameters} if parameters else {})}
 
 
 def _responses(method: str, path: str, described: Described) -> Json:
     error = ref("AnthropicError" if described.is_anthropic else "Error")
+    if described.response == "Nothing":
+        gone = _response(ERRORS["404"], {"application/json": error})
+        return {"200": {"description": described.summary}, "404": gone, "413": _response(ERRORS["413"], {})}
     if (method, path) == ("GET", "/v1/responses"):
         return {"426": _response("There is no WebSocket here: send POST requests", {"application/json": error})}
     content: Json = {"application/json": ref(described.response), **dict.fromkeys(described.media_types, ANY)}

@@ -12,6 +12,7 @@ from tollgate.gateway.embeddings import EmbeddingsRequest
 from tollgate.gateway.moderations import ModerationsRequest
 from tollgate.gateway.request_body import RequestBody
 from tollgate.gateway.rerank import RerankRequest
+from tollgate.handler.http.uploads import UploadRequest
 
 Json = dict[str, Any]
 _MESSAGES = [{"role": "user", "content": "How many?"}]
@@ -94,6 +95,13 @@ ENDPOINTS: dict[tuple[str, str], Described] = {
     ("POST", "/v1/rerank"): _RERANK,
     ("POST", "/v2/rerank"): _RERANK,
     ("POST", "/rerank"): _RERANK,
+    ("POST", "/v1/uploads"): Described(
+        "Where to upload what is too large for a request, and the reference to it",
+        "Upload",
+        UploadRequest,
+        {"bytes": 9_000_000, "mime_type": "audio/mpeg"},
+    ),
+    ("PUT", "/v1/uploads/{upload_id}"): Described("Upload to a local gateway", "Nothing", needs_key=False),
     ("GET", "/v1/responses"): Described("Refuse a WebSocket", "Error", needs_key=False),
     ("GET", "/v1/models"): Described(
         "The models that the key may use; with the header anthropic-version a page in Anthropic's shape",

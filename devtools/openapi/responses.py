@@ -95,6 +95,7 @@ SCHEMAS: dict[str, Json] = {
     ),
     "Model": _object({"id": TEXT}),
     "Models": _object({"data": _list(ref("Model"))}),
+    "Upload": _object({"id": TEXT, "method": TEXT, "url": TEXT, "headers": OBJECT, "reference": TEXT}),
     "Usage": OBJECT,
     "Key": _object({"data": OBJECT}),
     "Credits": _object({"data": _object({"total_credits": _OPTIONAL_NUMBER, "total_usage": _OPTIONAL_NUMBER})}),

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from tollgate.gateway.catalog import Catalog, CatalogError
 from tollgate.gateway.catalog_reader import load, read_generated
 from tollgate.gateway.errors import AuthenticationError, ConfigurationError
 from tollgate.gateway.keys import KeyRecord
+from tollgate.gateway.large_bodies import Uploads
 from tollgate.gateway.ports import KeyStore, Store, UsageStore
 from tollgate.gateway.serving import Dependencies, Gateway
 from tollgate.handler.credentials import EnvironmentCredentials, ParameterStoreCredentials
@@ -45,7 +46,8 @@ class Components:
     usage: UsageStore
     telemetry: Telemetry
     clock: SystemClock
-    cors_origins: Sequence[str]
+    settings: Settings
+    uploads: Uploads | None
     close: Callable[[], Awaitable[None]]
 
 
@@ -73,7 +75,7 @@ def build(settings: Settings) -> Components:
         store.close()
 
     telemetry = Telemetry(settings.log_level, settings.metrics_namespace)
-    return Components(gateway, store, store, telemetry, clock, settings.cors_origins, close)
+    return Components(gateway, store, store, telemetry, clock, settings, open_uploads(settings), close)
 
 
 def read_catalog(overlay: str | None) -> Catalog:
@@ -86,6 +88,19 @@ def read_catalog(overlay: str | None) -> Catalog:
         except (OSError, UnicodeDecodeError) as error:
             raise CatalogError(f"{path}: cannot be read: {error}") from error
     return load(layers, FAMILIES, read_generated(GENERATED_CATALOG.read_bytes()))
+
+
+def open_uploads(settings: Settings) -> Uploads | None:
+    """Where uploads are kept; None if the owner of a table has no bucket for them."""
+    if settings.uploads_bucket is not None:
+        from tollgate.stores.s3_uploads import S3Uploads
+
+        return S3Uploads(settings.uploads_bucket)
+    if settings.table is not None:
+        return None
+    from tollgate.stores.disk_uploads import DiskUploads
+
+    return DiskUploads(Path(f"{settings.db}.uploads"))
 
 
 def open_store(settings: Settings) -> Store:

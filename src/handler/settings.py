@@ -1,13 +1,13 @@
 """The owner's settings, read once from environment variables."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tollgate.gateway.errors import ConfigurationError
 
-MAX_BODY_BYTES = 6 * 1024 * 1024
-"""Lambda's own limit for one request (AWS Lambda quotas, "Invocation payload"); local runs have the same limit."""
-
+DEFAULT_MAX_BODY_MB = "32"
+"""Lambda itself takes 6 MB (AWS Lambda quotas, "Invocation payload"); an upload may be larger there too."""
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -23,6 +23,8 @@ class Settings:
     requests through without limits while the store does not respond, if this process admitted their key recently; else
     they are refused with 503. `image_hosts` are hosts from which images are fetched although their addresses are not
     public. `cors_origins` are origins of web pages that may call the API; `*` means every page.
+    `uploads_bucket` is the S3 bucket for what is too large for a request; without a table, uploads are files beside the
+    SQLite file. A body or an upload has at most `max_body_bytes`.
     """
 
     table: str | None = None
@@ -35,6 +37,8 @@ class Settings:
     fail_open: bool = False
     image_hosts: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
+    uploads_bucket: str | None = None
+    max_body_bytes: int = 32 * 1024 * 1024
     log_level: str = "INFO"
 
 
@@ -58,8 +62,16 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         fail_open=_one_of("TOLLGATE_STORE_FAILURE", get("STORE_FAILURE") or "closed", ("closed", "open")) == "open",
         image_hosts=_list(get("IMAGE_HOSTS")),
         cors_origins=_list(get("CORS_ORIGINS")),
+        uploads_bucket=get("UPLOADS_BUCKET"),
+        max_body_bytes=_megabytes("TOLLGATE_MAX_BODY_MB", get("MAX_BODY_MB") or DEFAULT_MAX_BODY_MB),
         log_level=_one_of("TOLLGATE_LOG_LEVEL", get("LOG_LEVEL") or "INFO", LOG_LEVELS),
     )
+
+
+def _megabytes(name: str, value: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,3}", value):
+        raise ConfigurationError(f"{name} must be a whole number of megabytes, not {value!r}.")
+    return int(value) * 1024 * 1024
 
 
 def _list(value: str | None) -> tuple[str, ...]:

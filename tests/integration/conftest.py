@@ -27,7 +27,7 @@ def upstream() -> Iterator[ScriptedUpstream]:
 def gateway(
     request: pytest.FixtureRequest, upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningGateway]:
-    env = {"SCRIPTED_API_KEY": "sk-upstream-secret", "TOLLGATE_ECHO": "off"}
+    env = {"SCRIPTED_API_KEY": "sk-upstream-secret", "TOLLGATE_ECHO": "off", "TOLLGATE_MAX_BODY_MB": "6"}
     with run_gateway(request.param, tmp_path_factory.mktemp("gateway"), overlay(upstream.url), env) as running:
         yield running
 

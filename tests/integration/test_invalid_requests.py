@@ -188,4 +188,4 @@ def test_body_over_the_limit_without_a_declared_length_is_413(gateway: RunningGa
     response = HTTP.post(f"{gateway.base_url}/chat/completions", content=pieces, headers=headers, timeout=LIMIT_SECONDS)
     assert response.status_code == 413
     assert response.json()["error"]["code"] == "request_too_large"
-    assert "Lambda" in response.json()["error"]["message"]
+    assert "TOLLGATE_MAX_BODY_MB" in response.json()["error"]["message"]

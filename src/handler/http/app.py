@@ -9,7 +9,7 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tollgate.handler.components import Components
-from tollgate.handler.http import account, count_tokens, endpoints, models, openapi
+from tollgate.handler.http import account, count_tokens, endpoints, models, openapi, uploads
 from tollgate.handler.http.middleware import RequestMiddleware
 from tollgate.handler.http.responses import json_response
 from tollgate.handler.http.routes import path_without_alias, route
@@ -42,6 +42,7 @@ ROUTES = (
     *models.ROUTES,
     *account.ROUTES,
     *openapi.ROUTES,
+    *uploads.ROUTES,
     route("GET", "/", about),
     route("HEAD", "/", about),
     route("GET", "/health", health),
@@ -70,7 +71,7 @@ class Application:
         self.methods = {path: ", ".join(sorted(_methods(path))) for path in self.paths}
         """The methods of each path, as the header `Allow` has them: a router names those of one route alone."""
         app: ASGIApp = RequestMiddleware(Router(ROUTES, redirect_slashes=False), components)
-        self._app = _with_cors(app, components.cors_origins) if components.cors_origins else app
+        self._app = _with_cors(app, components.settings.cors_origins) if components.settings.cors_origins else app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self

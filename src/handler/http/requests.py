@@ -5,7 +5,6 @@ from starlette.requests import ClientDisconnect, Request
 from tollgate.gateway.accounting import RequestContext
 from tollgate.gateway.errors import ClientClosedError, RequestTooLargeError
 from tollgate.handler.components import Components
-from tollgate.handler.settings import MAX_BODY_BYTES
 
 SMALL_BODY_BYTES = 64 * 1024
 """A body up to this size is parsed before its key is checked, so that the usual request costs no read of the store."""
@@ -28,23 +27,26 @@ def is_small(request: Request) -> bool:
 
 
 async def read_body(request: Request) -> bytes:
-    """The whole body. Raises RequestTooLargeError over MAX_BODY_BYTES, ClientClosedError if the client disconnects."""
+    """The whole body. Raises RequestTooLargeError over the limit, ClientClosedError if the client disconnects."""
     pieces: list[bytes] = []
     size = 0
+    max_bytes = components_of(request).settings.max_body_bytes
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:20]) > MAX_BODY_BYTES:
-        raise _too_large()
+    if declared.isdecimal() and int(declared[:20]) > max_bytes:
+        raise _too_large(request)
     try:
         async for piece in request.stream():
             pieces.append(piece)
             size += len(piece)
-            if size > MAX_BODY_BYTES:
-                raise _too_large()
+            if size > max_bytes:
+                raise _too_large(request)
     except ClientDisconnect:
         raise ClientClosedError("The client closed the request.") from None
     return b"".join(pieces)
 
 
-def _too_large() -> RequestTooLargeError:
-    megabytes = MAX_BODY_BYTES // (1024 * 1024)
-    return RequestTooLargeError(f"The request body is over {megabytes} MB, which is AWS Lambda's own limit.")
+def _too_large(request: Request) -> RequestTooLargeError:
+    components = components_of(request)
+    megabytes = components.settings.max_body_bytes // (1024 * 1024)
+    how = "The owner raises it by TOLLGATE_MAX_BODY_MB."
+    return RequestTooLargeError(f"The request body is over {megabytes} MB, the limit of this gateway. {how}")

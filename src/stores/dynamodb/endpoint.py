@@ -43,7 +43,7 @@ def endpoint_of_environment() -> Endpoint:
     for name in _UNSUPPORTED:
         if os.environ.get(name, "").lower() == "true":
             raise ConfigurationError(f"{name} is not supported. Set AWS_ENDPOINT_URL_DYNAMODB to that endpoint.")
-    url = _configured_url() or f"https://dynamodb.{region}.{_domain_of(region)}"
+    url = _configured_url() or f"https://dynamodb.{region}.{domain_of(region)}"
     try:
         if parse_url(url).target != "/":
             raise ConfigurationError("The endpoint of DynamoDB has a path. Set a URL without one.")
@@ -69,5 +69,6 @@ def _configured_url() -> str | None:
     return os.environ.get("AWS_ENDPOINT_URL_DYNAMODB") or os.environ.get("AWS_ENDPOINT_URL")
 
 
-def _domain_of(region: str) -> str:
+def domain_of(region: str) -> str:
+    """The domain of AWS in a region."""
     return next((domain for prefix, domain in _DOMAINS.items() if region.startswith(prefix)), _DEFAULT_DOMAIN)

@@ -24,6 +24,7 @@ from tollgate.gateway.metering import Cost
 from tollgate.gateway.serving import Dependencies, Gateway
 from tollgate.handler.components import Components
 from tollgate.handler.http.app import Application
+from tollgate.handler.settings import Settings
 from tollgate.handler.telemetry import Telemetry
 from tollgate.stores.sqlite.store import SQLiteStore
 
@@ -64,7 +65,9 @@ class AccountApp:
         telemetry = Telemetry("CRITICAL", None)
         clock = cast(Any, self.clock)
         app = Application(
-            Components(Gateway(self.catalog, dependencies), self.store, self.store, telemetry, clock, (), unused)
+            Components(
+                Gateway(self.catalog, dependencies), self.store, self.store, telemetry, clock, Settings(), None, unused
+            )
         )
         headers = {"authorization": f"Bearer {self.api_keys[key.key_id]}"}
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t/v1") as client:

@@ -1,5 +1,7 @@
 """HTTP requests: the key in the headers, and the body within its size limit."""
 
+from types import SimpleNamespace
+
 import pytest
 from starlette.requests import Request
 from starlette.types import Message
@@ -8,8 +10,10 @@ from tollgate.adapters.clients.openai import bearer_key
 from tollgate.gateway.errors import AuthenticationError, RequestTooLargeError
 from tollgate.gateway.keys import generate
 from tollgate.handler.http.requests import read_body
-from tollgate.handler.settings import MAX_BODY_BYTES
+from tollgate.handler.settings import Settings
 
+MAX_BODY_BYTES = 6 * 1024 * 1024
+APP = SimpleNamespace(components=SimpleNamespace(settings=Settings(max_body_bytes=MAX_BODY_BYTES)))
 KEY, _ = generate(lambda count: b"k" * count)
 
 
@@ -23,7 +27,7 @@ def request(*pieces: bytes, **headers: str) -> Request:
         return messages.pop(0)
 
     header_list = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
-    return Request({"type": "http", "method": "POST", "path": "/", "headers": header_list}, receive)
+    return Request({"type": "http", "method": "POST", "path": "/", "headers": header_list, "app": APP}, receive)
 
 
 @pytest.mark.parametrize("value", [f"Bearer {KEY}", f"bearer {KEY}", f"BEARER  {KEY}", f"Bearer {KEY} "])
