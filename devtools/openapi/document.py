@@ -70,8 +70,9 @@ def _operation(method: str, path: str, described: Described, references: dict[st
     if described.needs_key:
         operation["security"] = [{"bearer": []}, *([{"x-api-key": []}] if described.is_anthropic else [])]
     if described.request is not None:
-        content: Json = {"schema": references[described.request.__name__], "example": described.example}
-        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+        example = {} if described.example is None else {"example": described.example}
+        content: Json = {"schema": references[described.request.__name__], **example}
+        operation["requestBody"] = {"required": True, "content": {described.content_type: content}}
     parameters: list[Json] = [
         {"name": name, "in": "query", "description": text, "schema": TEXT}
         for name, text in described.parameters.items()

@@ -9,6 +9,7 @@ from tollgate.adapters.clients.completions_request import CompletionsRequest
 from tollgate.adapters.clients.responses_request import ResponsesRequest
 from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.embeddings import EmbeddingsRequest
+from tollgate.gateway.image_generation import ImageEditRequest, ImagesRequest
 from tollgate.gateway.moderations import ModerationsRequest
 from tollgate.gateway.request_body import RequestBody
 from tollgate.gateway.rerank import RerankRequest
@@ -31,6 +32,7 @@ class Described:
     media_types: tuple[str, ...] = ()
     is_anthropic: bool = False
     needs_key: bool = True
+    content_type: str = "application/json"
 
 
 _STREAM = ("text/event-stream",)
@@ -85,6 +87,12 @@ ENDPOINTS: dict[tuple[str, str], Described] = {
         "Embeddings",
         EmbeddingsRequest,
         {"model": "text-embedding-3-small", "input": "Paris"},
+    ),
+    ("POST", "/v1/images/generations"): Described(
+        "OpenAI's Images", "Images", ImagesRequest, {"model": "gpt-image-2", "prompt": "A toll gate in the snow"}
+    ),
+    ("POST", "/v1/images/edits"): Described(
+        "OpenAI's Images: edit images by a prompt", "Images", ImageEditRequest, content_type="multipart/form-data"
     ),
     ("POST", "/v1/moderations"): Described(
         "OpenAI's Moderations",

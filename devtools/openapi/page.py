@@ -48,8 +48,8 @@ def _body(operation: Json, document: Json) -> str:
     schema = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
     required = schema.get("required", ())
     rows = [(name, "required" if name in required else "") for name in schema["properties"]]
-    example = f"<pre>{escape(json.dumps(content['example'], indent=2))}</pre>"
-    return f"<p>Body: <code>{escape(media_type)}</code></p>{_table(('field', ''), rows)}<p>Example</p>{example}"
+    example = f"<p>Example<pre>{escape(json.dumps(content['example'], indent=2))}</pre>" if "example" in content else ""
+    return f"<p>Body: <code>{escape(media_type)}</code></p>{_table(('field', ''), rows)}{example}"
 
 
 def _responses(operation: Json) -> str:

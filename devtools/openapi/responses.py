@@ -85,6 +85,7 @@ SCHEMAS: dict[str, Json] = {
         },
         usage=_USAGE,
     ),
+    "Images": _object({"created": COUNT, "data": _list(OBJECT), "provider": TEXT}),
     "Moderations": _object({"id": TEXT, "model": TEXT, "results": _list(OBJECT)}),
     "Ranking": _object(
         {

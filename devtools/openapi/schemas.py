@@ -18,7 +18,9 @@ def request_schemas(requests: Sequence[type[RequestBody]]) -> tuple[dict[str, Js
     A top-level null counts as "not given", and fields that the gateway does not read are passed on.
     """
     bodies = [_body(request) for request in requests]
-    found, components = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
+    found, components = msgspec.json.schema_components(
+        bodies, ref_template="#/components/schemas/{name}", schema_hook=lambda _: {"type": "string", "format": "binary"}
+    )  # the only other class of a field is a file
     for request in requests:
         schema = components[request.__name__]
         schema["additionalProperties"] = True

@@ -38,10 +38,12 @@ def _family(name: str, *operations: str) -> Family:
 
 FAMILIES: Mapping[str, Family] = {
     "anthropic": _family("anthropic", "chat", "count_tokens"),
-    "bedrock": _family("bedrock", "chat", "embeddings"),
+    "bedrock": _family("bedrock", "chat", "embeddings", "image_generation"),
     "cohere": _family("cohere", "embeddings", "rerank"),
     "echo": _family("echo", "chat"),
-    "gemini": _family("gemini", "chat", "embeddings"),
-    "openai": _family("openai", "chat", "completions", "embeddings", "moderations", "rerank"),
+    "gemini": _family("gemini", "chat", "embeddings", "image_generation", "image_edit"),
+    "openai": _family(
+        "openai", "chat", "completions", "embeddings", "moderations", "rerank", "image_generation", "image_edit"
+    ),
 }
 """Every family by its name in the rows of providers in the catalog."""

@@ -61,6 +61,7 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     embeddings: Dialect = Dialect()
     moderations: Dialect = Dialect()
     rerank: Dialect = Dialect()
+    images: Dialect = Dialect()
 
 
 Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]

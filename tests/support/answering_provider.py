@@ -27,7 +27,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
-        data = json.dumps(_ANSWERS[self.path.rpartition("/")[2]](json.loads(body))).encode()
+        data = json.dumps(
+            _ANSWERS[self.path.rpartition("/")[2]](json.loads(body) if body.startswith(b"{") else {})
+        ).encode()
         self.send_response(200)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(data)))
@@ -60,6 +62,8 @@ def _rerank(body: Json) -> Json:
 
 _ANSWERS: Mapping[str, Callable[[Json], Json]] = {
     "embeddings": _embeddings,
+    "generations": lambda body: {"created": 1, "data": [{"b64_json": "AA=="}] * (body.get("n") or 1)},
+    "edits": lambda body: {"created": 1, "data": [{"b64_json": "AA=="}]},
     "moderations": _moderations,
     "rerank": _rerank,
 }

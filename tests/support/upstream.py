@@ -11,6 +11,8 @@ import re
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.policy import HTTP
 from typing import Any
 from urllib.parse import unquote
 
@@ -55,6 +57,24 @@ class Received:
     body: Any
 
 
+def _read(headers: Mapping[str, str], content: bytes) -> Any:
+    """A JSON value; of a form its fields by name: text, and a list of (file name, content type, bytes) for files."""
+    content_type = headers.get("content-type", "")
+    if not content_type.startswith("multipart/form-data"):
+        return json.loads(content)
+    fields: dict[str, Any] = {}
+    form = message_from_bytes(f"content-type: {content_type}\r\n\r\n".encode() + content, policy=HTTP)
+    for part in form.iter_parts():
+        name = part.get_param("name", header="content-disposition")
+        data = part.get_payload(decode=True)
+        assert isinstance(data, bytes)
+        if (file_name := part.get_filename()) is None:
+            fields[str(name)] = data.decode()
+        else:
+            fields.setdefault(str(name), []).append((file_name, part.get_content_type(), data))
+    return fields
+
+
 @dataclass
 class ScriptedUpstream:
     """The running server. `client_disconnected` is set when a client disconnects before the end of its response."""
@@ -80,7 +100,7 @@ class ScriptedUpstream:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         request_line, *lines = head.strip().split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        body = json.loads(await reader.readexactly(int(headers.get("content-length", "0"))))
+        body = _read(headers, await reader.readexactly(int(headers.get("content-length", "0"))))
         path = request_line.split(" ")[1]
         self.requests.append(Received(path, headers, body))
         in_path = re.search(r"/models?/([^/:]+)", path)

@@ -26,7 +26,7 @@ def test_every_route_is_described() -> None:
     assert routes - UNDESCRIBED == set(ENDPOINTS)
 
 
-@pytest.mark.parametrize(("method", "path"), [key for key, each in ENDPOINTS.items() if each.request])
+@pytest.mark.parametrize(("method", "path"), [key for key, each in ENDPOINTS.items() if each.example])
 def test_example_is_a_request_that_the_gateway_reads(method: str, path: str) -> None:
     described: Described = ENDPOINTS[method, path]
     assert described.request is not None

@@ -3,6 +3,7 @@
 from tollgate.adapters.bedrock.chat import ChatCall
 from tollgate.adapters.bedrock.chat_request import fetches_url
 from tollgate.adapters.bedrock.embeddings import EmbeddingsCall
+from tollgate.adapters.bedrock.images import ImagesCall
 from tollgate.gateway.ports import Family
 
-FAMILY = Family({"chat": ChatCall, "embeddings": EmbeddingsCall}, fetches_url)
+FAMILY = Family({"chat": ChatCall, "embeddings": EmbeddingsCall, "image_generation": ImagesCall}, fetches_url)

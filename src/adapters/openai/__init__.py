@@ -4,6 +4,7 @@ from tollgate.adapters.openai.chat import ChatCall
 from tollgate.adapters.openai.chat_request import fetches_url
 from tollgate.adapters.openai.completions import CompletionsCall
 from tollgate.adapters.openai.embeddings import EmbeddingsCall
+from tollgate.adapters.openai.images import ImagesCall
 from tollgate.adapters.openai.moderations import ModerationsCall
 from tollgate.adapters.openai.native_responses import NativeResponsesCall
 from tollgate.adapters.rerank import RerankCall
@@ -24,6 +25,8 @@ CALLS = {
     "chat": open_chat,
     "completions": CompletionsCall,
     "embeddings": EmbeddingsCall,
+    "image_generation": ImagesCall,
+    "image_edit": ImagesCall,
     "moderations": ModerationsCall,
     "rerank": RerankCall,
 }

@@ -62,6 +62,8 @@ ENDPOINTS = (
     Endpoint("POST", "/v1/messages", "anthropic_messages.AnthropicMessages"),
     Endpoint("POST", "/v1/completions", "openai_completions.OpenAICompletions"),
     Endpoint("POST", "/v1/embeddings", "openai_embeddings.OpenAIEmbeddings"),
+    Endpoint("POST", "/v1/images/generations", "openai_images.OpenAIImageGenerations"),
+    Endpoint("POST", "/v1/images/edits", "openai_images.OpenAIImageEdits"),
     Endpoint("POST", "/v1/moderations", "openai_moderations.OpenAIModerations"),
     *(Endpoint("POST", path, "cohere_rerank.CohereRerank") for path in ("/v1/rerank", "/v2/rerank", "/rerank")),
 )
