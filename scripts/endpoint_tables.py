@@ -8,9 +8,10 @@ from tollgate.gateway.catalog import Catalog
 from tollgate.gateway.embeddings import EmbeddingsRequest
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.moderations import ModerationsRequest
-from tollgate.gateway.request_body import InputBody
+from tollgate.gateway.request_body import RequestBody
 from tollgate.gateway.rerank import RerankRequest
 from tollgate.gateway.routing import Route
+from tollgate.gateway.speech import SpeechRequest
 from tollgate.gateway.types import Json
 
 IMAGE_PART: Json = {"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}}
@@ -22,7 +23,7 @@ class Endpoint:
 
     path: str
     operation: str
-    request: type[InputBody]
+    request: type[RequestBody]
     plain: Json
     parameters: Mapping[str, Json]
 
@@ -53,7 +54,7 @@ class Endpoint:
             return "dropped"
         return "emulated" if built.body == plain.body else "native"
 
-    def _of(self, fields: Json) -> InputBody:
+    def _of(self, fields: Json) -> RequestBody:
         return self.request.of({"model": "m", **self.plain, **fields})
 
 
@@ -79,6 +80,18 @@ ENDPOINTS = (
         {
             "`input`: a list of texts": {"input": ["x", "y"]},
             "`input`: an image": {"input": [IMAGE_PART]},
+        },
+    ),
+    Endpoint(
+        "/v1/audio/speech",
+        "speech",
+        SpeechRequest,
+        {"input": "x", "voice": "alloy"},
+        {
+            "`response_format`": {"response_format": "wav"},
+            "`speed`": {"speed": 2},
+            "`instructions`": {"instructions": "Whisper."},
+            "`stream_format`: `sse`": {"stream_format": "sse"},
         },
     ),
     Endpoint(

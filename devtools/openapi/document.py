@@ -90,7 +90,8 @@ def _responses(method: str, path: str, described: Described) -> Json:
         return {"200": {"description": described.summary}, "404": gone, "413": _response(ERRORS["413"], {})}
     if (method, path) == ("GET", "/v1/responses"):
         return {"426": _response("There is no WebSocket here: send POST requests", {"application/json": error})}
-    content: Json = {"application/json": ref(described.response), **dict.fromkeys(described.media_types, ANY)}
+    in_json = {} if described.response is None else {"application/json": ref(described.response)}
+    content: Json = {**in_json, **dict.fromkeys(described.media_types, ANY)}
     statuses = ERRORS if described.request else {status: ERRORS[status] for status in _OF_READS}
     if not described.needs_key:
         statuses = {}

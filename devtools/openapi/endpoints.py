@@ -14,6 +14,7 @@ from tollgate.gateway.moderations import ModerationsRequest
 from tollgate.gateway.request_body import RequestBody
 from tollgate.gateway.rerank import RerankRequest
 from tollgate.handler.http.uploads import UploadRequest
+from tollgate.gateway.speech import SpeechRequest
 
 Json = dict[str, Any]
 _MESSAGES = [{"role": "user", "content": "How many?"}]
@@ -21,11 +22,11 @@ _MESSAGES = [{"role": "user", "content": "How many?"}]
 
 @dataclass(frozen=True)
 class Described:
-    """One endpoint. `parameters` are those of the query, by name with their descriptions; `media_types` are those of
-    its successful responses beside JSON."""
+    """One endpoint. `response` is the schema of its JSON, if it has any. `parameters` are those of the query, by name
+    with their descriptions; `media_types` are those of its successful responses beside JSON."""
 
     summary: str
-    response: str
+    response: str | None
     request: type[RequestBody] | None = None
     example: Json | None = None
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -99,6 +100,13 @@ ENDPOINTS: dict[tuple[str, str], Described] = {
         "Moderations",
         ModerationsRequest,
         {"model": "omni-moderation-latest", "input": "Hello"},
+    ),
+    ("POST", "/v1/audio/speech"): Described(
+        "OpenAI's text to speech",
+        None,
+        SpeechRequest,
+        {"model": "tts-1", "input": "Hello", "voice": "alloy"},
+        media_types=("audio/*", "text/event-stream"),
     ),
     ("POST", "/v1/rerank"): _RERANK,
     ("POST", "/v2/rerank"): _RERANK,

@@ -43,7 +43,8 @@ FAMILIES: Mapping[str, Family] = {
     "echo": _family("echo", "chat"),
     "gemini": _family("gemini", "chat", "embeddings", "image_generation", "image_edit"),
     "openai": _family(
-        "openai", "chat", "completions", "embeddings", "moderations", "rerank", "image_generation", "image_edit"
+        *("openai", "chat", "completions", "embeddings", "moderations", "rerank"),
+        *("image_generation", "image_edit", "speech"),
     ),
 }
 """Every family by its name in the rows of providers in the catalog."""

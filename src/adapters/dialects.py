@@ -4,9 +4,8 @@ from collections.abc import Set
 
 from tollgate.adapters.dropped_params import DroppedParams, unsupported
 from tollgate.gateway.quirks import Dialect
-from tollgate.gateway.request_body import InputBody
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import Json
+from tollgate.gateway.types import Json, Request
 
 NO_STREAM = ("stream", "stream_options")
 """These operations are not streamed."""
@@ -17,7 +16,7 @@ are dropped and reported."""
 
 
 def in_dialect(
-    body: Json, request: InputBody, route: Route, dialect: Dialect, changes_the_result: Set[str]
+    body: Json, request: Request, route: Route, dialect: Dialect, changes_the_result: Set[str]
 ) -> tuple[Json, tuple[str, ...]]:
     """The body with the provider's name of the model, and the parameters that were dropped from it.
 

@@ -1,7 +1,7 @@
 """Reads a stream of server-sent events as chunks, for every family that uses them."""
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from tollgate.gateway.chat import Chunk, TextChunk, TextPlace
 from tollgate.gateway.errors import UpstreamError
@@ -14,17 +14,21 @@ LONG_GRACE = 60.0
 """The same if that finish_reason may be premature."""
 
 
-class EventHandler(Protocol):
+ChunkT = TypeVar("ChunkT")
+ChunkT_co = TypeVar("ChunkT_co", covariant=True)
+
+
+class EventHandler(Protocol[ChunkT_co]):
     """Translates the events of one stream of a family; it holds the stream's state."""
 
     done: bool
     """Whether the terminal marker has been read."""
 
-    def read(self, data: str) -> Iterable[Chunk]:
+    def read(self, data: str) -> Iterable[ChunkT_co]:
         """The chunks of one event. At the terminal marker it sets `done` and yields the chunks of `finish`."""
         ...
 
-    def finish(self) -> Iterator[Chunk]:
+    def finish(self) -> Iterator[ChunkT_co]:
         """The last chunks: why each choice ended."""
         ...
 
@@ -37,10 +41,10 @@ class EventHandler(Protocol):
         ...
 
 
-class EventStream:
+class EventStream(Generic[ChunkT]):
     """See `gateway.ports.StreamParser`."""
 
-    def __init__(self, handler: EventHandler) -> None:
+    def __init__(self, handler: EventHandler[ChunkT]) -> None:
         self._handler = handler
         self._events = EventReader()
 
@@ -56,7 +60,7 @@ class EventStream:
             return None
         return LONG_GRACE if self._handler.may_continue() else GRACE
 
-    def feed(self, data: bytes) -> Iterator[Chunk]:
+    def feed(self, data: bytes) -> Iterator[ChunkT]:
         """See StreamParser."""
         handler = self._handler
         for event in self._events.feed(data):
@@ -65,7 +69,7 @@ class EventStream:
             if event.strip():  # an empty event keeps the connection alive
                 yield from handler.read(event)
 
-    def close(self) -> Iterator[Chunk]:
+    def close(self) -> Iterator[ChunkT]:
         """See StreamParser."""
         for event in self._events.close():
             if event.strip() and not self.done:

@@ -16,7 +16,8 @@ class ResponseInfo:
     """What an encoder writes around a result.
 
     `created` is in Unix seconds, `model` is the name that the client requested, `provider` is the name of the
-    provider's row in the catalog, and `family` the wire protocol that it speaks.
+    provider's row in the catalog, and `family` the wire protocol that it speaks. `content_type` is that of the
+    provider's response; empty if it has none.
     """
 
     request_id: str
@@ -24,8 +25,10 @@ class ResponseInfo:
     model: str
     provider: str
     family: str
+    content_type: str = ""
 
 
+@runtime_checkable
 class Encoder(Protocol):
     """Writes one response in the client's format."""
 
@@ -61,8 +64,8 @@ class StreamEncoder(Protocol):
         """The end of a complete stream, with the usage if it is known and `extra` fields that came with it."""
         ...
 
-    def error(self, error: GatewayError) -> bytes:
-        """The end of a stream that fails."""
+    def error(self, error: GatewayError) -> bytes | None:
+        """The end of a stream that fails; None if the format has none, so that the connection has to be cut."""
         ...
 
 
@@ -78,7 +81,9 @@ class ClientFormat(Protocol[Req_co]):
         """The API key in a request's headers. Raises AuthenticationError if there is none in the form of a key."""
         ...
 
-    def parse(self, headers: Mapping[str, str], body: bytes) -> tuple[Req_co, Callable[[ResponseInfo], Encoder]]:
+    def parse(
+        self, headers: Mapping[str, str], body: bytes
+    ) -> tuple[Req_co, Callable[[ResponseInfo], Encoder | StreamEncoder]]:
         """The request, and how its response is encoded. Raises BadRequestError that names the field at fault.
 
         Header names are lower-case.

@@ -2,11 +2,10 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from tollgate.gateway.admission import Account, Hold
 from tollgate.gateway.catalog import Provider
-from tollgate.gateway.chat import Chunk
 from tollgate.gateway.errors import GatewayError
 from tollgate.gateway.keys import AuditEntry, Change, KeyRecord
 from tollgate.gateway.metering import UsageRecord
@@ -14,12 +13,15 @@ from tollgate.gateway.routing import Route
 from tollgate.gateway.types import Result, UpstreamRequest
 from tollgate.gateway.usage_totals import DailyTotal
 
+ChunkT_co = TypeVar("ChunkT_co", covariant=True)
 
-class StreamParser(Protocol):
+
+class StreamParser(Protocol[ChunkT_co]):
     """Parses one stream: bytes in, chunks out. It holds the state of that stream and does no I/O.
 
-    Chunks are normalised: the role in each choice's first delta, one finish_reason per choice, nothing after it. The
-    finish_reason comes when the response has ended: at its terminal marker, or in `close`.
+    Chunks are those of the operation (see `gateway.types.Result`). Chat's are normalised: the role in each choice's
+    first delta, one finish_reason per choice, nothing after it. The finish_reason comes when the response has ended: at
+    its terminal marker, or in `close`.
     """
 
     @property
@@ -33,11 +35,11 @@ class StreamParser(Protocol):
         while it is not."""
         ...
 
-    def feed(self, data: bytes) -> Iterator[Chunk]:
+    def feed(self, data: bytes) -> Iterator[ChunkT_co]:
         """The chunks that these bytes complete. Raises GatewayError if the provider reports a failure in the stream."""
         ...
 
-    def close(self) -> Iterator[Chunk]:
+    def close(self) -> Iterator[ChunkT_co]:
         """The remaining chunks, once the provider has closed. Raises UpstreamError if no terminal marker came."""
         ...
 
@@ -62,8 +64,8 @@ class ProviderCall(Protocol):
         """The operation's result from a whole response. Raises UpstreamError if the body is not one."""
         ...
 
-    def open_stream(self) -> StreamParser | None:
-        """A parser for a streamed response; None if the operation has no streams."""
+    def open_stream(self) -> StreamParser[Any] | None:
+        """A parser for a streamed response; None if the operation has no streams, or the client requests none."""
         ...
 
 

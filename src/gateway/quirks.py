@@ -62,6 +62,7 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     moderations: Dialect = Dialect()
     rerank: Dialect = Dialect()
     images: Dialect = Dialect()
+    speech: Dialect = Dialect()
 
 
 Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]

@@ -4,15 +4,17 @@ other way round, and some label a stream `application/json`, so neither the requ
 
 import re
 from collections.abc import AsyncIterator, Iterable
+from typing import Any
 
 from tollgate.gateway.accumulation import ChunkAccumulator, to_chunks
-from tollgate.gateway.chat import Chunk, Completion
+from tollgate.gateway.chat import Completion
 from tollgate.gateway.errors import GatewayError, UpstreamError
 from tollgate.gateway.ports import ProviderCall, StreamParser, UpstreamResponse
 from tollgate.gateway.types import Result
 
-Batch = tuple[list[Chunk], GatewayError | None]
-"""The chunks of one read, and the failure that it ended in, if any: what came before it still counts."""
+Batch = tuple[list[Any], GatewayError | None]
+"""The chunks of one read, which are those of the operation, and the failure that it ended in, if any: what came before
+it still counts."""
 
 MAX_ACCUMULATED_BYTES = 16 * 1024 * 1024
 """Bytes of a stream that is read as a whole response: as many as a whole one may have."""
@@ -31,10 +33,15 @@ class ResponseReader:
         self._call = call
         self._response = response
         self._source = response.stream()
-        self._parser: StreamParser | None = None
+        self._parser: StreamParser[Any] | None = None
         self._grace: float | None = None
         self._has_read = False
         self._is_at_end = False
+
+    @property
+    def content_type(self) -> str:
+        """The content type of the response, in lower case; empty if it has none."""
+        return self._response.headers.get("content-type", "").lower()
 
     async def whole(self) -> Result:
         """The whole response. Raises GatewayError."""
@@ -42,7 +49,7 @@ class ResponseReader:
         self._parser = self._call.open_stream() if _EVENTS.match(head) else None
         if self._parser is None:
             return self._call.parse_response(head + await self._response.read())
-        accumulator = ChunkAccumulator()
+        accumulator = ChunkAccumulator()  # calls of other operations open a stream only if one was requested
         self._source = _bounded(self._source)
         batch: Batch | None = self._parse(self._parser, head)
         while batch is not None:
@@ -68,22 +75,24 @@ class ResponseReader:
         return _drain(self._parser.close())
 
     async def _first_batch(self) -> Batch:
-        head = await _head(self._source, 1)
-        self._parser = None if _JSON.match(head) else self._call.open_stream()
+        binary_types = self._call.request.binary_types
+        is_binary = self.content_type.startswith(binary_types)
+        head = await anext(self._source, b"") if is_binary else await _head(self._source, 1)
+        if is_binary or not (binary_types or _JSON.match(head)):
+            self._parser = self._call.open_stream()
         if self._parser is not None:
             return self._parse(self._parser, head)
         self._is_at_end = True
-        completion = self._call.parse_response(head + await self._response.read())
-        assert isinstance(completion, Completion)
-        return to_chunks(completion), None
+        result = self._call.parse_response(head + await self._response.read())
+        return to_chunks(result) if isinstance(result, Completion) else [result], None
 
-    def _parse(self, parser: StreamParser, data: bytes) -> Batch:
+    def _parse(self, parser: StreamParser[Any], data: bytes) -> Batch:
         batch = _drain(parser.feed(data))
         self._is_at_end = parser.done
         self._has_read = bool(batch[0])
         return batch
 
-    def _limit_silence(self, parser: StreamParser) -> None:
+    def _limit_silence(self, parser: StreamParser[Any]) -> None:
         """Wait for more of a finished stream for its grace alone; a heartbeat does not keep it open."""
         grace = parser.grace
         if grace != self._grace or (grace is not None and self._has_read):
@@ -110,8 +119,8 @@ async def _bounded(source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield data
 
 
-def _drain(chunks: Iterable[Chunk]) -> Batch:
-    batch: list[Chunk] = []
+def _drain(chunks: Iterable[Any]) -> Batch:
+    batch: list[Any] = []
     try:
         for chunk in chunks:
             batch.append(chunk)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tollgate.gateway import keys
 from tollgate.gateway.accounting import RequestAccounting, RequestContext
@@ -194,6 +194,7 @@ class Gateway:
             result = batching.join(await exchange.send_parts(calls, attempt, expected))
         else:
             reader = await exchange.send(calls[0], attempt)
+            info = replace(info, content_type=reader.content_type)
             if request.stream:
                 return await open_stream(info, accounting, reader, self.dependencies.ledger, clock)
             result = await reader.whole()

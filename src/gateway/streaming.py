@@ -6,7 +6,6 @@ from typing import Any
 from tollgate.gateway.accounting import RequestAccounting
 from tollgate.gateway.admission import RefusedError
 from tollgate.gateway.budget import Allowance
-from tollgate.gateway.chat import Chunk
 from tollgate.gateway.client_format import ResponseInfo
 from tollgate.gateway.errors import GatewayError, InsufficientQuotaError, UpstreamError
 from tollgate.gateway.ports import Clock, Ledger
@@ -37,7 +36,7 @@ class StreamedResponse:
     def __init__(
         self,
         info: ResponseInfo,
-        first: list[Chunk] | None,
+        first: list[Any] | None,
         rest: "_Chunks",
         accounting: RequestAccounting,
         ledger: Ledger,
@@ -70,7 +69,7 @@ class StreamedResponse:
         """Fields that came in the chunks that reported usage."""
         return self._rest.usage_extra
 
-    async def __aiter__(self) -> AsyncIterator[list[Chunk]]:
+    async def __aiter__(self) -> AsyncIterator[list[Any]]:
         failure: Exception | None = None
         try:
             chunks = self._first
@@ -94,7 +93,7 @@ class _Chunks:
     """Reads the chunks of a stream and accounts for them; those that clients take for the end are kept in `last`."""
 
     def __init__(self, accounting: RequestAccounting, reader: ResponseReader, ledger: Ledger, clock: Clock) -> None:
-        self.last: list[Chunk] = []
+        self.last: list[Any] = []
         self.usage_extra: dict[str, Any] = {}
         self._accounting = accounting
         self._reader = reader
@@ -102,7 +101,7 @@ class _Chunks:
         self._clock = clock
         self._failure: GatewayError | None = None
 
-    async def read(self) -> list[Chunk] | None:
+    async def read(self) -> list[Any] | None:
         """The next chunks to pass on, those of one read in one list; None at the end of a complete stream.
 
         Raises GatewayError if the stream fails, after the chunks before the failure have been returned.
@@ -120,8 +119,8 @@ class _Chunks:
         self._accounting.attempt.completed(self._clock.monotonic())
         return None
 
-    def _to_pass_on(self, chunks: list[Chunk]) -> list[Chunk]:
-        passed_on: list[Chunk] = []
+    def _to_pass_on(self, chunks: list[Any]) -> list[Any]:
+        passed_on: list[Any] = []
         for chunk in chunks:
             if chunk.finish_reason:
                 self.last.append(chunk)
@@ -129,7 +128,7 @@ class _Chunks:
                 passed_on.append(chunk)
         return passed_on
 
-    async def _paid_for(self, batch: list[Chunk], failure: GatewayError | None) -> Batch:
+    async def _paid_for(self, batch: list[Any], failure: GatewayError | None) -> Batch:
         """The chunks that the budget pays for, and why there are no more: the failure behind them, or no money."""
         accounting, now = self._accounting, self._clock.monotonic()
         allowance, attempt = accounting.allowance, accounting.attempt

@@ -146,7 +146,8 @@ class UpstreamRequest:
     """One HTTP request to a provider, without its credential, which `upstream` adds.
 
     `dropped` names parameters that are not sent (`seed`), or sent with another value (`temperature=1`). A whole
-    response with more than `max_response_bytes` is an error.
+    response with more than `max_response_bytes` is an error. With `binary_types`, which are beginnings of content
+    types, the response is bytes of such a type, which are passed on as they come, and anything else is an error.
     """
 
     url: str
@@ -155,6 +156,7 @@ class UpstreamRequest:
     method: str = "POST"
     dropped: tuple[str, ...] = ()
     max_response_bytes: int = MAX_RESPONSE_BYTES
+    binary_types: tuple[str, ...] = ()
 
 
 def utf8_length(text: str) -> int:

@@ -37,7 +37,7 @@ class ChatProviderCall(ProviderCall, Protocol):
         """See ProviderCall."""
         ...
 
-    def open_stream(self) -> StreamParser:
+    def open_stream(self) -> StreamParser[Chunk]:
         """See ProviderCall."""
         ...
 
@@ -108,7 +108,7 @@ class Family:
         """The whole response as a completion."""
         return self.call(*self.request_for(name)).parse_response(self.whole(name))
 
-    def open(self, name: str) -> StreamParser:
+    def open(self, name: str) -> StreamParser[Chunk]:
         """A parser for a stream of this name."""
         return self.call(*self.request_for(name)).open_stream()
 
@@ -136,7 +136,7 @@ def route(family: str, quirks: Quirks | None = None, **capabilities: Any) -> Rou
     return Route(model, provider, "native", None)
 
 
-def read(parser: StreamParser, *pieces: bytes) -> list[Chunk]:
+def read(parser: StreamParser[Chunk], *pieces: bytes) -> list[Chunk]:
     """The chunks of a stream that arrives in these pieces and then ends."""
     chunks = [chunk for piece in pieces for chunk in parser.feed(piece)]
     return chunks if parser.done else [*chunks, *parser.close()]

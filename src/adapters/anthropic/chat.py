@@ -9,7 +9,7 @@ from tollgate.adapters.event_stream import EventStream
 from tollgate.adapters.json_access import refuses_depth
 from tollgate.adapters.params import ParamReader
 from tollgate.adapters.provider_errors import error_from_response
-from tollgate.gateway.chat import ChatRequest, Completion
+from tollgate.gateway.chat import ChatRequest, Chunk, Completion
 from tollgate.gateway.ports import StreamParser
 from tollgate.gateway.routing import Route
 
@@ -30,6 +30,6 @@ class ChatCall:
         """See ProviderCall."""
         return read_response(body, self._plan)
 
-    def open_stream(self) -> StreamParser:
+    def open_stream(self) -> StreamParser[Chunk]:
         """See ProviderCall."""
         return EventStream(AnthropicEvents(self._plan))

@@ -18,7 +18,7 @@ from tollgate.adapters.provider_errors import error_from_response, in_band_error
 from tollgate.adapters.replayed_reasoning import read_reasoning
 from tollgate.adapters.tool_call_state import strip_state
 from tollgate.adapters.tools import all_names, called_names
-from tollgate.gateway.chat import ChatRequest, Completion, NativeBody, NativeChunk, NativeCompletion
+from tollgate.gateway.chat import ChatRequest, Chunk, Completion, NativeBody, NativeChunk, NativeCompletion
 from tollgate.gateway.ports import StreamParser
 from tollgate.gateway.routing import Route
 from tollgate.gateway.types import Json, UpstreamRequest, utf8_length
@@ -46,7 +46,7 @@ class NativeMessagesCall:
         """See ProviderCall."""
         return NativeCompletion(read_response(body, self._plan), parse_object(body))
 
-    def open_stream(self) -> StreamParser:
+    def open_stream(self) -> StreamParser[Chunk]:
         """See ProviderCall."""
         return EventStream(NativeEvents() if self._is_stream else AnthropicEvents(self._plan))
 

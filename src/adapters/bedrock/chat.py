@@ -8,7 +8,7 @@ from tollgate.adapters.bedrock.messages import tool_name
 from tollgate.adapters.chat_plan import plan_chat
 from tollgate.adapters.json_access import refuses_depth
 from tollgate.adapters.params import ParamReader
-from tollgate.gateway.chat import ChatRequest, Completion
+from tollgate.gateway.chat import ChatRequest, Chunk, Completion
 from tollgate.gateway.ports import StreamParser
 from tollgate.gateway.routing import Route
 
@@ -29,6 +29,6 @@ class ChatCall:
         """See ProviderCall."""
         return read_response(body, self._plan)
 
-    def open_stream(self) -> StreamParser:
+    def open_stream(self) -> StreamParser[Chunk]:
         """See ProviderCall."""
         return BedrockStream(self._plan)

@@ -10,7 +10,7 @@ from tollgate.adapters.json_access import refuses_depth
 from tollgate.adapters.params import ParamReader
 from tollgate.adapters.provider_errors import error_from_response
 from tollgate.adapters.tools import all_names, called_names
-from tollgate.gateway.chat import ChatRequest, Completion
+from tollgate.gateway.chat import ChatRequest, Chunk, Completion
 from tollgate.gateway.ports import StreamParser
 from tollgate.gateway.routing import Route
 
@@ -35,6 +35,6 @@ class ChatCall:
         """See ProviderCall."""
         return read_response(body, self._plan)
 
-    def open_stream(self) -> StreamParser:
+    def open_stream(self) -> StreamParser[Chunk]:
         """See ProviderCall."""
         return EventStream(GeminiEvents(self._plan))

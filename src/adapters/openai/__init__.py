@@ -7,6 +7,7 @@ from tollgate.adapters.openai.embeddings import EmbeddingsCall
 from tollgate.adapters.openai.images import ImagesCall
 from tollgate.adapters.openai.moderations import ModerationsCall
 from tollgate.adapters.openai.native_responses import NativeResponsesCall
+from tollgate.adapters.openai.speech import SpeechCall
 from tollgate.adapters.rerank import RerankCall
 from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.ports import Family, ProviderCall
@@ -29,5 +30,6 @@ CALLS = {
     "image_edit": ImagesCall,
     "moderations": ModerationsCall,
     "rerank": RerankCall,
+    "speech": SpeechCall,
 }
 FAMILY = Family(CALLS, fetches_url)

@@ -8,7 +8,7 @@ from tollgate.adapters.openai.chat_response import read_response
 from tollgate.adapters.openai.chat_stream import OpenAIEvents
 from tollgate.adapters.provider_errors import error_from_response
 from tollgate.adapters.tools import all_names, called_names
-from tollgate.gateway.chat import ChatRequest, Completion
+from tollgate.gateway.chat import ChatRequest, Chunk, Completion
 from tollgate.gateway.ports import StreamParser
 from tollgate.gateway.routing import Route
 
@@ -37,6 +37,6 @@ class ChatCall:
         """See ProviderCall."""
         return read_response(body, self._plan)
 
-    def open_stream(self) -> StreamParser:
+    def open_stream(self) -> StreamParser[Chunk]:
         """See ProviderCall."""
         return EventStream(OpenAIEvents(self._plan))

@@ -42,7 +42,7 @@ class CompletionsCall:
             raise UpstreamError("The provider's response has no choices.")
         return NativeCompletion(Completion(choices, read_usage(response)), response)
 
-    def open_stream(self) -> StreamParser:
+    def open_stream(self) -> StreamParser[Chunk]:
         """See ProviderCall."""
         return EventStream(CompletionsEvents())
 

@@ -10,7 +10,7 @@ from tollgate.adapters.json_access import child, children, count, encode, parse_
 from tollgate.adapters.provider_errors import error_from_response, in_band_error
 from tollgate.adapters.replayed_reasoning import read_reasoning
 from tollgate.adapters.tool_call_state import strip_state
-from tollgate.gateway.chat import ChatRequest, Completion, NativeBody, NativeChunk, NativeCompletion
+from tollgate.gateway.chat import ChatRequest, Chunk, Completion, NativeBody, NativeChunk, NativeCompletion
 from tollgate.gateway.errors import GatewayError
 from tollgate.gateway.ports import StreamParser
 from tollgate.gateway.routing import Route
@@ -41,7 +41,7 @@ class NativeResponsesCall:
         choice = {"index": 0, "message": message, "finish_reason": _finish_reason(response)}
         return NativeCompletion(Completion([choice], _usage(response), _extra(response)), response)
 
-    def open_stream(self) -> StreamParser:
+    def open_stream(self) -> StreamParser[Chunk]:
         """See ProviderCall."""
         return EventStream(ResponsesEvents())
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from tollgate.adapters.clients import client_format
 from tollgate.adapters.clients.openai import error_body
-from tollgate.gateway.client_format import ClientFormat, StreamEncoder
+from tollgate.gateway.client_format import ClientFormat, Encoder, StreamEncoder
 from tollgate.gateway.errors import GatewayError, UpgradeRequiredError
 from tollgate.gateway.serving import BufferedResponse
 from tollgate.gateway.streaming import StreamedResponse
@@ -48,6 +48,7 @@ class Endpoint:
         try:
             encoder = encoder_for(served.info)
             if isinstance(served, BufferedResponse):
+                assert isinstance(encoder, Encoder)
                 return WholeResponse(served, encoder)
             assert isinstance(encoder, StreamEncoder)
             return EventStreamResponse(served, encoder, context.request_id, components.telemetry)
@@ -65,6 +66,7 @@ ENDPOINTS = (
     Endpoint("POST", "/v1/images/generations", "openai_images.OpenAIImageGenerations"),
     Endpoint("POST", "/v1/images/edits", "openai_images.OpenAIImageEdits"),
     Endpoint("POST", "/v1/moderations", "openai_moderations.OpenAIModerations"),
+    Endpoint("POST", "/v1/audio/speech", "openai_speech.OpenAISpeech"),
     *(Endpoint("POST", path, "cohere_rerank.CohereRerank") for path in ("/v1/rerank", "/v2/rerank", "/rerank")),
 )
 client_format(ENDPOINTS[0].format_name)  # most requests are for it, so a start imports it

@@ -13,6 +13,7 @@ from tollgate.gateway.admission import rate_limit_headers
 from tollgate.gateway.errors import GatewayError
 from tollgate.handler.components import Components
 from tollgate.handler.http.errors import response_to
+from tollgate.handler.http.responses import BrokenStreamError
 
 DEADLINE_MARGIN = 2.0
 """Seconds before a function's end by which a response must be complete, so that it is still settled and logged."""
@@ -48,6 +49,8 @@ class RequestMiddleware:
             await self._app(scope, receive, send_with_id)
         except (GatewayError, HTTPException) as error:
             await response_to(error, Request(scope))(scope, receive, send_with_id)
+        except BrokenStreamError:
+            raise  # the server cuts the connection
         except Exception as error:
             self._components.telemetry.fault(context.request_id, error)
             if whole:

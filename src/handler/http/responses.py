@@ -50,8 +50,15 @@ class WholeResponse(Response):
         await super().__call__(scope, receive, send)
 
 
+class BrokenStreamError(Exception):
+    """A stream in whose format no failure can be expressed has failed. Raised to the server, it cuts the connection."""
+
+
 class EventStreamResponse(Response):
-    """Events as they come; a failure is an event of its own, and then the end marker is not sent."""
+    """A stream as it comes; a failure is an event of its own, and then the end marker is not sent.
+
+    If the format has no such event, the response is cut, so that no client takes it for a whole one.
+    """
 
     def __init__(self, served: StreamedResponse, encoder: StreamEncoder, request_id: str, telemetry: Telemetry) -> None:
         self.status_code = 200
@@ -89,6 +96,8 @@ class EventStreamResponse(Response):
             self._telemetry.fault(self._request_id, error)
             last = self._encoder.error(GatewayError("The gateway failed.", code="internal_error"))
         keep_alive.stop()
+        if last is None:
+            raise BrokenStreamError("The response was cut.")
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
 

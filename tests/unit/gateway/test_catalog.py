@@ -276,7 +276,7 @@ def test_every_remote_provider_uses_tls() -> None:
         assert provider.family == "echo" or provider.base_url.startswith(safe)
 
 
-@pytest.mark.parametrize("operations", [["embeding"], ["chat", "speech"]])
+@pytest.mark.parametrize("operations", [["embeding"], ["chat", "singing"]])
 def test_operation_that_no_route_supports_is_refused(operations: list[str]) -> None:
     with pytest.raises(CatalogError, match=r"models\.m: operations: "):
         read(PROVIDER + MODEL.replace("created", f"operations = {json.dumps(operations)}\ncreated"))

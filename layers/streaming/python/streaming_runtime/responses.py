@@ -86,17 +86,20 @@ class StreamedResponse:
         self._tail = data[-4:]
 
     async def fail(self, failure: Failure) -> None:
-        """Send the error as JSON if nothing was sent, otherwise end the stream with an SSE event and trailers."""
+        """Send the error as JSON if nothing was sent, otherwise end an event stream with an SSE event and trailers.
+
+        Any other body that has begun is truncated: clients would take it for whole, since they do not see trailers.
+        """
         self._failed = True
         if self._stream is None:
             body = self._error_format.body(failure)
             await self._begin(_error_head(failure, self._invocation), body, last=True, by_app=False)
             return
-        event = b""
-        if self._is_event_stream:
-            # The app may have been cancelled inside an event: a blank line separates the error from it.
-            is_complete = self._tail.endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))
-            event = (b"" if is_complete else b"\n\n") + self._error_format.sse_event(failure)
+        if not self._is_event_stream:
+            raise ConnectionAbortedError("a response that is no event stream was truncated")
+        # The app may have been cancelled inside an event: a blank line separates the error from it.
+        is_complete = self._tail.endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))
+        event = (b"" if is_complete else b"\n\n") + self._error_format.sse_event(failure)
         await self._stream.end(event, failure.trailers())
 
     async def finish(self) -> int | None:
