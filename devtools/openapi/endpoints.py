@@ -13,8 +13,8 @@ from tollgate.gateway.image_generation import ImageEditRequest, ImagesRequest
 from tollgate.gateway.moderations import ModerationsRequest
 from tollgate.gateway.request_body import RequestBody
 from tollgate.gateway.rerank import RerankRequest
-from tollgate.handler.http.uploads import UploadRequest
 from tollgate.gateway.speech import SpeechRequest
+from tollgate.handler.http.uploads import UploadRequest
 
 Json = dict[str, Any]
 _MESSAGES = [{"role": "user", "content": "How many?"}]
