@@ -7,6 +7,7 @@ from tollgate.adapters import FAMILIES
 from tollgate.gateway.catalog import Catalog
 from tollgate.gateway.embeddings import EmbeddingsRequest
 from tollgate.gateway.errors import BadRequestError
+from tollgate.gateway.image_generation import ImagesRequest
 from tollgate.gateway.moderations import ModerationsRequest
 from tollgate.gateway.request_body import RequestBody
 from tollgate.gateway.rerank import RerankRequest
@@ -80,6 +81,24 @@ ENDPOINTS = (
         {
             "`input`: a list of texts": {"input": ["x", "y"]},
             "`input`: an image": {"input": [IMAGE_PART]},
+        },
+    ),
+    Endpoint(
+        "/v1/images/generations",
+        "image_generation",
+        ImagesRequest,
+        {"prompt": "x"},
+        {
+            "`n`": {"n": 2},
+            "`size`": {"size": "1536x1024"},
+            "`quality`": {"quality": "low"},
+            "`background`": {"background": "transparent"},
+            "`output_format`": {"output_format": "webp"},
+            "`output_compression`": {"output_compression": 50},
+            "`moderation`": {"moderation": "low"},
+            "`stream`, `partial_images`": {"stream": True, "partial_images": 2},
+            "`response_format`: `url`": {"response_format": "url"},
+            "`style`": {"style": "vivid"},
         },
     ),
     Endpoint(

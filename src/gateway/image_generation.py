@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from tollgate.gateway.metering import estimate_tokens
 from tollgate.gateway.operations import Batching, InputOperation
-from tollgate.gateway.request_body import InputBody
+from tollgate.gateway.request_body import RequestBody
 from tollgate.gateway.routing import Route
 from tollgate.gateway.types import Json, Usage, add_usages, utf8_length
 from tollgate.gateway.uploads import File
@@ -21,13 +21,18 @@ MAX_SOURCES = 16
 """Images that a request asks for, and that it edits."""
 MAX_RESPONSE_BYTES = 96 * 1024 * 1024
 """Ten images of the largest size as base64 PNG."""
-OUTPUT_TOKENS = {"low": 400, "medium": 1600, "high": 6300}
-"""About how many tokens an image has by its quality, in the largest of the usual sizes (OpenAI, "Image generation")."""
+OUTPUT_TOKENS = {"low": 272, "medium": 1056, "high": 4160}
+"""Tokens of an image of 1024x1024 by its quality; others have as many more as they have pixels (OpenAI, "Image
+generation", "Calculating costs", gpt-image-1's table). An estimate, which is settled by what the provider reports."""
+PIXELS = 1024 * 1024
+LARGEST = "1536x1024"
+PARTIAL_IMAGE_TOKENS = 100
+"""Tokens of each partial image of a stream (OpenAI, "Image generation", "Partial images")."""
 SOURCE_TOKENS = 1500
 """About how many tokens an image has that is edited."""
 
 
-class ImagesRequest(InputBody, frozen=True, kw_only=True):
+class ImagesRequest(RequestBody, frozen=True, kw_only=True):
     """The body of `POST /v1/images/generations`."""
 
     prompt: Annotated[str, Meta(min_length=1, max_length=32_000)]
@@ -38,6 +43,13 @@ class ImagesRequest(InputBody, frozen=True, kw_only=True):
     output_format: Literal["png", "jpeg", "webp", "gif", "svg"] | None = None
     output_compression: Annotated[int, Meta(ge=0, le=100)] | None = None
     response_format: Literal["url", "b64_json"] | None = None
+    stream: bool = False
+    partial_images: Annotated[int, Meta(ge=0, le=3)] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.stream and (self.n or 1) > 1:
+            raise ValueError("n: a stream has one image")
 
     @property
     def sources(self) -> Sequence[File]:
@@ -73,13 +85,16 @@ class Images:
         return bool(self.data)
 
 
-def _expected(request: ImagesRequest, route: Route) -> Usage:
-    number = request.n or 1
-    return Usage(
-        input_tokens=estimate_tokens(utf8_length(request.prompt)) + SOURCE_TOKENS * len(request.sources),
-        output_tokens=number * OUTPUT_TOKENS.get(request.quality or "auto", OUTPUT_TOKENS["high"]),
-        images=number,
-    )
+def expected_usage(request: ImagesRequest, route: Route) -> Usage:
+    """The number of images, if these are what the model costs, or about the tokens of prompt and images."""
+    number, prices = request.n or 1, route.prices
+    if prices is not None and "images" in prices.usd_per_unit:
+        return Usage(images=number)
+    width, height = map(int, (LARGEST if request.size in (None, "auto") else str(request.size)).split("x"))
+    tokens = OUTPUT_TOKENS.get(request.quality or "auto", OUTPUT_TOKENS["high"]) * max(1, width * height / PIXELS)
+    partial = (request.partial_images or 0) * PARTIAL_IMAGE_TOKENS
+    prompt = estimate_tokens(utf8_length(request.prompt)) + SOURCE_TOKENS * len(request.sources)
+    return Usage(prompt, number * (round(tokens) + partial))
 
 
 def _split(request: ImagesRequest, route: Route) -> Sequence[ImagesRequest]:
@@ -94,6 +109,6 @@ def _join(results: Sequence[Images]) -> Images:
     return Images(data, add_usages([result.usage for result in results]), results[0].extra)
 
 
-IMAGE_GENERATION = InputOperation("image_generation", _expected, Batching(_split, _join))
-IMAGE_EDIT = InputOperation("image_edit", _expected, Batching(_split, _join))
+IMAGE_GENERATION = InputOperation("image_generation", expected_usage, Batching(_split, _join))
+IMAGE_EDIT = InputOperation("image_edit", expected_usage, Batching(_split, _join))
 """See `gateway.operations.Operation`."""

@@ -61,8 +61,8 @@ def overlay(url: str) -> str:
         f"capabilities = {{ {'' if name.startswith('openai') else 'max_inputs = 1'} }}\n"
         f'routes = [{{ provider = "{name.partition("-")[0]}", model = "{name}" }}]\n'
         f'[models."{name}".prices]\ninput_usd_per_mtok = 5\noutput_usd_per_mtok = 30\n'
-        f'usd_per_unit = {{ images = {0.04 if name.startswith("bedrock") else 0} }}\nsource = "t"\ndate = 2026-01-01\n'
-        for name in ANSWERS
+        f'{"usd_per_unit = { images = 0.04 }" if name.startswith("bedrock") else ""}\nsource = "t"\ndate = 2026-01-01\n'
+        for name in (*ANSWERS, "openai-stream")
     )
     return "".join((*providers, *models))
 
@@ -70,6 +70,8 @@ def overlay(url: str) -> str:
 @pytest.fixture(scope="module")
 def provider() -> Iterator[ScriptedUpstream]:
     scripts = {name: Script([json.dumps(body).encode()], status) for name, (body, status) in ANSWERS.items()}
+    events = (f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in (PARTIAL, DONE))
+    scripts["openai-stream"] = Script([*events], 200, {"content-type": "text/event-stream"})
     with scripted_upstream(scripts) as running:
         yield running
 
@@ -101,6 +103,27 @@ def test_request_is_passed_on_and_billed_by_tokens(
     record = gateway.settled(raw.headers["x-request-id"])
     assert (record["operation"], record["input_tokens"], record["output_tokens"]) == ("image_generation", 50, 4000)
     assert record["cost_micro_usd"] == 50 * 5 + 4000 * 30
+
+
+PARTIAL = {"type": "image_generation.partial_image", "b64_json": "AA==", "partial_image_index": 0, "created_at": 1,
+           "size": "1024x1024", "quality": "low", "background": "opaque", "output_format": "png"}  # fmt: skip
+DONE = {**PARTIAL, "type": "image_generation.completed", "b64_json": PNG, "usage": USAGE}
+
+
+def test_partial_images_are_streamed(client: OpenAI, gateway: RunningGateway) -> None:
+    raw = client.images.with_raw_response.generate(
+        model="openai-stream", prompt="A gate", stream=True, partial_images=1
+    )
+    events: list[Any] = list(raw.parse())
+    assert [event.type for event in events] == ["image_generation.partial_image", "image_generation.completed"]
+    assert events[-1].b64_json == PNG
+    record = gateway.settled(raw.headers["x-request-id"])
+    assert record["cost_micro_usd"] == 50 * 5 + 4000 * 30
+
+
+def test_provider_without_streams_answers_a_stream_with_its_image(client: OpenAI) -> None:
+    events: list[Any] = list(client.images.generate(model="gemini-image", prompt="A gate", stream=True))
+    assert [(event.type, event.b64_json) for event in events] == [("image_generation.completed", PNG)]
 
 
 def test_urls_are_passed_on(client: OpenAI) -> None:
@@ -176,7 +199,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"size": "large"}, "size"),
     ({"quality": "hd"}, "quality"),
     ({"output_compression": 101}, "output_compression"),
-    ({"stream": True}, "stream"),
+    ({"stream": True, "n": 2}, "n"),
+    ({"partial_images": 4}, "partial_images"),
 ]
 
 

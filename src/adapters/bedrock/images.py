@@ -14,7 +14,7 @@ from tollgate.gateway.types import Json, UpstreamRequest, Usage
 
 RATIOS = ("1:1", "2:3", "3:2", "4:5", "5:4", "9:16", "16:9", "9:21", "21:9")
 _PASSED_ON = ("negative_prompt", "seed")
-_READ = frozenset({"model", "prompt", "n", "size", "output_format", "provider", *_PASSED_ON})
+_READ = frozenset({"model", "prompt", "n", "size", "stream", "output_format", "provider", *_PASSED_ON})
 _NEUTRAL = ("auto", "b64_json", None)
 
 

@@ -1,14 +1,18 @@
 """OpenAI's Images (API reference, "Create image" and "Create image edit")."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 from tollgate.adapters.clients.json_body import parse_json
 from tollgate.adapters.clients.multipart import read_form
 from tollgate.adapters.clients.openai import bearer_key, error_body
-from tollgate.adapters.dropped_params import unsupported
+from tollgate.gateway.audio import AudioEvent
 from tollgate.gateway.client_format import Encoder, ResponseInfo
+from tollgate.gateway.errors import GatewayError
 from tollgate.gateway.image_generation import IMAGE_EDIT, IMAGE_GENERATION, ImageEditRequest, Images, ImagesRequest
 from tollgate.gateway.json_text import dump
+from tollgate.gateway.sse import KEEP_ALIVE, encode
 from tollgate.gateway.types import Json, Usage
 
 
@@ -21,7 +25,7 @@ class OpenAIImageGenerations:
 
     def parse(self, headers: Mapping[str, str], body: bytes) -> tuple[ImagesRequest, Callable[[ResponseInfo], Encoder]]:
         """The request. Raises BadRequestError."""
-        return _checked(parse_json(body, ImagesRequest)), ImagesEncoder
+        return parse_json(body, ImagesRequest), partial(ImagesEncoder, event="image_generation")
 
 
 class OpenAIImageEdits:
@@ -34,16 +38,19 @@ class OpenAIImageEdits:
     def parse(self, headers: Mapping[str, str], body: bytes) -> tuple[ImagesRequest, Callable[[ResponseInfo], Encoder]]:
         """The request in a form. Raises BadRequestError, UnsupportedMediaTypeError."""
         form = read_form(headers, body, {"image"})
-        return _checked(ImageEditRequest.of(form, from_text=True)), ImagesEncoder
+        return ImageEditRequest.of(form, from_text=True), partial(ImagesEncoder, event="image_edit")
 
 
 class ImagesEncoder:
-    """The images with the usage in OpenAI's fields."""
+    """The images with the usage in OpenAI's fields, or the provider's events; no `[DONE]` follows the last one."""
 
     media_type = "application/json"
+    stream_media_type = "text/event-stream"
+    keep_alive = KEEP_ALIVE
 
-    def __init__(self, info: ResponseInfo) -> None:
+    def __init__(self, info: ResponseInfo, *, event: str) -> None:
         self._info = info
+        self._event = event
 
     def result(self, result: Images, usage: Usage | None) -> bytes:
         """The response."""
@@ -59,8 +66,17 @@ class ImagesEncoder:
             )
         return dump({**body, "provider": self._info.provider})
 
+    def chunk(self, chunk: AudioEvent | Images) -> bytes:
+        """The event in one line; whole images, of a provider that has no stream, as the event that ends one."""
+        if isinstance(chunk, AudioEvent):
+            return b"data: " + chunk.data.replace("\n", " ").encode() + b"\n\n"
+        event = {"type": f"{self._event}.completed", "created_at": self._info.created, **chunk.extra}
+        return b"".join(encode({**event, **image}) for image in chunk.data)
 
-def _checked(request: ImagesRequest) -> ImagesRequest:
-    if request.extra.get("stream") not in (None, False, "false"):
-        raise unsupported("stream", "The gateway does not stream images yet; leave stream out.")
-    return request
+    def end(self, usage: Usage | None, extra: Mapping[str, Any]) -> bytes:
+        """Nothing: the last event was the end."""
+        return b""
+
+    def error(self, error: GatewayError) -> bytes:
+        """An event with the error, which OpenAI's clients raise."""
+        return encode(error_body(error))

@@ -11,11 +11,11 @@ from tollgate.adapters.provider_errors import error_from_response
 from tollgate.gateway.errors import BadRequestError, UpstreamError
 from tollgate.gateway.image_generation import MAX_RESPONSE_BYTES, Images, ImagesRequest
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import Json, UpstreamRequest, Usage
+from tollgate.gateway.types import Json, UpstreamRequest
 
 RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
 """API reference, "ImageConfig", `aspectRatio`."""
-_READ = frozenset({"model", "prompt", "n", "size", "image", "provider"})
+_READ = frozenset({"model", "prompt", "n", "size", "stream", "image", "provider"})
 _NEUTRAL = ("auto", "b64_json", None)
 _REFUSED = ("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "NO_IMAGE", "SAFETY", "PROHIBITED_CONTENT")
 """API reference, "FinishReason": the model makes no image of this prompt."""
@@ -48,8 +48,7 @@ class ImagesCall:
                 message = "The provider's safety system refused to make an image of this prompt."
                 raise BadRequestError(message, param="prompt", code="content_policy_violation")
             raise UpstreamError("The provider returned no image.", code="unusable_response")
-        usage = (generate_usage(response) or Usage())._replace(images=len(data))
-        return Images(data, usage)
+        return Images(data, generate_usage(response))
 
     def open_stream(self) -> None:
         """Images are not streamed."""
