@@ -13,7 +13,9 @@ from tollgate.gateway.request_body import RequestBody
 from tollgate.gateway.rerank import RerankRequest
 from tollgate.gateway.routing import Route
 from tollgate.gateway.speech import SpeechRequest
+from tollgate.gateway.transcriptions import TranscriptionRequest
 from tollgate.gateway.types import Json
+from tollgate.gateway.uploads import File
 
 IMAGE_PART: Json = {"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}}
 
@@ -99,6 +101,21 @@ ENDPOINTS = (
             "`stream`, `partial_images`": {"stream": True, "partial_images": 2},
             "`response_format`: `url`": {"response_format": "url"},
             "`style`": {"style": "vivid"},
+        },
+    ),
+    Endpoint(
+        "/v1/audio/transcriptions",
+        "transcriptions",
+        TranscriptionRequest,
+        {"file": File("speech.wav", "audio/wav", memoryview(b"RIFF"))},
+        {
+            "`language`": {"language": "en"},
+            "`prompt`": {"prompt": "Tollgate"},
+            "`response_format`": {"response_format": "verbose_json"},
+            "`temperature`": {"temperature": 0},
+            "`timestamp_granularities[]`": {"timestamp_granularities": ["word"]},
+            "`include[]`": {"include": ["logprobs"]},
+            "`chunking_strategy`": {"chunking_strategy": "auto"},
         },
     ),
     Endpoint(

@@ -72,7 +72,7 @@ def _operation(method: str, path: str, described: Described, references: dict[st
     if described.request is not None:
         example = {} if described.example is None else {"example": described.example}
         content: Json = {"schema": references[described.request.__name__], **example}
-        operation["requestBody"] = {"required": True, "content": {described.content_type: content}}
+        operation["requestBody"] = {"required": True, "content": {described.body_type: content}}
     parameters: list[Json] = [
         {"name": name, "in": "query", "description": text, "schema": TEXT}
         for name, text in described.parameters.items()

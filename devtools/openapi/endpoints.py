@@ -14,6 +14,7 @@ from tollgate.gateway.moderations import ModerationsRequest
 from tollgate.gateway.request_body import RequestBody
 from tollgate.gateway.rerank import RerankRequest
 from tollgate.gateway.speech import SpeechRequest
+from tollgate.gateway.transcriptions import TranscriptionRequest, TranslationRequest
 from tollgate.handler.http.uploads import UploadRequest
 
 Json = dict[str, Any]
@@ -31,12 +32,13 @@ class Described:
     example: Json | None = None
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
     media_types: tuple[str, ...] = ()
+    body_type: str = "application/json"
     is_anthropic: bool = False
     needs_key: bool = True
-    content_type: str = "application/json"
 
 
 _STREAM = ("text/event-stream",)
+_TRANSCRIPT = ("text/plain", "text/vtt", "text/event-stream")
 _KEY_ID = {"key_id": "Another key, for a key with the role admin"}
 _RERANK = Described(
     "Order documents by their relevance to a query, as Cohere and Jina have it",
@@ -93,13 +95,29 @@ ENDPOINTS: dict[tuple[str, str], Described] = {
         "OpenAI's Images", "Images", ImagesRequest, {"model": "gpt-image-2", "prompt": "A toll gate in the snow"}
     ),
     ("POST", "/v1/images/edits"): Described(
-        "OpenAI's Images: edit images by a prompt", "Images", ImageEditRequest, content_type="multipart/form-data"
+        "OpenAI's Images: edit images by a prompt", "Images", ImageEditRequest, body_type="multipart/form-data"
     ),
     ("POST", "/v1/moderations"): Described(
         "OpenAI's Moderations",
         "Moderations",
         ModerationsRequest,
         {"model": "omni-moderation-latest", "input": "Hello"},
+    ),
+    ("POST", "/v1/audio/transcriptions"): Described(
+        "OpenAI's transcription of speech",
+        "Transcript",
+        TranscriptionRequest,
+        {"model": "whisper-1", "response_format": "json"},
+        media_types=_TRANSCRIPT,
+        body_type="multipart/form-data",
+    ),
+    ("POST", "/v1/audio/translations"): Described(
+        "OpenAI's translation of speech into English",
+        "Transcript",
+        TranslationRequest,
+        {"model": "whisper-1", "response_format": "json"},
+        media_types=_TRANSCRIPT,
+        body_type="multipart/form-data",
     ),
     ("POST", "/v1/audio/speech"): Described(
         "OpenAI's text to speech",

@@ -87,6 +87,7 @@ SCHEMAS: dict[str, Json] = {
     ),
     "Images": _object({"created": COUNT, "data": _list(OBJECT), "provider": TEXT}),
     "Moderations": _object({"id": TEXT, "model": TEXT, "results": _list(OBJECT)}),
+    "Transcript": _object({"text": TEXT}, usage=OBJECT),
     "Ranking": _object(
         {
             "id": TEXT,

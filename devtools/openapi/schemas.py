@@ -7,6 +7,7 @@ import msgspec
 from msgspec import NODEFAULT, Struct, defstruct
 
 from tollgate.gateway.request_body import RequestBody
+from tollgate.gateway.uploads import File
 
 Json = dict[str, Any]
 _NOT_IN_BODY = ("extra", "sent", "native")
@@ -19,8 +20,8 @@ def request_schemas(requests: Sequence[type[RequestBody]]) -> tuple[dict[str, Js
     """
     bodies = [_body(request) for request in requests]
     found, components = msgspec.json.schema_components(
-        bodies, ref_template="#/components/schemas/{name}", schema_hook=lambda _: {"type": "string", "format": "binary"}
-    )  # the only other class of a field is a file
+        bodies, ref_template="#/components/schemas/{name}", schema_hook=_schema_of
+    )
     for request in requests:
         schema = components[request.__name__]
         schema["additionalProperties"] = True
@@ -30,6 +31,12 @@ def request_schemas(requests: Sequence[type[RequestBody]]) -> tuple[dict[str, Js
             if name not in required:
                 schema["properties"][name] = _nullable(field)
     return {request.__name__: schema for request, schema in zip(requests, found, strict=True)}, components
+
+
+def _schema_of(kind: type) -> Json:
+    """The schema of a field that is no JSON: a file in a form."""
+    assert kind is File
+    return {"type": "string", "format": "binary"}
 
 
 def _body(request: type[RequestBody]) -> type[Struct]:

@@ -44,7 +44,7 @@ FAMILIES: Mapping[str, Family] = {
     "gemini": _family("gemini", "chat", "embeddings", "image_generation", "image_edit"),
     "openai": _family(
         *("openai", "chat", "completions", "embeddings", "moderations", "rerank"),
-        *("image_generation", "image_edit", "speech"),
+        *("image_generation", "image_edit", "speech", "transcriptions", "translations"),
     ),
 }
 """Every family by its name in the rows of providers in the catalog."""

@@ -63,6 +63,7 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     rerank: Dialect = Dialect()
     images: Dialect = Dialect()
     speech: Dialect = Dialect()
+    transcriptions: Dialect = Dialect()
 
 
 Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]

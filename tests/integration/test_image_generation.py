@@ -177,7 +177,7 @@ def test_images_are_edited_from_a_form(client: OpenAI, provider: ScriptedUpstrea
         "prompt": "Add snow",
         "n": "1",
         "image[]": [("a.png", "image/png", b"first"), ("b.png", "image/png", b"second")],
-        "mask": [("m.png", "image/png", b"mask")],
+        "mask": ("m.png", "image/png", b"mask"),
     }
 
 

@@ -27,7 +27,14 @@ def is_function_url(name: str) -> bool:
     return name.startswith("url-")
 
 
-WITHOUT_ECHO = ("url-embeddings.json", "url-images.json", "url-moderations.json", "url-rerank.json", "url-speech.json")
+WITHOUT_ECHO = (
+    "url-embeddings.json",
+    "url-images.json",
+    "url-moderations.json",
+    "url-rerank.json",
+    "url-speech.json",
+    "url-transcription.json",
+)
 """Events whose models echo does not stand in for: they need the credential of a provider."""
 
 

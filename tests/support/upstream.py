@@ -57,22 +57,21 @@ class Received:
     body: Any
 
 
-def _read(headers: Mapping[str, str], content: bytes) -> Any:
-    """A JSON value; of a form its fields by name: text, and a list of (file name, content type, bytes) for files."""
+def _parse(headers: Mapping[str, str], content: bytes) -> Any:
+    """A JSON value; of a form its fields by name: text, and files as (file name, content type, bytes), in a list if
+    there are several of one name."""
     content_type = headers.get("content-type", "")
     if not content_type.startswith("multipart/form-data"):
         return json.loads(content)
-    fields: dict[str, Any] = {}
+    fields: dict[str, list[Any]] = {}
     form = message_from_bytes(f"content-type: {content_type}\r\n\r\n".encode() + content, policy=HTTP)
     for part in form.iter_parts():
-        name = part.get_param("name", header="content-disposition")
+        name, file_name = part.get_param("name", header="content-disposition"), part.get_filename()
         data = part.get_payload(decode=True)
         assert isinstance(data, bytes)
-        if (file_name := part.get_filename()) is None:
-            fields[str(name)] = data.decode()
-        else:
-            fields.setdefault(str(name), []).append((file_name, part.get_content_type(), data))
-    return fields
+        value = data.decode() if file_name is None else (file_name, part.get_content_type(), data)
+        fields.setdefault(str(name), []).append(value)
+    return {name: values if len(values) > 1 else values[0] for name, values in fields.items()}
 
 
 @dataclass
@@ -100,7 +99,7 @@ class ScriptedUpstream:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         request_line, *lines = head.strip().split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        body = _read(headers, await reader.readexactly(int(headers.get("content-length", "0"))))
+        body = _parse(headers, await reader.readexactly(int(headers.get("content-length", "0"))))
         path = request_line.split(" ")[1]
         self.requests.append(Received(path, headers, body))
         in_path = re.search(r"/models?/([^/:]+)", path)

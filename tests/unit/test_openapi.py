@@ -9,6 +9,7 @@ import pytest
 
 from devtools.openapi.__main__ import SRC, files
 from devtools.openapi.endpoints import ENDPOINTS, Described
+from tollgate.gateway.uploads import File
 from tollgate.handler.http.app import ROUTES
 
 DOCUMENT: Any = json.loads((SRC / "openapi.json").read_text())
@@ -30,7 +31,9 @@ def test_every_route_is_described() -> None:
 def test_example_is_a_request_that_the_gateway_reads(method: str, path: str) -> None:
     described: Described = ENDPOINTS[method, path]
     assert described.request is not None
-    described.request.of(dict(described.example or {}))
+    file = {"file": File("speech.wav", "audio/wav", memoryview(b"RIFF"))}
+    in_form = file if described.body_type == "multipart/form-data" else {}
+    described.request.of({**(described.example or {}), **in_form})
 
 
 def test_every_reference_has_its_schema() -> None:

@@ -4,13 +4,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from tollgate.adapters.clients.audio_events import EventEncoder
 from tollgate.adapters.clients.json_body import parse_json
 from tollgate.adapters.clients.openai import bearer_key, error_body
-from tollgate.gateway.audio import AudioEvent
 from tollgate.gateway.client_format import ResponseInfo, StreamEncoder
 from tollgate.gateway.errors import GatewayError
 from tollgate.gateway.speech import SPEECH, AudioPiece, SpeechRequest
-from tollgate.gateway.sse import KEEP_ALIVE, encode
 from tollgate.gateway.types import Usage
 
 MEDIA_TYPES = {"mp3": "audio/mpeg", "opus": "audio/ogg", "aac": "audio/aac", "flac": "audio/flac", "wav": "audio/wav"}
@@ -54,25 +53,3 @@ class AudioEncoder:
     def error(self, error: GatewayError) -> None:
         """Audio cannot say that it is broken."""
         return
-
-
-class EventEncoder:
-    """The events of the provider. OpenAI sends no `[DONE]` after the last."""
-
-    stream_media_type = "text/event-stream"
-    keep_alive = KEEP_ALIVE
-
-    def __init__(self, info: ResponseInfo) -> None:
-        pass
-
-    def chunk(self, chunk: AudioEvent) -> bytes:
-        """The event, in one line: JSON has line breaks only between its tokens."""
-        return b"data: " + chunk.data.replace("\n", " ").encode() + b"\n\n"
-
-    def end(self, usage: Usage | None, extra: Mapping[str, Any]) -> bytes:
-        """Nothing: the last event was the end."""
-        return b""
-
-    def error(self, error: GatewayError) -> bytes:
-        """An event with the error, which OpenAI's clients raise."""
-        return encode(error_body(error))

@@ -8,6 +8,7 @@ from tollgate.adapters.openai.images import ImagesCall
 from tollgate.adapters.openai.moderations import ModerationsCall
 from tollgate.adapters.openai.native_responses import NativeResponsesCall
 from tollgate.adapters.openai.speech import SpeechCall
+from tollgate.adapters.openai.transcriptions import TranscriptionCall, TranslationCall
 from tollgate.adapters.rerank import RerankCall
 from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.ports import Family, ProviderCall
@@ -31,5 +32,7 @@ CALLS = {
     "moderations": ModerationsCall,
     "rerank": RerankCall,
     "speech": SpeechCall,
+    "transcriptions": TranscriptionCall,
+    "translations": TranslationCall,
 }
 FAMILY = Family(CALLS, fetches_url)

@@ -66,6 +66,8 @@ ENDPOINTS = (
     Endpoint("POST", "/v1/images/generations", "openai_images.OpenAIImageGenerations"),
     Endpoint("POST", "/v1/images/edits", "openai_images.OpenAIImageEdits"),
     Endpoint("POST", "/v1/moderations", "openai_moderations.OpenAIModerations"),
+    Endpoint("POST", "/v1/audio/transcriptions", "openai_transcriptions.OpenAITranscriptions"),
+    Endpoint("POST", "/v1/audio/translations", "openai_transcriptions.OpenAITranslations"),
     Endpoint("POST", "/v1/audio/speech", "openai_speech.OpenAISpeech"),
     *(Endpoint("POST", path, "cohere_rerank.CohereRerank") for path in ("/v1/rerank", "/v2/rerank", "/rerank")),
 )
