@@ -19,7 +19,7 @@ def with_message(**fields: Any) -> dict[str, Any]:
 
 
 def parse(body: Any) -> ChatRequest:
-    return parse_json(body if isinstance(body, bytes) else json.dumps(body).encode(), ChatRequest)
+    return parse_json({}, body if isinstance(body, bytes) else json.dumps(body).encode(), ChatRequest)
 
 
 def refusal(body: Any) -> BadRequestError:

@@ -23,7 +23,7 @@ class AnthropicMessages:
     @refuses_depth
     def parse(self, headers: Mapping[str, str], body: bytes) -> tuple[ChatRequest, Callable[[ResponseInfo], Encoder]]:
         """The request, translated, and as the client wrote it for Anthropic. Raises BadRequestError."""
-        request = parse_json(body, MessagesRequest)
+        request = parse_json(headers, body, MessagesRequest)
         if request.max_tokens is None:
             message = "Missing required parameter: 'max_tokens'."
             raise BadRequestError(message, param="max_tokens", code="missing_required_parameter")

@@ -20,7 +20,7 @@ class CohereRerank:
 
     def parse(self, headers: Mapping[str, str], body: bytes) -> tuple[RerankRequest, Callable[[ResponseInfo], Encoder]]:
         """The request. Raises BadRequestError."""
-        request = parse_json(body, RerankRequest)
+        request = parse_json(headers, body, RerankRequest)
         return request, partial(RerankEncoder, documents=request.texts if request.return_documents else None)
 
 

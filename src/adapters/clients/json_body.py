@@ -2,12 +2,13 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
 from msgspec import MsgspecError
 from msgspec.json import decode
 
-from tollgate.gateway.errors import BadRequestError
+from tollgate.gateway.errors import BadRequestError, UnsupportedMediaTypeError
 from tollgate.gateway.request_body import RequestBody
 from tollgate.gateway.types import Json
 
@@ -20,8 +21,14 @@ _THOUSAND_SEPARATORS = re.compile(
 )  # possessive, so that it keeps nothing to go back to
 
 
-def parse_json(body: bytes, model: type[Model], max_values: int = MAX_VALUES) -> Model:
-    """The request in a JSON body. Raises BadRequestError, with the field at fault as its `param`."""
+def parse_json(headers: Mapping[str, str], body: bytes, model: type[Model], max_values: int = MAX_VALUES) -> Model:
+    """The request in a JSON body. Raises BadRequestError, with the field at fault as its `param`.
+
+    A body without a content type is taken as JSON. Raises UnsupportedMediaTypeError for another one.
+    """
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type and not media_type.endswith(("/json", "+json")):
+        raise UnsupportedMediaTypeError("The request body must have the content type application/json.")
     if _is_dense(body, max_values):
         raise BadRequestError("The request body has too many values.", code="invalid_json")
     try:

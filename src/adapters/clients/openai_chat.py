@@ -31,7 +31,7 @@ class OpenAIChat:
 
     def parse(self, headers: Mapping[str, str], body: bytes) -> tuple[ChatRequest, Callable[[ResponseInfo], Encoder]]:
         """The request, with deprecated functions as tools. Raises BadRequestError."""
-        request = parse_json(body, ChatRequest)
+        request = parse_json(headers, body, ChatRequest)
         encoder = partial(ChatEncoder, with_usage=request.wants_usage_chunk, has_functions=request.has_functions)
         return with_tools(request), encoder
 

@@ -30,7 +30,7 @@ class OpenAICompletions:
 
     def parse(self, headers: Mapping[str, str], body: bytes) -> tuple[ChatRequest, Callable[[ResponseInfo], Encoder]]:
         """The request, translated, and as the client wrote it. Raises BadRequestError."""
-        request = parse_json(body, CompletionsRequest, MAX_VALUES)
+        request = parse_json(headers, body, CompletionsRequest, MAX_VALUES)
         chat = chat_request(request)
         echoed = request.prompt if request.echo and isinstance(request.prompt, str) else ""
         return chat, partial(CompletionsEncoder, echoed=echoed, with_usage=chat.wants_usage_chunk)

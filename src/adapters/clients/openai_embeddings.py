@@ -24,7 +24,7 @@ class OpenAIEmbeddings:
         self, headers: Mapping[str, str], body: bytes
     ) -> tuple[EmbeddingsRequest, Callable[[ResponseInfo], Encoder]]:
         """The request. Raises BadRequestError."""
-        request = parse_json(body, EmbeddingsRequest, MAX_VALUES)
+        request = parse_json(headers, body, EmbeddingsRequest, MAX_VALUES)
         return request, partial(EmbeddingsEncoder, as_base64=request.encoding_format == "base64")
 
 

@@ -25,7 +25,7 @@ class OpenAIImageGenerations:
 
     def parse(self, headers: Mapping[str, str], body: bytes) -> tuple[ImagesRequest, Callable[[ResponseInfo], Encoder]]:
         """The request. Raises BadRequestError."""
-        return parse_json(body, ImagesRequest), partial(ImagesEncoder, event="image_generation")
+        return parse_json(headers, body, ImagesRequest), partial(ImagesEncoder, event="image_generation")
 
 
 class OpenAIImageEdits:

@@ -21,7 +21,7 @@ class OpenAIModerations:
         self, headers: Mapping[str, str], body: bytes
     ) -> tuple[ModerationsRequest, Callable[[ResponseInfo], Encoder]]:
         """The request. Raises BadRequestError."""
-        return parse_json(body, ModerationsRequest), ModerationsEncoder
+        return parse_json(headers, body, ModerationsRequest), ModerationsEncoder
 
 
 class ModerationsEncoder:

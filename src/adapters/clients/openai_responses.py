@@ -27,7 +27,7 @@ class OpenAIResponses:
 
         Raises BadRequestError.
         """
-        request = parse_json(body, ResponsesRequest)
+        request = parse_json(headers, body, ResponsesRequest)
         chat, tools = chat_request(request)
         return chat, partial(ResponsesEncoder, echoed=_echoed(request), tools=tools)
 

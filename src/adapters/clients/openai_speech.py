@@ -27,7 +27,7 @@ class OpenAISpeech:
         self, headers: Mapping[str, str], body: bytes
     ) -> tuple[SpeechRequest, Callable[[ResponseInfo], StreamEncoder]]:
         """The request. Raises BadRequestError."""
-        request = parse_json(body, SpeechRequest)
+        request = parse_json(headers, body, SpeechRequest)
         if request.stream_format == "sse":
             return request, EventEncoder
         return request, partial(AudioEncoder, response_format=request.response_format)

@@ -18,7 +18,7 @@ async def count(request: Request) -> Response:
     from tollgate.gateway.token_count import count_tokens
 
     account = await gateway.authenticate(api_key(request.headers), context)
-    parsed = chat_request(parse_json(await read_body(request), MessagesRequest), request.headers)
+    parsed = chat_request(parse_json(request.headers, await read_body(request), MessagesRequest), request.headers)
     counted = await count_tokens(gateway, account, parsed, context)
     headers = {"x-tollgate-estimated": "true"} if counted.is_estimated else {}
     return json_response({"input_tokens": counted.tokens}, headers=headers)

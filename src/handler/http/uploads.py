@@ -43,7 +43,7 @@ async def create_upload(request: Request) -> Response:
     components = components_of(request)
     uploads = _uploads_of(request)
     account = await components.gateway.authenticate(bearer_key(request.headers), context_of(request))
-    wanted = parse_json(await read_body(request), UploadRequest)
+    wanted = parse_json(request.headers, await read_body(request), UploadRequest)
     maximum = components.settings.max_body_bytes
     if wanted.bytes > maximum:
         raise RequestTooLargeError(f"An upload has at most {maximum} bytes.", param="bytes")

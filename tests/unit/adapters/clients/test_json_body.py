@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.chat_bodies import USER, VALID, parse, refusal, with_message
 from tollgate.adapters.clients.json_body import parse_json
 from tollgate.gateway.chat import MAX_MESSAGES, ChatRequest
-from tollgate.gateway.errors import BadRequestError
+from tollgate.gateway.errors import BadRequestError, UnsupportedMediaTypeError
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_body_of_too_many_values_is_refused_before_it_is_parsed(item: bytes) -> 
     tracemalloc.start()
     try:
         with pytest.raises(BadRequestError):
-            parse_json(body, ChatRequest)
+            parse_json({}, body, ChatRequest)
         assert tracemalloc.get_traced_memory()[1] < 3 * len(body)
     finally:
         tracemalloc.stop()
@@ -117,13 +117,13 @@ def test_body_of_too_many_values_is_refused_before_it_is_parsed(item: bytes) -> 
 def test_long_text_of_brackets_and_quotes_is_accepted() -> None:
     text = '[{"a": [1, 2, 3]}, "\\", {}],' * 50_000
     body = {"model": "m", "messages": [{"role": "user", "content": text}]}
-    assert parse_json(json.dumps(body).encode(), ChatRequest).messages[0].get("content") == text
+    assert parse_json({}, json.dumps(body).encode(), ChatRequest).messages[0].get("content") == text
 
 
 def test_long_conversation_of_short_messages_is_accepted() -> None:
     messages = [{"role": "user", "content": [{"type": "text", "text": "Go on."}]}] * MAX_MESSAGES
     body = json.dumps({"model": "m", "messages": messages}).encode()
-    assert len(parse_json(body, ChatRequest).messages) == MAX_MESSAGES
+    assert len(parse_json({}, body, ChatRequest).messages) == MAX_MESSAGES
 
 
 @given(text=st.text(st.sampled_from('a\u00e9\U0001f600\U0002f800\U000e0067\\"\x00\n'), max_size=12))
@@ -146,7 +146,24 @@ def test_one_emoji_does_not_multiply_the_memory_of_a_body() -> None:
     body = json.dumps({"model": "m", "messages": messages}, ensure_ascii=False).encode()
     tracemalloc.start()
     try:
-        parse_json(body, ChatRequest)
+        parse_json({}, body, ChatRequest)
         assert tracemalloc.get_traced_memory()[1] < 3 * len(body)
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "content_type", ["", "application/json", "Application/JSON; charset=utf-8", "text/json", "application/vnd.api+json"]
+)
+def test_json_is_read_under_its_content_types(content_type: str) -> None:
+    headers = {"content-type": content_type} if content_type else {}
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+    assert parse_json(headers, json.dumps(body).encode(), ChatRequest).model == "m"
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+)
+def test_another_content_type_is_refused(content_type: str) -> None:
+    with pytest.raises(UnsupportedMediaTypeError):
+        parse_json({"content-type": content_type}, b"{}", ChatRequest)

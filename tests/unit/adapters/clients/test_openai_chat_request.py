@@ -132,7 +132,7 @@ def test_content_part_without_a_type_is_named() -> None:
 
 def test_nulls_in_a_content_part_count_as_absent() -> None:
     parse_json(
-        json.dumps(with_message(content=[{"type": "text", "text": "x", "image_url": None}])).encode(), ChatRequest
+        {}, json.dumps(with_message(content=[{"type": "text", "text": "x", "image_url": None}])).encode(), ChatRequest
     )
 
 
@@ -146,9 +146,9 @@ def test_nulls_in_a_content_part_count_as_absent() -> None:
 )
 def test_lists_are_bounded(field: str, item: Any, maximum: int) -> None:
     body: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
-    parse_json(json.dumps({**body, field: [item] * maximum}).encode(), ChatRequest)
+    parse_json({}, json.dumps({**body, field: [item] * maximum}).encode(), ChatRequest)
     with pytest.raises(BadRequestError) as refused:
-        parse_json(json.dumps({**body, field: [item] * (maximum + 1)}).encode(), ChatRequest)
+        parse_json({}, json.dumps({**body, field: [item] * (maximum + 1)}).encode(), ChatRequest)
     assert (refused.value.param, refused.value.code) == (field, "invalid_value")
 
 
@@ -158,5 +158,5 @@ def test_lists_are_bounded(field: str, item: Any, maximum: int) -> None:
 def test_lists_in_a_message_are_bounded(field: str, item: Any, maximum: int) -> None:
     body = {"model": "m", "messages": [{"role": "assistant", field: [item] * (maximum + 1)}]}
     with pytest.raises(BadRequestError) as refused:
-        parse_json(json.dumps(body).encode(), ChatRequest)
+        parse_json({}, json.dumps(body).encode(), ChatRequest)
     assert (refused.value.param, refused.value.code) == (f"messages[0].{field}", "invalid_value")
