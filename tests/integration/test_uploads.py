@@ -26,7 +26,8 @@ REFERENCE = "tollgate-upload:"
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[ScriptedUpstream]:
-    with scripted_upstream({"m": Script([ANSWER])}) as running:
+    transcript = Script([b'{"text": "Four score", "usage": {"type": "duration", "seconds": 563}}'])
+    with scripted_upstream({"m": Script([ANSWER]), "transcriber": transcript}) as running:
         yield running
 
 
@@ -58,8 +59,19 @@ def gateway(
             "AWS_ENDPOINT_URL_S3": s3,
             "TOLLGATE_UPLOADS_BUCKET": BUCKET,
         }
-    with run_gateway(kind, tmp_path_factory.mktemp("uploads"), one_model("m", f"{provider.url}/v1"), env) as running:
+    rows = one_model("m", f"{provider.url}/v1") + TRANSCRIBER
+    with run_gateway(kind, tmp_path_factory.mktemp("uploads"), rows, env) as running:
         yield running
+
+
+TRANSCRIBER = """
+[models.transcriber]
+operations = ["transcriptions"]
+created = 2026-01-01
+owned_by = "tests"
+context_length = 1000
+routes = [{ provider = "m", model = "transcriber" }]
+"""
 
 
 def post(gateway: RunningGateway, path: str, body: Any, key: str = "", **headers: str) -> httpx.Response:
@@ -99,6 +111,20 @@ def test_reference_stands_for_a_whole_body(gateway: RunningGateway, provider: Sc
     answer = httpx.post(url, headers={**headers, "x-tollgate-upload": reference}, content=b"", timeout=60)
     assert answer.status_code == 200, answer.text
     assert len(provider.requests[-1].body["messages"][0]["content"][0]["text"]) == 9_000_000
+
+
+def test_reference_stands_for_a_file_of_a_form(gateway: RunningGateway, provider: ScriptedUpstream) -> None:
+    audio = bytes(range(256)) * 36_000  # 9.2 MB
+    reference = upload(gateway, audio, "audio/mpeg")
+    form: Any = {"model": (None, "transcriber"), "file": (None, reference)}
+    headers = {"authorization": f"Bearer {gateway.api_key}"}
+    answer = httpx.post(f"{gateway.base_url}/audio/transcriptions", files=form, headers=headers, timeout=60)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["text"] == "Four score"
+    name, content_type, content = provider.requests[-1].body["file"]
+    assert (content_type, content) == ("audio/mpeg", audio)
+    assert name
+    assert gateway.settled(answer.headers["x-request-id"])["operation"] == "transcriptions"
 
 
 def test_upload_of_another_key_does_not_exist(gateway: RunningGateway) -> None:

@@ -27,11 +27,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
-        data = json.dumps(
-            _ANSWERS[self.path.rpartition("/")[2]](json.loads(body) if body.startswith(b"{") else {})
-        ).encode()
+        answer = _ANSWERS[self.path.rpartition("/")[2]](json.loads(body) if body.startswith(b"{") else {})
+        data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(200)
-        self.send_header("content-type", "application/json")
+        self.send_header("content-type", "audio/mpeg" if isinstance(answer, bytes) else "application/json")
         self.send_header("content-length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -60,9 +59,14 @@ def _rerank(body: Json) -> Json:
     return {"id": "r", "results": results, "meta": {"billed_units": {"search_units": 1}}}
 
 
-_ANSWERS: Mapping[str, Callable[[Json], Json]] = {
+AUDIO = bytes(range(256)) * 4
+"""What the provider speaks: bytes that are no text."""
+_ANSWERS: Mapping[str, Callable[[Json], Json | bytes]] = {
     "embeddings": _embeddings,
     "generations": lambda body: {"created": 1, "data": [{"b64_json": "AA=="}] * (body.get("n") or 1)},
+    "transcriptions": lambda body: {"text": "Four score", "usage": {"type": "duration", "seconds": 3}},
+    "translations": lambda body: {"text": "Four score", "usage": {"type": "duration", "seconds": 3}},
+    "speech": lambda body: AUDIO,
     "edits": lambda body: {"created": 1, "data": [{"b64_json": "AA=="}]},
     "moderations": _moderations,
     "rerank": _rerank,
