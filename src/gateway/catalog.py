@@ -195,5 +195,5 @@ def generated_columns(name: str, text: Raw) -> Json:
     return {**decode(text), "owned_by": provider, "routes": [{"provider": provider, "model": upstream_model}]}
 
 
-_ROUTE = re.compile(r"[!-~]{3,256}", re.ASCII)
+_ROUTE = re.compile(r"(?=.{3,256}$)[!-.0-~]+/[!-~]+", re.ASCII)
 """What both an id and a route may consist of."""

@@ -63,6 +63,14 @@ class ImageEditRequest(ImagesRequest, frozen=True, kw_only=True):
     image: Annotated[list[File], Meta(min_length=1, max_length=MAX_SOURCES)]
     mask: File | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for index, file in enumerate(self.image):
+            if not file.content.nbytes:
+                raise ValueError(f"image[{index}]: the file is empty")
+        if self.mask is not None and not self.mask.content.nbytes:
+            raise ValueError("mask: the file is empty")
+
     @property
     def sources(self) -> Sequence[File]:
         """The images that are edited."""

@@ -14,8 +14,13 @@ from tollgate.gateway.types import Json, Usage, utf8_length
 
 DEFAULT_MODEL = "omni-moderation-latest"
 """OpenAI's default (API reference, "Create moderation", `model`)."""
+MAX_INPUTS = 2048
+"""Inputs in one request, as many as embeddings have."""
 IMAGE_TOKENS = 1000
 """About how many tokens an image has."""
+
+
+Text = Annotated[str, Meta(min_length=1)]
 
 
 class ImageUrl(Struct):
@@ -40,7 +45,7 @@ class ModerationsRequest(InputBody, frozen=True, kw_only=True):
     """The body of `POST /v1/moderations`."""
 
     model: Annotated[str, Meta(min_length=1, max_length=256)] = DEFAULT_MODEL
-    input: str | Annotated[list[str | TextPart | ImagePart], Meta(min_length=1)]
+    input: Text | Annotated[list[Text | TextPart | ImagePart], Meta(min_length=1, max_length=MAX_INPUTS)]
     """A text, a list of texts, or the parts of one input."""
 
     def __post_init__(self) -> None:

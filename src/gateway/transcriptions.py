@@ -18,6 +18,8 @@ TOKENS_PER_SECOND = 10
 """Tokens of a second of audio at OpenAI: 0.006 USD per minute at 2.50 USD per million, with the tokens of the text."""
 BYTES_PER_SECOND = 4_000
 """Of speech at 32 kbit/s, which is as much as it is usually compressed: unknown audio is not taken as shorter."""
+MAX_WAV_BYTES_PER_SECOND = 768_000
+"""Two channels of 16 bits at 192 kHz: a header that states more is not believed, because the client pays by it."""
 _WAV_HEADER_BYTES = 44
 JSON_FORMATS = frozenset({"json", "verbose_json", "diarized_json"})
 
@@ -69,7 +71,8 @@ def seconds_of(file: File) -> int:
     (Microsoft, "Multimedia Programming Interface and Data Specifications 1.0", `nAvgBytesPerSec`)."""
     content, per_second = file.content, BYTES_PER_SECOND
     if bytes(content[:4]) == b"RIFF" and bytes(content[8:16]) == b"WAVEfmt ":
-        per_second = int.from_bytes(content[28:32], "little") or BYTES_PER_SECOND
+        stated = int.from_bytes(content[28:32], "little")
+        per_second = stated if BYTES_PER_SECOND <= stated <= MAX_WAV_BYTES_PER_SECOND else BYTES_PER_SECOND
     return max(1, math.ceil(max(0, content.nbytes - _WAV_HEADER_BYTES) / per_second))
 
 

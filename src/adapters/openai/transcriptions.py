@@ -2,7 +2,7 @@
 servers."""
 
 import math
-from typing import Any
+from typing import Any, cast
 
 from tollgate.adapters.dialects import in_dialect
 from tollgate.adapters.event_stream import EventStream
@@ -45,10 +45,12 @@ class TranscriptionCall:
 
     def parse_response(self, body: bytes) -> Transcript:
         """See ProviderCall. Raises UpstreamError for JSON without a text, and the error that a response reports."""
-        if not self._is_json and not body.startswith((b"{", b'"')):
+        value = parse_object(body) if self._is_json else _object_in(body)
+        if value is None:
             plain = body.decode(errors="replace")
+            if plain.lstrip()[:1] == "<":
+                raise UpstreamError("The provider's response is a page and no transcript.", code="unusable_response")
             return Transcript(plain, text_bytes=self._length(plain))
-        value: Any = parse_object(body) if body.startswith(b"{") else {"text": parse(body)}
         raise_if_error(value)
         transcript: Any = value.get("text")
         if not isinstance(transcript, str):  # silence has an empty text
@@ -93,3 +95,14 @@ def _seconds(value: Any) -> int:
     except (TypeError, ValueError, OverflowError):
         return 0
     return math.ceil(seconds) if 0 < seconds <= MAX_SECONDS else 0
+
+
+def _object_in(body: bytes) -> Json | None:
+    """The object with the text, where a server sends JSON although text is requested; None if the body is the text."""
+    try:
+        value = parse(body)
+    except UpstreamError:
+        return None
+    if isinstance(value, str):
+        return {"text": value}
+    return cast(Json, value) if isinstance(value, dict) else None
