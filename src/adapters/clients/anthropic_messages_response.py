@@ -178,7 +178,8 @@ def _signature(part: Part, family: str) -> str:
 
 def _end_fields(finish_reason: str | None, parts: list[Part]) -> Json:
     """`stop_reason`: a client runs the tools that are called, whatever the provider says of the end."""
-    if any(part.kind == "call" for part in parts):
+    has_calls = any(part.kind == "call" for part in parts)
+    if has_calls and finish_reason not in ("length", "content_filter"):  # else the last call may be cut
         finish_reason = "tool_calls"
     elif any(part.kind == "refusal" for part in parts):
         finish_reason = "content_filter"

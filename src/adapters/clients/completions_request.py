@@ -64,7 +64,9 @@ class CompletionsRequest(RequestBody, frozen=True, kw_only=True):
 def chat_request(request: CompletionsRequest) -> ChatRequest:
     """The request, with the client's own body for a provider that serves completions. Raises BadRequestError."""
     refusal = _refusal(request)
-    fields = {name: value for name, value in request.wire().items() if name in _PASSED_ON and value != 0}
+    fields = {name: value for name, value in request.wire().items() if name in _PASSED_ON}
+    if request.max_tokens == 0:
+        del fields["max_tokens"]
     if len(request.prompts) > 1:
         fields["n"] = min(len(request.prompts) * (request.n or 1), 128)
     translated: Json = {

@@ -32,7 +32,8 @@ class OpenAICompletions:
         """The request, translated, and as the client wrote it. Raises BadRequestError."""
         request = parse_json(headers, body, CompletionsRequest, MAX_VALUES)
         chat = chat_request(request)
-        echoed = request.prompt if request.echo and isinstance(request.prompt, str) else ""
+        first = request.prompts[0]
+        echoed = first if request.echo and isinstance(first, str) else ""
         return chat, partial(CompletionsEncoder, echoed=echoed, with_usage=chat.wants_usage_chunk)
 
 

@@ -46,6 +46,8 @@ class ItemReader:
 
     def _read(self, item: Json, path: str) -> None:
         kind = item.get("type", "message")
+        if not isinstance(kind, str):
+            raise _bad(f"{path}.type", "it is a string")
         readers: Mapping[str, Callable[[Json, str], None]] = {
             "message": self._message,
             "reasoning": self._reasoning,

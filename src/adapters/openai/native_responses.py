@@ -11,7 +11,7 @@ from tollgate.adapters.provider_errors import error_from_response, in_band_error
 from tollgate.adapters.replayed_reasoning import read_reasoning
 from tollgate.adapters.tool_call_state import strip_state
 from tollgate.gateway.chat import ChatRequest, Chunk, Completion, NativeBody, NativeChunk, NativeCompletion
-from tollgate.gateway.errors import GatewayError
+from tollgate.gateway.errors import GatewayError, UpstreamError
 from tollgate.gateway.ports import StreamParser
 from tollgate.gateway.routing import Route
 from tollgate.gateway.types import Json, UpstreamRequest, Usage, utf8_length
@@ -37,6 +37,8 @@ class NativeResponsesCall:
         response = parse_object(body)
         if response.get("error"):
             raise in_band_error(response)
+        if response.get("status") not in ("completed", "incomplete"):
+            raise UpstreamError("The provider's response is not complete.", code="unusable_response")
         message: Json = {"role": "assistant", "content": _all_text(response)}
         choice = {"index": 0, "message": message, "finish_reason": _finish_reason(response)}
         return NativeCompletion(Completion([choice], _usage(response), _extra(response)), response)

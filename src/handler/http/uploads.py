@@ -35,7 +35,9 @@ class UploadRequest(RequestBody, frozen=True, kw_only=True):
 
     model: Annotated[str, Meta(max_length=256)] = "none"
     bytes: Annotated[int, Meta(ge=1)]
-    mime_type: Annotated[str, Meta(pattern=r"^[!-~]+/[!-~]+( *;[ -~]*)?$", max_length=255)] = "application/octet-stream"
+    mime_type: Annotated[str, Meta(pattern=r"^[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+\Z", max_length=255)] = (
+        "application/octet-stream"
+    )
 
 
 async def create_upload(request: Request) -> Response:
@@ -91,10 +93,10 @@ async def read_request(request: Request, api_key: str) -> bytes:
 
 async def _replace(body: bytes, reader: "_References") -> bytes:
     """The body with an upload in place of each reference."""
-    found = {match[1] for match in _IN_JSON.finditer(body)} | {match[2] for match in _IN_FORM.finditer(body)}
-    if len(found) > MAX_REFERENCES:
-        raise BadRequestError(f"A request has at most {MAX_REFERENCES} uploads.", code="invalid_value")
-    read = {upload_id: await reader.read(upload_id.decode()) for upload_id in sorted(found)}
+    found = [match[1] for match in _IN_JSON.finditer(body)] + [match[2] for match in _IN_FORM.finditer(body)]
+    if len(found) > MAX_REFERENCES or len(set(found)) < len(found):
+        raise BadRequestError(f"A request has at most {MAX_REFERENCES} uploads, each once.", code="invalid_value")
+    read = {upload_id: await reader.read(upload_id.decode()) for upload_id in found}
     if not read:
         return body
     body = _IN_JSON.sub(lambda match: b'"' + _data_url(read[match[1]]) + b'"', body)
