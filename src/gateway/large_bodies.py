@@ -4,7 +4,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 SCHEME = "tollgate-upload:"
 """How a reference begins; the id of the upload follows."""
@@ -38,16 +38,21 @@ class Uploads(Protocol):
         """Where to send an upload of exactly this size in bytes. Raises StoreUnavailableError."""
         ...
 
+    async def read(self, upload_id: str, max_bytes: int) -> Upload | None:
+        """The upload; None if there is none. Raises RequestTooLargeError, StoreUnavailableError."""
+        ...
+
+
+@runtime_checkable
+class ReceivesUploads(Protocol):
+    """Uploads that clients send to the gateway itself, because there is no bucket."""
+
     async def expected_size(self, upload_id: str) -> int | None:
         """The size of an upload that its client sends to the gateway itself; None if no such upload is expected."""
         ...
 
     async def write(self, upload_id: str, content: bytes) -> None:
         """Keep an upload that was expected."""
-        ...
-
-    async def read(self, upload_id: str, max_bytes: int) -> Upload | None:
-        """The upload; None if there is none. Raises RequestTooLargeError, StoreUnavailableError."""
         ...
 
 

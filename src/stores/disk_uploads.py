@@ -12,7 +12,7 @@ MAX_AGE = 86_400
 
 
 class DiskUploads:
-    """See `gateway.large_bodies.Uploads`. Clients send the content to the gateway itself."""
+    """See `gateway.large_bodies.Uploads` and `ReceivesUploads`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -38,14 +38,6 @@ class S3Uploads:
         headers = {"content-type": media_type, "content-length": str(size)}
         return UploadTarget(await self._signed("PUT", upload_id, headers, LIFETIME), headers)
 
-    async def expected_size(self, upload_id: str) -> None:
-        """See Uploads: clients send the content to the bucket."""
-        return
-
-    async def write(self, upload_id: str, content: bytes) -> None:
-        """See Uploads: no upload is expected here."""
-        raise NotImplementedError
-
     async def read(self, upload_id: str, max_bytes: int) -> Upload | None:
         """See Uploads."""
         url = await self._signed("GET", upload_id, {}, 60)

@@ -17,7 +17,16 @@ from tollgate.adapters.clients.json_body import parse_json
 from tollgate.adapters.clients.openai import bearer_key
 from tollgate.gateway import keys
 from tollgate.gateway.errors import BadRequestError, NotFoundError, RequestTooLargeError
-from tollgate.gateway.large_bodies import ID, LIFETIME, SCHEME, Upload, Uploads, is_upload_id, new_upload_id
+from tollgate.gateway.large_bodies import (
+    ID,
+    LIFETIME,
+    SCHEME,
+    ReceivesUploads,
+    Upload,
+    Uploads,
+    is_upload_id,
+    new_upload_id,
+)
 from tollgate.gateway.request_body import RequestBody
 from tollgate.handler.http.requests import components_of, context_of, read_body
 from tollgate.handler.http.responses import json_response
@@ -70,11 +79,12 @@ async def create_upload(request: Request) -> Response:
 async def receive_upload(request: Request) -> Response:
     """Keep an upload of a local gateway. Its id is the permission: nobody can guess it."""
     uploads, upload_id = _uploads_of(request), request.path_params["upload_id"]
-    size = await uploads.expected_size(upload_id) if is_upload_id(upload_id) else None
-    if size is None or request.headers.get("content-length") != str(size):
-        raise NotFoundError("There is no such upload, or it has another size.", code="upload_not_found")
-    await uploads.write(upload_id, await read_body(request))
-    return Response()
+    if isinstance(uploads, ReceivesUploads) and is_upload_id(upload_id):
+        size = await uploads.expected_size(upload_id)
+        if size is not None and request.headers.get("content-length") == str(size):
+            await uploads.write(upload_id, await read_body(request))
+            return Response()
+    raise NotFoundError("There is no such upload, or it has another size.", code="upload_not_found")
 
 
 async def read_request(request: Request, api_key: str) -> bytes:
