@@ -4,9 +4,9 @@ import base64
 from collections.abc import Sequence
 from typing import Any, cast
 
+from tollgate.adapters.clients.invalid import invalid
 from tollgate.adapters.dropped_params import unsupported
 from tollgate.adapters.json_access import child, children, text
-from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.types import Json
 
 
@@ -17,11 +17,11 @@ def blocks_of(content: Any, path: str) -> list[Json]:
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
     if not isinstance(content, list):
-        raise _bad(path, "it is a string or a list of content blocks")
+        raise invalid(path, "it is a string or a list of content blocks")
     blocks = cast("list[Any]", content)
     for index, block in enumerate(blocks):
         if not isinstance(block, dict) or not isinstance(cast(Json, block).get("type"), str):
-            raise _bad(f"{path}[{index}]", "it is an object with a type")
+            raise invalid(f"{path}[{index}]", "it is an object with a type")
     return cast("list[Json]", blocks)
 
 
@@ -82,7 +82,7 @@ def _source_url(block: Json, path: str) -> str:
         return f"data:{media_type};base64,{_base64(source, path)}"
     if source.get("type") == "file":
         raise unsupported(f"{path}.source", "The gateway stores no files; send the content as base64.")
-    raise _bad(f"{path}.source.type", "it is base64, url, text, content or file")
+    raise invalid(f"{path}.source.type", "it is base64, url, text, content or file")
 
 
 def _base64(source: Json, path: str) -> str:
@@ -90,20 +90,16 @@ def _base64(source: Json, path: str) -> str:
     try:
         base64.b64decode(data, validate=True)
     except ValueError:
-        raise _bad(f"{path}.source.data", "it is not base64") from None
+        raise invalid(f"{path}.source.data", "it is not base64") from None
     return data
 
 
 def _string(block: Json, name: str, path: str) -> str:
     value = block.get(name)
     if not isinstance(value, str):
-        raise _bad(f"{path}.{name}", "it is a string")
+        raise invalid(f"{path}.{name}", "it is a string")
     return value
 
 
 def _text(value: str) -> Json:
     return {"type": "text", "text": value}
-
-
-def _bad(path: str, reason: str) -> BadRequestError:
-    return BadRequestError(f"Invalid value for '{path}': {reason}.", param=path, code="invalid_value")

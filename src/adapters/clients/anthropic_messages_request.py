@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Required, TypedDict
 from msgspec import Meta
 
 from tollgate.adapters.clients.anthropic_conversation import chat_messages, system_messages
+from tollgate.adapters.clients.invalid import invalid
 from tollgate.adapters.clients.untranslated import whole_text
 from tollgate.adapters.dropped_params import unsupported
 from tollgate.adapters.identifiers import hash_identifier
@@ -133,9 +134,9 @@ def _function(tool: Json, path: str) -> Json:
         raise unsupported(f"{path}.type", f"Only Anthropic supports tools of type {str(kind)[:50]!r}.")
     name = tool.get("name")
     if not isinstance(name, str) or not name:
-        raise _invalid(f"{path}.name", "it is a string")
+        raise invalid(f"{path}.name", "it is a string")
     if not isinstance(tool.get("input_schema"), dict):
-        raise _invalid(f"{path}.input_schema", "it is a JSON schema")
+        raise invalid(f"{path}.input_schema", "it is a JSON schema")
     schema = {field: value for field, value in child(tool, "input_schema").items() if field != "$schema"}
     function: Json = {"name": name, "parameters": schema}
     if description := text(tool, "description"):
@@ -152,7 +153,7 @@ def _tool_choice(choice: Json) -> str | Json:
         return {"type": "function", "function": {"name": text(choice, "name") or ""}}
     known = {"auto": "auto", "any": "required", "none": "none"}
     if kind not in known:
-        raise _invalid("tool_choice.type", "it is auto, any, tool or none")
+        raise invalid("tool_choice.type", "it is auto, any, tool or none")
     return known[kind]
 
 
@@ -161,7 +162,7 @@ def _reasoning(request: MessagesRequest) -> Json:
     thinking, effort = request.thinking or {}, text(request.output_config or {}, "effort")
     kind = thinking.get("type")
     if kind not in (None, "enabled", "adaptive", "disabled"):
-        raise _invalid("thinking.type", "it is enabled, adaptive or disabled")
+        raise invalid("thinking.type", "it is enabled, adaptive or disabled")
     if kind == "disabled":
         return {"reasoning_effort": "none"}
     if effort:
@@ -176,7 +177,7 @@ def _response_format(output_config: Json) -> Json:
     if not output:
         return {}
     if output.get("type") != "json_schema" or not isinstance(output.get("schema"), dict):
-        raise _invalid("output_config.format", "it is a json_schema with a schema")
+        raise invalid("output_config.format", "it is a json_schema with a schema")
     schema = {"name": "output", "schema": output["schema"], "strict": True}
     return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
@@ -188,7 +189,3 @@ def _options(request: MessagesRequest) -> Json:
     if tier := _TIERS.get(str(request.extra.get("service_tier"))):
         fields["service_tier"] = tier
     return fields
-
-
-def _invalid(path: str, reason: str) -> BadRequestError:
-    return BadRequestError(f"Invalid value for '{path}': {reason}.", param=path, code="invalid_value")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
+from tollgate.adapters.clients.invalid import invalid
 from tollgate.adapters.clients.responses_tools import custom_arguments, function_name
 from tollgate.adapters.dropped_params import unsupported
 from tollgate.adapters.json_access import child, text
@@ -38,7 +39,7 @@ class ItemReader:
         for index, item in enumerate(items):
             path = f"input[{index}]"
             if not isinstance(item, dict):
-                raise _bad(path, "it is an object")
+                raise invalid(path, "it is an object")
             self._read(cast(Json, item), path)
         self._end_assistant()
         if self._open_calls:
@@ -47,7 +48,7 @@ class ItemReader:
     def _read(self, item: Json, path: str) -> None:
         kind = item.get("type", "message")
         if not isinstance(kind, str):
-            raise _bad(f"{path}.type", "it is a string")
+            raise invalid(f"{path}.type", "it is a string")
         readers: Mapping[str, Callable[[Json, str], None]] = {
             "message": self._message,
             "reasoning": self._reasoning,
@@ -63,12 +64,12 @@ class ItemReader:
                 f"{path}.type", f"The gateway stores no responses, so it cannot read {str(kind)!r} items."
             )
         else:
-            raise _bad(f"{path}.type", f"{str(kind)[:50]!r} is no type of item")
+            raise invalid(f"{path}.type", f"{str(kind)[:50]!r} is no type of item")
 
     def _message(self, item: Json, path: str) -> None:
         role = item.get("role")
         if role not in ROLES:
-            raise _bad(f"{path}.role", f"it is one of {', '.join(ROLES)}")
+            raise invalid(f"{path}.role", f"it is one of {', '.join(ROLES)}")
         content = read_content(item.get("content"), f"{path}.content")
         if role != "assistant":
             self._end_assistant()
@@ -89,7 +90,7 @@ class ItemReader:
         call_id, name = _required(item, "call_id", path), _required(item, "name", path)
         value = item.get(_CALLS[item["type"]])
         if not isinstance(value, str):
-            raise _bad(f"{path}.{_CALLS[item['type']]}", "it is a string")
+            raise invalid(f"{path}.{_CALLS[item['type']]}", "it is a string")
         arguments = custom_arguments(value) if item["type"] == "custom_tool_call" else value
         function = {"name": function_name(name, text(item, "namespace")), "arguments": arguments}
         self._assistant.setdefault("tool_calls", []).append({"id": call_id, "type": "function", "function": function})
@@ -98,7 +99,7 @@ class ItemReader:
     def _output(self, item: Json, path: str) -> None:
         call_id = _required(item, "call_id", path)
         if call_id not in self._open_calls:
-            raise _bad(f"{path}.call_id", "no call before it has this id")
+            raise invalid(f"{path}.call_id", "no call before it has this id")
         self._open_calls.discard(call_id)
         self._end_assistant()
         content = read_content(item.get("output"), f"{path}.output")
@@ -115,7 +116,7 @@ def read_content(content: Any, path: str) -> str | list[Json]:
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
-        raise _bad(path, "it is a string or a list of parts")
+        raise invalid(path, "it is a string or a list of parts")
     parts = [_part(part, f"{path}[{index}]") for index, part in enumerate(cast("list[Any]", content))]
     if all(part["type"] == "text" for part in parts) and len(parts) == 1:
         return parts[0]["text"]
@@ -124,7 +125,7 @@ def read_content(content: Any, path: str) -> str | list[Json]:
 
 def _part(part: Any, path: str) -> Json:
     if not isinstance(part, dict):
-        raise _bad(path, "it is an object")
+        raise invalid(path, "it is an object")
     part = cast(Json, part)
     kind = part.get("type")
     if kind in ("input_text", "output_text", "text", "summary_text"):
@@ -137,7 +138,7 @@ def _part(part: Any, path: str) -> Json:
         return _file(part, path)
     if kind == "input_audio":
         return {"type": "input_audio", "input_audio": child(part, "input_audio")}
-    raise _bad(f"{path}.type", f"{str(kind)[:50]!r} is no type of content")
+    raise invalid(f"{path}.type", f"{str(kind)[:50]!r} is no type of content")
 
 
 def _image(part: Json, path: str) -> Json:
@@ -154,7 +155,7 @@ def _file(part: Json, path: str) -> Json:
         raise unsupported(f"{path}.file_id", "The gateway stores no files; send the content in file_data.")
     data = text(part, "file_data") or text(part, "file_url")
     if data is None:
-        raise _bad(f"{path}.file_data", "a file has file_data or file_url")
+        raise invalid(f"{path}.file_data", "a file has file_data or file_url")
     name = text(part, "filename")
     return {"type": "file", "file": {"file_data": data, **({"filename": name} if name else {})}}
 
@@ -171,9 +172,5 @@ def _required(item: Json, name: str, path: str) -> str:
 def _string(part: Json, name: str, path: str) -> str:
     value = part.get(name)
     if not isinstance(value, str):
-        raise _bad(f"{path}.{name}", "it is a string")
+        raise invalid(f"{path}.{name}", "it is a string")
     return value
-
-
-def _bad(path: str, reason: str) -> BadRequestError:
-    return BadRequestError(f"Invalid value for '{path}': {reason}.", param=path, code="invalid_value")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from tollgate.adapters.clients.invalid import invalid
 from tollgate.adapters.clients.responses_items import ItemReader
 from tollgate.adapters.clients.responses_tools import ToolName, read_tools, tool_fields
 from tollgate.adapters.clients.untranslated import whole_text
@@ -74,7 +75,7 @@ def chat_request(request: ResponsesRequest) -> tuple[ChatRequest, Mapping[str, T
         fields, refusal = {}, error
         reader.messages = [whole_text(request.input, request.tools)]
     if not reader.messages:
-        raise _bad("input", "it has no message")
+        raise invalid("input", "it has no message")
     translated = {
         "model": request.model,
         "messages": [*_instructions(request), *reader.messages],
@@ -111,7 +112,7 @@ def _reasoning(reasoning: Json) -> Json:
     if effort is None:
         return {}
     if effort not in _EFFORTS:
-        raise _bad("reasoning.effort", f"it is one of {', '.join(_EFFORTS)}")
+        raise invalid("reasoning.effort", f"it is one of {', '.join(_EFFORTS)}")
     return {"reasoning_effort": effort}
 
 
@@ -124,7 +125,7 @@ def _format(output: Json) -> Json:
     if kind == "json_object":
         return {"response_format": {"type": kind}}
     if kind != "json_schema" or not isinstance(wanted.get("schema"), dict):
-        raise _bad("text.format", "it is text, json_object, or json_schema with a schema")
+        raise invalid("text.format", "it is text, json_object, or json_schema with a schema")
     schema = {name: value for name, value in wanted.items() if name != "type"}
     return {"response_format": {"type": kind, "json_schema": {"name": "output", **schema}}}
 
@@ -136,7 +137,3 @@ def _dropped(request: ResponsesRequest) -> list[str]:
         for name, value in request.extra.items()
         if name not in _TRANSLATED and value != _NEUTRAL.get(name) and value not in (False, [], {})
     )
-
-
-def _bad(path: str, reason: str) -> BadRequestError:
-    return BadRequestError(f"Invalid value for '{path}': {reason}.", param=path, code="invalid_value")
