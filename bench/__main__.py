@@ -33,7 +33,8 @@ def _serve(folder: Path, url: str) -> tuple[list[Measured], list[Row]]:
         holds = asyncio.run(growth.measure_holds(gateways[1:], shared))
     with contextlib.ExitStack() as running:
         gateways = subjects.start_all(running, _on_one_machine(shared))
-        return measured, [*asyncio.run(growth.measure(gateways)), *holds]
+        delays = asyncio.run(serving.measure_delays(gateways[1:], "on SQLite"))
+        return measured, [*delays, *asyncio.run(growth.measure(gateways)), *holds]
 
 
 def _on_one_machine(shared: Fixture) -> Fixture:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Mapping
 
@@ -10,6 +11,7 @@ from tollgate.http_client.pool import ConnectionPool
 SECONDS = 120.0
 """How long a request may take."""
 MAX_BYTES = 64 * 2**20
+_TIMES = re.compile(rb'"content": ?"([\d.]+) ([\d.]+) "')
 
 
 class ChatClient:
@@ -33,19 +35,24 @@ class ChatClient:
             response.close()
 
     async def first_token_delay(self) -> float:
-        """Milliseconds from the provider's first token, which has the time at which it was sent, to its receipt."""
+        """Milliseconds by which the first token comes later than from the provider: on the way there, and back.
+
+        The token has the times at which the provider received the request and sent the token.
+        """
+        sent = time.monotonic()
         response = await self._pool.request(
             "POST", self._url, self._headers, _body("slow", "x"), first_byte_by=_limit()
         )
-        received = b""
+        received, delay = b"", None
         try:
-            while True:
-                received += await response.receive(_limit())
-                for line in received.split(b"\n")[:-1]:
-                    if line.startswith(b"data: {") and (text := _text(line)):
-                        return (time.monotonic() - float(text)) * 1000
+            while data := await response.receive(_limit()):  # to the end: a function serves one request at a time
+                received += data
+                if delay is None and (times := _TIMES.search(received)):
+                    delay = time.monotonic() - sent - float(times[2]) + float(times[1])
         finally:
             response.close()
+        assert delay is not None, received
+        return delay * 1000
 
     def close(self) -> None:
         """Close the connections."""
@@ -59,7 +66,3 @@ def _limit() -> float:
 def _body(model: str, prompt: str) -> bytes:
     messages = [{"role": "user", "content": prompt}]
     return json.dumps({"model": f"bench/{model}", "messages": messages, "stream": model != "buffered"}).encode()
-
-
-def _text(line: bytes) -> str | None:
-    return json.loads(line[6:])["choices"][0]["delta"].get("content")

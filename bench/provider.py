@@ -1,7 +1,8 @@
 """A canned provider for measurements, in this process, so that its CPU is not counted.
 
 The model says what it responds with: `buffered`, a whole response; `stream`, 104 events, each in its own write;
-`stream-N`, so many; `slow`, a stream with a pause before each event.
+`stream-N`, so many; `slow`, a stream with a pause before each event, each with the times at which the request was
+received and the event was sent.
 """
 
 import asyncio
@@ -12,8 +13,8 @@ import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
-EVENTS, PAUSE = 104, 0.1
-"""Events of one stream, each in its own write; seconds before each event of a slow stream."""
+EVENTS, SLOW_EVENTS, PAUSE = 104, 4, 0.1
+"""Events of a stream, and of a slow one, each in its own write; seconds before each event of a slow stream."""
 LENGTHS = (10, 100, 1_000, 10_000)
 """Events of the streams `stream-N`."""
 WORDS = " ".join(["word"] * 50)
@@ -53,6 +54,7 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
+            received = time.monotonic()
             length = re.search(rb"content-length: *(\d+)", head.lower())
             if length is None:  # LiteLLM also sends requests without a body
                 break
@@ -60,8 +62,9 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             if model == "buffered":
                 _write_whole(writer)
             else:
-                events = int(model.partition("-")[2] or EVENTS)
-                await _write_stream(writer, events, slow=model == "slow")
+                is_slow = model == "slow"
+                events = SLOW_EVENTS if is_slow else int(model.partition("-")[2] or EVENTS)
+                await _write_stream(writer, events, received if is_slow else None)
     writer.close()
 
 
@@ -73,10 +76,12 @@ def _write_whole(writer: asyncio.StreamWriter) -> None:
     writer.write(head.encode() + body)
 
 
-async def _write_stream(writer: asyncio.StreamWriter, events: int, slow: bool) -> None:
+async def _write_stream(writer: asyncio.StreamWriter, events: int, received: float | None) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+    slow = received is not None
     for number in range(events - 2):
-        text = str(time.monotonic()) if slow else f"word {number} "  # LiteLLM ends a stream that repeats a chunk
+        # LiteLLM ends a stream that repeats a chunk
+        text = f"{received} {time.monotonic()} " if slow else f"word {number} "
         _write_chunk(writer, {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]})
         await writer.drain()
         await asyncio.sleep(PAUSE if slow else 0)

@@ -15,7 +15,7 @@ from bench.processes import cpu_ms, peak_megabytes
 from bench.provider import EVENTS
 from bench.subjects import Subject
 
-ROUNDS, REQUESTS, STREAMS, DELAYS = 7, 40, 15, 10
+ROUNDS, REQUESTS, STREAMS, DELAYS = 7, 40, 15, 30
 MORE, LARGE = 200, 5_500_000
 """Requests of each kind, and characters of one prompt, before the peak of memory is read."""
 PEAK = "800 requests and a prompt of 5.5 MB"
@@ -45,7 +45,8 @@ async def measure(subjects: Sequence[Subject]) -> list[Measured]:
                 each.buffered.append(await _cpu(each.subject, client, "buffered", REQUESTS))
                 each.stream += await _stream(each.subject, client, STREAMS)
         for each, client in pairs:
-            each.delays = [await client.first_token_delay() for _ in range(DELAYS) if each.subject.streams]
+            each.delays = await _delays(each.subject, client)
+        for each, client in pairs:
             await _cpu(each.subject, client, "buffered", MORE)
             await _stream(each.subject, client, MORE)
             await client.chat("buffered", "a" * LARGE)
@@ -66,7 +67,7 @@ def _rows(each: Measured, relay: Measured | None) -> list[Row]:
     found = [
         Row(f"{name}: buffered request, ms CPU", each.buffered, naive=buffered),
         Row(f"{name}: stream of {EVENTS} events, ms CPU", each.stream, naive=stream),
-        Row(f"{name}: first token, provider's to client's, ms", each.delays, 1, delay),
+        Row(f"{name}: first token, later than the provider's, ms", each.delays, 2, delay),
         Row(f"{name}: peak memory after {PEAK}, MB", [each.peak], 0, peak),
     ]
     return [row for row in found if row.values]
@@ -74,6 +75,21 @@ def _rows(each: Measured, relay: Measured | None) -> list[Row]:
 
 def _client(subject: Subject) -> ChatClient:
     return ChatClient(subject.base_url, subject.key, subject.headers)
+
+
+async def measure_delays(subjects: Sequence[Subject], store: str) -> list[Row]:
+    """The delay of the first token with another store."""
+    found: list[Row] = []
+    for subject in subjects:
+        with contextlib.closing(_client(subject)) as client:
+            await _cpu(subject, client, "buffered", REQUESTS)
+            name = f"{subject.name}, {store}: first token, later than the provider's, ms"
+            found.append(Row(name, await _delays(subject, client)))
+    return found
+
+
+async def _delays(subject: Subject, client: ChatClient) -> list[float]:
+    return [await client.first_token_delay() for _ in range(DELAYS) if subject.streams]
 
 
 async def _cpu(subject: Subject, client: ChatClient, model: str, times: int) -> float:
