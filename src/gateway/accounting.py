@@ -127,7 +127,7 @@ class RequestAccounting:
         if error is None and not attempt.is_complete:
             error = ClientClosedError("The client closed the request, or its time ran out.")
         has_begun = self._streamed and attempt.first_content_at is not None
-        usage, estimated = attempt.bill(self.reservation.usual, self._error)
+        usage, estimated = attempt.bill(self.reservation.unfinished, self._error)
         return UsageRecord(
             request_id=self.context.request_id,
             key_id=self.hold.key.key_id,

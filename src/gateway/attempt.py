@@ -88,7 +88,8 @@ class Attempt:
     def bill(self, expected: Usage, error: GatewayError | None) -> tuple[Usage | None, bool]:
         """What the provider bills, and whether that is estimated. None if it did not accept the request.
 
-        If the provider did not count, the input is `expected` and the output is what was delivered.
+        If the provider did not count, the input is `expected`; the output is what was delivered, and of an incomplete
+        response at least what is `expected`.
         """
         if self.reported_usage is not None:
             return self.reported_usage, False
@@ -100,10 +101,12 @@ class Attempt:
         was_interrupted = error is None or error.code in INTERRUPTED
         if self.usage is None and (self.sent_at is None or self._is_rejected or not (has_begun or was_interrupted)):
             return None, False
-        known = self.usage or Usage()
+        known, output = self.usage or expected._replace(output_tokens=0), estimate_tokens(self._delivered_bytes)
+        if not self.is_complete:
+            output = max(output, expected.output_tokens)
         return known._replace(
             input_tokens=known.input_tokens or expected.input_tokens,
-            output_tokens=known.output_tokens or estimate_tokens(self._delivered_bytes),
+            output_tokens=known.output_tokens or output,
             **{unit: getattr(known, unit) or getattr(expected, unit) for unit in UNITS},
         ), True
 

@@ -17,7 +17,8 @@ class Reservation:
 
     `requested_limit` is the client's limit for each of its choices. `max_output_tokens` is the most tokens that one
     choice can have; None if the output grows step by step and the hold is extended with it. A request that does not say
-    how much it needs (`at_most_half`) gets at most half of a budget.
+    how much it needs (`at_most_half`) gets at most half of a budget. An output that is made as a whole (`is_whole`), an
+    image for instance, is not delivered in proportion to what the provider has done.
     """
 
     usual: Usage
@@ -27,6 +28,12 @@ class Reservation:
     minimum_micro_usd: int
     at_most_half: bool
     priced: bool
+    is_whole: bool = False
+
+    @property
+    def unfinished(self) -> Usage:
+        """What an interrupted response is billed that was not counted: the prompt, and an output made as a whole."""
+        return self.usual if self.is_whole else self.usual._replace(output_tokens=0)
 
 
 class Allowance:

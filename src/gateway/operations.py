@@ -71,7 +71,7 @@ class Operation(Protocol[Req]):
 
 
 class InputOperation(Generic[Req]):
-    """An operation whose input alone is billed: `expected` is what a request uses on a route. See Operation."""
+    """An operation whose bill is known from its input: `expected` is what a request uses on a route. See Operation."""
 
     def __init__(
         self, name: str, expected: Callable[[Req, Route], Usage], batching: Batching[Req] | None = None
@@ -85,10 +85,11 @@ class InputOperation(Generic[Req]):
         return other_models(request.extra)
 
     def reserve(self, request: Req, route: Route) -> Reservation:
-        """What the input uses, and its cost."""
+        """What the request uses, and its cost."""
         usual = self._expected(request, route)
         cost = cost_of(usual, route.prices, price_terms(request))
-        return Reservation(usual, None, 0, cost.micro_usd, cost.micro_usd, False, cost.usd is not None)
+        amount, is_priced = cost.micro_usd, cost.usd is not None
+        return Reservation(usual, None, 0, amount, amount, at_most_half=False, priced=is_priced, is_whole=True)
 
     def limit_output(
         self, request: Req, route: Route, reservation: Reservation, held_micro_usd: int

@@ -190,7 +190,7 @@ class Gateway:
         created = int(accounting.hold.opened_at)
         info = ResponseInfo(context.request_id, created, request.model, provider.name, provider.family)
         if batching is not None and len(calls) > 1:
-            expected = [operation.reserve(part, attempt.route).usual for part in parts]
+            expected = [operation.reserve(part, attempt.route).unfinished for part in parts]
             result = batching.join(await exchange.send_parts(calls, attempt, expected))
         else:
             reader = await exchange.send(calls[0], attempt)

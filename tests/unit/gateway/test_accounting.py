@@ -31,8 +31,10 @@ HOLD = Hold("req_1", ApiKey("k", "h"), "alias", 1_000_099.0, 1_001_000.0)
 RESERVATION = Reservation(Usage(8, 100), None, None, 0, 0, True, True)
 
 
-def accounting(streamed: bool = True, tier: str | None = None) -> RequestAccounting:
-    request = RequestAccounting(RequestContext("req_1", 99.0), "chat", HOLD, RESERVATION, PriceTerms(tier), streamed)
+def accounting(
+    streamed: bool = True, tier: str | None = None, reservation: Reservation = RESERVATION
+) -> RequestAccounting:
+    request = RequestAccounting(RequestContext("req_1", 99.0), "chat", HOLD, reservation, PriceTerms(tier), streamed)
     request.begin(ROUTE)
     return request
 
@@ -188,6 +190,38 @@ async def test_call_broken_before_any_output_is_billed_for_its_prompt(code: str)
     assert record.usage is not None
     assert record.usage.input_tokens > 0
     assert record.usage.output_tokens == 0
+
+
+@pytest.mark.parametrize("error", [None, "timeout", "upstream_disconnected"])
+@pytest.mark.parametrize(
+    ("expected", "delivered", "billed"),
+    [
+        (Usage(8, 4000), "", Usage(8, 4000)),
+        (Usage(8, 4000), "partial image", Usage(8, 4000)),
+        (Usage(100, 40, input_audio_tokens=100), "", Usage(100, 40, input_audio_tokens=100)),
+        (Usage(seconds=60), "", Usage(seconds=60)),
+    ],
+)
+async def test_interrupted_output_that_is_made_as_a_whole_is_billed_as_expected(
+    expected: Usage, delivered: str, billed: Usage, error: str | None
+) -> None:
+    request = accounting(reservation=Reservation(expected, None, 0, 0, 0, False, True, is_whole=True))
+    request.attempt.sending(99.2)
+    if delivered:
+        request.read(text_chunk(delivered), 99.4)
+    if error is not None:
+        request.failed(UpstreamError("cut", code=error), 99.6)
+    record = await settled(request)
+    assert (record.usage, record.estimated) == (billed, True)
+
+
+async def test_complete_output_that_was_not_counted_is_billed_as_it_was_delivered() -> None:
+    request = accounting(reservation=Reservation(Usage(8, 4000), None, 0, 0, 0, False, True, is_whole=True))
+    request.attempt.sending(99.2)
+    request.read(text_chunk("12345678"), 99.4)
+    request.attempt.completed(99.6)
+    record = await settled(request)
+    assert (record.usage, record.estimated) == (Usage(8, 2), True)
 
 
 @pytest.mark.parametrize("code", ["timeout", "upstream_error"])

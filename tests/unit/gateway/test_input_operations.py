@@ -8,6 +8,7 @@ import pytest
 
 from support.families import route as family_route
 from tollgate.gateway.embeddings import EMBEDDINGS, Embeddings, EmbeddingsRequest
+from tollgate.gateway.image_generation import IMAGE_GENERATION, OUTPUT_TOKENS, ImagesRequest
 from tollgate.gateway.moderations import IMAGE_TOKENS, MODERATIONS, ModerationsRequest
 from tollgate.gateway.prices import Prices
 from tollgate.gateway.rerank import RERANK, RerankRequest
@@ -69,6 +70,12 @@ def test_reranking_reserves_searches_where_these_have_the_price(documents: int, 
     assert RERANK.reserve(request, route()).usual == Usage(tokens)
     reservation = RERANK.reserve(request, route(BY_SEARCH))
     assert (reservation.usual, reservation.amount_micro_usd) == (Usage(tokens, searches=searches), searches * 2000)
+
+
+def test_interrupted_image_is_billed_as_it_was_reserved() -> None:
+    request = ImagesRequest.of({"model": "m", "prompt": "A gate", "n": 2, "quality": "low", "size": "1024x1024"})
+    reservation = IMAGE_GENERATION.reserve(request, route())
+    assert reservation.unfinished == reservation.usual == Usage(2, 2 * OUTPUT_TOKENS["low"])
 
 
 @pytest.mark.parametrize(
