@@ -41,6 +41,7 @@ class ImagesCall:
         self._is_edit = isinstance(request, ImageEditRequest)
         self._is_streamed = request.stream
         self._expected = expected_usage(request, route)
+        self._number = request.n or 1
         url = f"{route.provider.base_url.rstrip('/')}/images/{'edits' if self._is_edit else 'generations'}"
         content, headers = encode_form({**body, **stream}) if self._is_edit else (encode({**body, **stream}), JSON)
         self.request = UpstreamRequest(url, content, headers, dropped=dropped, max_response_bytes=MAX_RESPONSE_BYTES)
@@ -52,7 +53,7 @@ class ImagesCall:
         data = [image for image in children(response, "data") if text(image, "b64_json") or text(image, "url")]
         if not data:
             raise UpstreamError("The provider returned no image.", code="unusable_response")
-        size = self._expected.output_tokens * BYTES_PER_TOKEN
+        size = self._expected.output_tokens * BYTES_PER_TOKEN * len(data) // self._number
         return Images(data, self._usage(response, len(data)), _relayed(response), text_bytes=size)
 
     def open_stream(self) -> StreamParser[AudioEvent] | None:
