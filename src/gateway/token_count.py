@@ -8,9 +8,9 @@ from tollgate.gateway.admission import Account, model_not_allowed
 from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.chat_estimate import estimate_usage
 from tollgate.gateway.chat_operation import CHAT
+from tollgate.gateway.errors import UpstreamError
 from tollgate.gateway.routing import Route
 from tollgate.gateway.serving import Gateway
-from tollgate.gateway.types import Usage
 
 COUNT_TOKENS = "count_tokens"
 """The name of a family's call that counts the tokens of a chat request."""
@@ -30,11 +30,11 @@ async def count_tokens(gateway: Gateway, account: Account, request: ChatRequest,
     route = gateway.routes(CHAT, request)[0]
     if COUNT_TOKENS not in gateway.dependencies.families[route.provider.family].calls:
         return TokenCount(estimate_usage(request, route.model).input_tokens, is_estimated=True)
-    usage = await _ask(gateway, request, route, context.deadline)
-    return TokenCount(usage.input_tokens, is_estimated=False)
+    return TokenCount(await _ask(gateway, request, route, context.deadline), is_estimated=False)
 
 
-async def _ask(gateway: Gateway, request: ChatRequest, route: Route, deadline: float | None) -> Usage:
+async def _ask(gateway: Gateway, request: ChatRequest, route: Route, deadline: float | None) -> int:
+    """The provider's count. Raises UpstreamError for a response without one: no prompt has zero tokens."""
     call = gateway.dependencies.families[route.provider.family].calls[COUNT_TOKENS](request, route)
     response = await gateway.dependencies.upstream.send(call.request, route.provider, deadline)
     try:
@@ -43,4 +43,7 @@ async def _ask(gateway: Gateway, request: ChatRequest, route: Route, deadline: f
         await response.aclose()
     if not 200 <= response.status < 300:
         raise call.parse_error(response.status, response.headers, body)
-    return call.parse_response(body).usage or Usage()
+    usage = call.parse_response(body).usage
+    if usage is None or not usage.input_tokens:
+        raise UpstreamError("The provider's response has no count of tokens.")
+    return usage.input_tokens

@@ -46,6 +46,7 @@ def scripts() -> dict[str, Script]:
         **found,
         **streams,
         "claude-count": Script([b'{"input_tokens": 77}']),
+        "claude-no-count": Script([b'{"usage": {}}']),
         "claude-limit": Script([(FIXTURES / "anthropic/error_rate_limit.json").read_bytes()], 429),
         "claude-cut-stream": Script([(FIXTURES / "anthropic/truncated.sse").read_bytes()], 200, SSE),
         "gpt-cut-stream": Script([(FIXTURES / "openai/truncated.sse").read_bytes()], 200, SSE),
@@ -282,6 +283,12 @@ def test_tokens_are_counted_by_anthropic(
     assert raw.parse().input_tokens == 77
     assert "x-tollgate-estimated" not in raw.headers
     assert gateway.log_of(raw.headers["x-request-id"])["status"] == 200
+
+
+def test_response_without_a_count_is_a_failure_of_the_provider(client_of_messages: Anthropic) -> None:
+    with pytest.raises(APIStatusError, match="no count of tokens") as raised:
+        client_of_messages.messages.count_tokens(model="claude-no-count", messages=USER)
+    assert raised.value.status_code == 502
 
 
 def test_tokens_of_other_families_are_estimated_outside_the_limits(
