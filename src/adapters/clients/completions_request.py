@@ -62,13 +62,14 @@ class CompletionsRequest(RequestBody, frozen=True, kw_only=True):
 
 
 def chat_request(request: CompletionsRequest) -> ChatRequest:
-    """The request, with the client's own body for a provider that serves completions. Raises BadRequestError."""
+    """The request, with the client's own body for a provider that serves completions. Raises BadRequestError.
+
+    `n` of the request is the number of completions that are made and billed: `best_of` for each prompt.
+    """
     refusal = _refusal(request)
     fields = {name: value for name, value in request.wire().items() if name in _PASSED_ON}
     if request.max_tokens == 0:
         del fields["max_tokens"]
-    if len(request.prompts) > 1:
-        fields["n"] = min(len(request.prompts) * (request.n or 1), 128)
     translated: Json = {
         "model": request.model,
         "messages": [{"role": "user", "content": _text(prompt)} for prompt in request.prompts],
@@ -77,7 +78,9 @@ def chat_request(request: CompletionsRequest) -> ChatRequest:
     }
     dropped = tuple(sorted(name for name in request.extra if name not in _TRANSLATED))
     native = NativeBody("completions", request.wire(), {}, dropped, refusal)
-    return ChatRequest.of(translated).with_native(native)
+    chat = ChatRequest.of(translated).with_native(native)
+    made = len(request.prompts) * max(request.n or 1, request.best_of or 1)
+    return chat if made == (request.n or 1) else chat.with_fields(n=made)  # more than a chat may request
 
 
 def _text(prompt: str | Tokens) -> str:
