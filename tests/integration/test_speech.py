@@ -36,6 +36,7 @@ SCRIPTS = {
     "cut-events": audio(DELTA, media_type="text/event-stream"),
     "json": Script([b'{"error": {"message": "no such voice", "param": "voice", "code": 400}}']),
     "html": audio(b"<html></html>", media_type="text/html"),
+    "mislabelled": audio(*AUDIO, media_type="application/json"),
     "error": Script([b'{"error": {"message": "Invalid voice.", "param": "voice"}}'], 400),
     "server-error": Script([b'{"error": {"message": "oh no"}}'], 500),
 }
@@ -116,6 +117,8 @@ def test_broken_audio_is_cut(http: httpx.Client, gateway: RunningGateway) -> Non
     with http.stream("POST", "/audio/speech", json=body) as response, pytest.raises(httpx.RemoteProtocolError):
         response.read()
     assert gateway.settled(response.headers["x-request-id"])["error_code"] == "upstream_disconnected"
+    http.get("/models").raise_for_status()  # a later request is served by the same process
+    assert not [line for line in gateway.lines if "ERROR" in line or "Traceback" in line]
 
 
 def test_events_are_passed_on_with_their_usage(client: OpenAI, gateway: RunningGateway) -> None:
@@ -145,7 +148,8 @@ def test_broken_events_end_in_an_error(client: OpenAI, gateway: RunningGateway) 
         ("error", 400, "Invalid voice."),
         ("server-error", 502, "oh no"),
         ("json", 400, "no such voice"),
-        ("html", 502, "not JSON"),
+        ("html", 502, "not audio"),
+        ("mislabelled", 502, "not audio"),
         ("empty", 502, "provider"),
         ("gpt-5.4", 400, "does not support speech"),
     ],

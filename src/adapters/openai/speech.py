@@ -38,7 +38,11 @@ class SpeechCall:
 
     def parse_response(self, body: bytes) -> Result:
         """See ProviderCall. A response that is not audio is an error, with the provider's reason if it has one."""
-        raise_if_error(parse_object(body))
+        try:
+            response = parse_object(body)
+        except UpstreamError:
+            response = {}
+        raise_if_error(response)
         raise UpstreamError("The provider's response is not audio.", code="unusable_response")
 
     def open_stream(self) -> StreamParser[AudioPiece | AudioEvent]:
