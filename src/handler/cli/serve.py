@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 from collections.abc import Callable
 
 import uvicorn
@@ -9,6 +10,7 @@ import uvicorn
 from tollgate.handler.cli.connections import bounded_protocol, listen
 from tollgate.handler.components import build
 from tollgate.handler.http.app import Application
+from tollgate.handler.http.responses import is_no_broken_stream
 from tollgate.handler.settings import Settings
 
 STOP_SECONDS = 5
@@ -32,6 +34,7 @@ async def _serve_app(settings: Settings, host: str, port: int, announce: Callabl
             ws="none",  # a client that asks for a WebSocket gets the response of its path
             timeout_graceful_shutdown=STOP_SECONDS,
         )
+        logging.getLogger("uvicorn.error").addFilter(is_no_broken_stream)
         gc.collect()
         gc.freeze()  # a collection that looks through what stays would block every stream for 20 ms
         listener = listen(host, port)

@@ -1,6 +1,7 @@
 """Results of the core as HTTP responses: whole, or as events; the request is settled before the last byte."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -50,8 +51,13 @@ class WholeResponse(Response):
         await super().__call__(scope, receive, send)
 
 
-class BrokenStreamError(Exception):
+class BrokenStreamError(ConnectionAbortedError):
     """A stream in whose format no failure can be expressed has failed. Raised to the server, it cuts the connection."""
+
+
+def is_no_broken_stream(record: logging.LogRecord) -> bool:
+    """A filter for the log of a server: the failure behind a BrokenStreamError is in the line of its request."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], BrokenStreamError)
 
 
 class EventStreamResponse(Response):

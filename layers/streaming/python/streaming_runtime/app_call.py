@@ -8,7 +8,7 @@ from streaming_runtime.failures import CRASHED, TIMEOUT, UNFINISHED, Failure
 from streaming_runtime.invocation import Deadline
 from streaming_runtime.log import logger
 from streaming_runtime.response_head import ResponseHead
-from streaming_runtime.responses import Response
+from streaming_runtime.responses import Response, TruncatedError
 from streaming_runtime.runtime_api import ACCEPTED, ResponseRefusedError
 
 
@@ -88,7 +88,8 @@ def _failure_of(task: asyncio.Task[None], app_call: AppCall) -> Failure | None:
     if error is None:
         logger.error("The app returned before its response was complete")
         return UNFINISHED
-    logger.error("The app failed before its response was complete", exc_info=error)
+    if not isinstance(error, ConnectionAbortedError):  # which an app raises to cut its response
+        logger.error("The app failed before its response was complete", exc_info=error)
     return CRASHED
 
 
@@ -100,6 +101,8 @@ async def _finish(response: Response, failure: Failure | None, deadline: Deadlin
     except TimeoutError:
         response.abort()
         logger.error("The response could not be completed before the deadline")
+    except TruncatedError:
+        response.abort()  # what failed is logged
     except (OSError, EOFError, ValueError) as error:
         response.abort()
         logger.error("The response could not be completed: %r", error)

@@ -30,6 +30,10 @@ class Response(Protocol):
         ...
 
 
+class TruncatedError(ConnectionAbortedError):
+    """A response that has begun, and in which no error can be expressed, has to be cut."""
+
+
 class StreamedResponse:
     """A response that is sent as it is written: prelude, delimiter and the first payload in one write, then chunks."""
 
@@ -96,7 +100,7 @@ class StreamedResponse:
             await self._begin(_error_head(failure, self._invocation), body, last=True, by_app=False)
             return
         if not self._is_event_stream:
-            raise ConnectionAbortedError("a response that is no event stream was truncated")
+            raise TruncatedError("a response that is no event stream was truncated")
         # The app may have been cancelled inside an event: a blank line separates the error from it.
         is_complete = self._tail.endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))
         event = (b"" if is_complete else b"\n\n") + self._error_format.sse_event(failure)
