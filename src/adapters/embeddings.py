@@ -4,7 +4,7 @@ import base64
 import math
 import struct
 from array import array
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from typing import Any, cast
 
 from tollgate.adapters.dialects import ROUTER_PREFERENCES
@@ -46,14 +46,15 @@ def read_params(request: EmbeddingsRequest, route: Route, supported: Set[str]) -
     return params, dropped.names
 
 
-def check_vectors(values: Sequence[Any], expected: int) -> Sequence[str | Sequence[float]]:
+def check_vectors(values: Iterable[Any], expected: int) -> Sequence[str | Sequence[float]]:
     """The vectors as the provider sent them. Raises UpstreamError unless there are so many and all are valid.
 
     Numbers are kept in arrays: the lists of a large batch would take four times the memory.
     """
-    if len(values) != expected:
+    vectors = [_vector(value) for value in values]
+    if len(vectors) != expected:
         raise _unusable("The provider did not return one embedding for each input.")
-    return [_vector(value) for value in values]
+    return vectors
 
 
 def _vector(value: Any) -> str | Sequence[float]:
@@ -66,11 +67,18 @@ def _vector(value: Any) -> str | Sequence[float]:
 
 
 def _is_float32(text: str) -> bool:
+    """Numbers need a closer look only if one has the sign and the first seven bits of an exponent that infinity and NaN
+    have (IEEE 754, binary32)."""
     try:
         data = base64.b64decode(text, validate=True)
-        return len(data) > 0 and all(map(math.isfinite, struct.unpack(f"<{len(data) // 4}f", data)))
-    except (ValueError, struct.error):
+    except ValueError:
         return False
+    if not data or len(data) % 4:
+        return False
+    highest = data[3::4]
+    return not (b"\x7f" in highest or b"\xff" in highest) or all(
+        map(math.isfinite, struct.unpack(f"<{len(data) // 4}f", data))
+    )
 
 
 def _are_numbers(values: list[Any]) -> bool:

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
+import msgspec
+from msgspec import Raw
+
 from tollgate.gateway.errors import BadRequestError, UpstreamError
 from tollgate.gateway.types import Json
 
@@ -68,6 +71,17 @@ def parse_object(text: str | bytes) -> Json:
     if not isinstance(value, dict):
         raise UpstreamError("The provider's response is not a JSON object.")
     return cast(Json, value)
+
+
+def parse_as(text: bytes | Raw, kind: Any = Any) -> Any:
+    """The JSON in `text` as this type, whose parts of type `Raw` are not parsed yet.
+
+    Raises UpstreamError `unusable_response` for anything else.
+    """
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise UpstreamError("The provider's response is not as documented.", code="unusable_response") from None
 
 
 def child(parent: Json, name: str) -> Json:

@@ -1,6 +1,6 @@
 """The interface of a client format: how a request is parsed, and how results and errors are encoded for the client."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -37,8 +37,8 @@ class Encoder(Protocol):
         """The content type of a whole response."""
         ...
 
-    def result(self, result: Any, usage: Usage | None) -> bytes:
-        """A whole response; `usage` is None if it is not known."""
+    def result(self, result: Any, usage: Usage | None) -> bytes | Iterator[bytes]:
+        """A whole response, or the pieces of a large one, at least one; `usage` is None if it is not known."""
         ...
 
 

@@ -142,7 +142,7 @@ def test_request_above_the_budget_is_402(gateway: RunningGateway) -> None:
 
 def test_largest_batch_of_base64_vectors_arrives(client: OpenAI) -> None:
     response = client.embeddings.create(model="test/embed-largest", input=["a"] * 2048)
-    assert [len(item.embedding) for item in response.data] == [1536] * 2048
+    assert [len(item.embedding) for item in response.data] == [3072] * 2048
 
 
 def test_unusable_response_is_billed_as_estimated(http: httpx.Client, gateway: RunningGateway) -> None:

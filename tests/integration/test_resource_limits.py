@@ -40,6 +40,17 @@ def memory_growth(gateway: RunningGateway) -> Any:
     return lambda: gateway.peak_megabytes() - before
 
 
+@pytest.mark.parametrize("encoding", ["base64", "float"])
+def test_largest_batch_of_embeddings_is_answered(gateway: RunningGateway, memory_growth: Any, encoding: str) -> None:
+    body = {"model": "test/embed-largest", "input": ["a"] * 2048, "encoding_format": encoding}
+    headers = {"authorization": f"Bearer {gateway.api_key}"}
+    response = HTTP.post(f"{gateway.base_url}/embeddings", json=body, headers=headers, timeout=LIMIT_SECONDS)
+    assert response.status_code == 200, response.text
+    assert response.content.count(b'"index":') == 2048
+    assert response.content.endswith(b'"total_tokens":1000},"provider":"scripted"}')
+    assert memory_growth() < 100
+
+
 @pytest.mark.parametrize("key", [UNKNOWN_KEY, "junk", "sk-" + "x" * 5000], ids=["unknown", "malformed", "long"])
 @pytest.mark.parametrize("item", ["0,", "{},", '{"a":[]},'])
 def test_body_with_an_invalid_key_is_not_parsed(

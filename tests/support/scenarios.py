@@ -72,7 +72,7 @@ SCRIPTS: dict[str, Script] = {
     "embed-floats": embeddings(VECTORS),
     "embed-base64": embeddings([packed(vector) for vector in VECTORS]),
     "embed-uncounted": embeddings(VECTORS, usage=None),
-    "embed-largest": embeddings([packed([0.5] * 1536)] * 2048),
+    "embed-largest": embeddings([packed([0.5] * 3072)] * 2048),
     "embed-error": error(400, message="This model does not support specifying dimensions.", param="dimensions"),
     "embed-failure": error(500, message="oh no"),
     "embed-html": Script([b"<html></html>"]),

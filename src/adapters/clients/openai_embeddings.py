@@ -2,8 +2,10 @@
 
 import base64
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+
+import msgspec
 
 from tollgate.adapters.clients.json_body import parse_json
 from tollgate.adapters.clients.openai import bearer_key, error_body
@@ -11,6 +13,9 @@ from tollgate.gateway.client_format import Encoder, ResponseInfo
 from tollgate.gateway.embeddings import EMBEDDINGS, MAX_VALUES, Embeddings, EmbeddingsRequest
 from tollgate.gateway.json_text import dump
 from tollgate.gateway.types import Json, Usage
+
+PIECE_BYTES = 256 * 1024
+"""Bytes of a response that are written at once, in a few milliseconds."""
 
 
 class OpenAIEmbeddings:
@@ -37,27 +42,30 @@ class EmbeddingsEncoder:
         self._info = info
         self._as_base64 = as_base64
 
-    def result(self, result: Embeddings, usage: Usage | None) -> bytes:
-        """The list, in the order of the inputs."""
+    def result(self, result: Embeddings, usage: Usage | None) -> Iterator[bytes]:
+        """The list, in the order of the inputs, in pieces: as numbers the largest has 130 MB."""
         convert = _as_base64 if self._as_base64 else _as_floats
-        data: list[Json] = [
-            {"object": "embedding", "index": index, "embedding": convert(vector)}
-            for index, vector in enumerate(result.vectors)
-        ]
-        body: Json = {"object": "list", "data": data, "model": self._info.model, **result.extra}
+        envelope: Json = {"model": self._info.model, **result.extra}
         if usage is not None:
-            body["usage"] = {"prompt_tokens": usage.input_tokens, "total_tokens": usage.input_tokens}
-        return dump({**body, "provider": self._info.provider})
+            envelope["usage"] = {"prompt_tokens": usage.input_tokens, "total_tokens": usage.input_tokens}
+        piece = bytearray(b'{"object":"list","data":[')
+        for index, vector in enumerate(result.vectors):
+            if len(piece) > PIECE_BYTES:
+                yield bytes(piece)
+                piece.clear()
+            piece += b'%s{"object":"embedding","index":%d,"embedding":' % (b"," if index else b"", index)
+            piece += convert(vector) + b"}"
+        yield bytes(piece) + b"]," + dump({**envelope, "provider": self._info.provider})[1:]
 
 
-def _as_base64(vector: str | Sequence[float]) -> str:
-    if isinstance(vector, str):
-        return vector
-    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode("ascii")
-
-
-def _as_floats(vector: str | Sequence[float]) -> Sequence[float]:
+def _as_base64(vector: str | Sequence[float]) -> bytes:
     if not isinstance(vector, str):
-        return [*vector]
+        vector = base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode("ascii")
+    return b'"%s"' % vector.encode("ascii")
+
+
+def _as_floats(vector: str | Sequence[float]) -> bytes:
+    if not isinstance(vector, str):
+        return msgspec.json.encode([*vector])
     data = base64.b64decode(vector)
-    return struct.unpack(f"<{len(data) // 4}f", data)
+    return msgspec.json.encode(struct.unpack(f"<{len(data) // 4}f", data))

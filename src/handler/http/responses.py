@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
+from itertools import chain
 from typing import Any, TypeVar
 
 from starlette.responses import Response
@@ -46,9 +47,18 @@ class WholeResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._served.settle()
-        self.body = self._encoder.result(self._served.result, self._served.usage)
-        self.headers["content-length"] = str(len(self.body))
-        await super().__call__(scope, receive, send)
+        encoded = self._encoder.result(self._served.result, self._served.usage)
+        pieces = iter((encoded,) if isinstance(encoded, bytes) else encoded)
+        self.body, following = next(pieces), next(pieces, None)
+        if following is None:
+            self.headers["content-length"] = str(len(self.body))
+            await super().__call__(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for piece in chain((self.body, following), pieces):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await asyncio.sleep(0)  # other requests have their turn
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class BrokenStreamError(ConnectionAbortedError):

@@ -35,6 +35,7 @@ def response(*vectors: Any, **more: Any) -> bytes:
 def test_request_has_the_upstream_model() -> None:
     embeddings_call = call(dimensions=8, user="u", input_type="query")
     expected = {"model": "native", "input": ["a", "b"], "dimensions": 8, "user": "u", "input_type": "query"}
+    expected["encoding_format"] = "base64"
     assert (embeddings_call.request.url, sent(embeddings_call), embeddings_call.request.dropped) == (
         "https://x/v1/embeddings",
         expected,
@@ -42,21 +43,23 @@ def test_request_has_the_upstream_model() -> None:
     )
 
 
-@pytest.mark.parametrize(("requested", "expected"), [({}, None), ("float", None), ("base64", "base64")])
-def test_encoding_format_float_is_not_sent(requested: Any, expected: str | None) -> None:
-    fields = {"encoding_format": requested} if requested else {}
-    assert sent(call(**fields)).get("encoding_format") == expected
+@pytest.mark.parametrize("requested", [{}, {"encoding_format": "float"}, {"encoding_format": "base64"}])
+def test_base64_is_requested_whatever_the_client_gets(requested: dict[str, Any]) -> None:
+    assert sent(call(**requested))["encoding_format"] == "base64"
 
 
-def test_unsupported_encoding_format_is_not_sent() -> None:
-    embeddings_call = call(Quirks(embeddings=Dialect(unsupported=("encoding_format",))), encoding_format="base64")
+@pytest.mark.parametrize("requested", [{}, {"encoding_format": "base64"}])
+def test_unsupported_encoding_format_is_not_sent(requested: dict[str, Any]) -> None:
+    embeddings_call = call(Quirks(embeddings=Dialect(unsupported=("encoding_format",))), **requested)
     assert "encoding_format" not in sent(embeddings_call)
     assert embeddings_call.request.dropped == ()
 
 
 def test_parameters_are_renamed_and_dropped_by_quirks() -> None:
     embeddings_call = call(MISTRAL, dimensions=8, user="u")
-    assert sent(embeddings_call) == {"model": "native", "input": ["a", "b"], "output_dimension": 8}
+    assert sent(embeddings_call) == {
+        "model": "native", "input": ["a", "b"], "output_dimension": 8, "encoding_format": "base64"
+    }  # fmt: skip
     assert embeddings_call.request.dropped == ("user",)
     with pytest.raises(BadRequestError) as raised:
         call(MISTRAL, user="u", provider={"require_parameters": True})
@@ -123,9 +126,21 @@ def test_error_is_parsed_as_for_chat() -> None:
 def test_fields_for_a_router_and_of_streams_are_not_sent_to_other_servers() -> None:
     fields: dict[str, Any] = {"provider": {"order": ["x"]}, "models": ["a"], "stream": True}
     one = call(**fields)
-    assert sent(one) == {"model": "native", "input": ["a", "b"]}
+    assert sent(one) == {"model": "native", "input": ["a", "b"], "encoding_format": "base64"}
     assert one.request.dropped == ("stream", "models")
-    assert sent(call(Quirks(router=True), **fields)).keys() == {"model", "input", "provider", "models"}
+    assert sent(call(Quirks(router=True), **fields)).keys() == {
+        "model",
+        "input",
+        "provider",
+        "models",
+        "encoding_format",
+    }
+
+
+@pytest.mark.parametrize("number", [3e38, -3e38, 1e-45, -0.0])
+def test_every_float32_is_a_number(number: float) -> None:
+    text = base64.b64encode(struct.pack("<2f", 1.0, number)).decode()
+    assert call().parse_response(response([1.0], text)).vectors[1] == text
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
