@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
-from support.instances import base_env
+from support.instances import SharedStore, function, make_store
 from support.one_model import one_model
 from support.running_gateway import RunningGateway, run_gateway
 from support.upstream import Script, ScriptedUpstream, scripted_upstream
@@ -51,17 +52,15 @@ def gateway(
     kind, _, where = request.param.split()
     env = {"TOLLGATE_ECHO": "off"}
     if where == "s3":
-        env |= {
-            **{name: value for name, value in base_env().items() if name.startswith("AWS_")},
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": "a",
-            "AWS_SECRET_ACCESS_KEY": "b",
-            "AWS_ENDPOINT_URL_S3": s3,
-            "TOLLGATE_UPLOADS_BUCKET": BUCKET,
-        }
+        credentials = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+        env |= {"AWS_DEFAULT_REGION": REGION, **credentials, **on_s3(s3)}
     rows = one_model("m", f"{provider.url}/v1") + TRANSCRIBER
     with run_gateway(kind, tmp_path_factory.mktemp("uploads"), rows, env) as running:
         yield running
+
+
+def on_s3(url: str) -> dict[str, str]:
+    return {"AWS_ENDPOINT_URL_S3": url, "TOLLGATE_UPLOADS_BUCKET": BUCKET}
 
 
 TRANSCRIBER = """
@@ -74,12 +73,35 @@ routes = [{ provider = "m", model = "transcriber" }]
 """
 
 
-def post(gateway: RunningGateway, path: str, body: Any, key: str = "", **headers: str) -> httpx.Response:
+@dataclass
+class Target:
+    """Where requests go, and their key."""
+
+    base_url: str
+    api_key: str
+
+
+def transcribed(target: RunningGateway | Target, provider: ScriptedUpstream) -> httpx.Response:
+    """The response to an upload of 9.2 MB of audio, more than Lambda takes."""
+    audio = bytes(range(256)) * 36_000
+    reference = upload(target, audio, "audio/mpeg")
+    form: Any = {"model": (None, "transcriber"), "file": (None, reference)}
+    headers = {"authorization": f"Bearer {target.api_key}"}
+    answer = httpx.post(f"{target.base_url}/audio/transcriptions", files=form, headers=headers, timeout=60)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["text"] == "Four score"
+    name, content_type, content = provider.requests[-1].body["file"]
+    assert (content_type, content) == ("audio/mpeg", audio)
+    assert name
+    return answer
+
+
+def post(gateway: RunningGateway | Target, path: str, body: Any, key: str = "", **headers: str) -> httpx.Response:
     authorization = {"authorization": f"Bearer {key or gateway.api_key}", **headers}
     return httpx.post(f"{gateway.base_url}{path}", json=body, headers=authorization, timeout=60)
 
 
-def upload(gateway: RunningGateway, content: bytes, mime_type: str) -> str:
+def upload(gateway: RunningGateway | Target, content: bytes, mime_type: str) -> str:
     """Upload something, and return the reference to it."""
     made = post(gateway, "/uploads", {"bytes": len(content), "mime_type": mime_type}).json()
     sent = httpx.request(made["method"], made["url"], content=content, headers=made["headers"], timeout=60)
@@ -114,17 +136,24 @@ def test_reference_stands_for_a_whole_body(gateway: RunningGateway, provider: Sc
 
 
 def test_reference_stands_for_a_file_of_a_form(gateway: RunningGateway, provider: ScriptedUpstream) -> None:
-    audio = bytes(range(256)) * 36_000  # 9.2 MB
-    reference = upload(gateway, audio, "audio/mpeg")
-    form: Any = {"model": (None, "transcriber"), "file": (None, reference)}
-    headers = {"authorization": f"Bearer {gateway.api_key}"}
-    answer = httpx.post(f"{gateway.base_url}/audio/transcriptions", files=form, headers=headers, timeout=60)
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["text"] == "Four score"
-    name, content_type, content = provider.requests[-1].body["file"]
-    assert (content_type, content) == ("audio/mpeg", audio)
-    assert name
+    answer = transcribed(gateway, provider)
     assert gateway.settled(answer.headers["x-request-id"])["operation"] == "transcriptions"
+
+
+def test_deployed_parts_transcribe_an_upload(
+    request: pytest.FixtureRequest, provider: ScriptedUpstream, s3: str, tmp_path: Path
+) -> None:
+    """The function with its table and its bucket."""
+    catalog = tmp_path / "overlay.toml"
+    catalog.write_text(one_model("m", f"{provider.url}/v1") + TRANSCRIBER)
+    store = make_store("dynamodb", request, tmp_path)
+    store = SharedStore(store.flags, {**store.env, **on_s3(s3)})
+    with function(store, catalog, environments=1) as base_url:
+        target = Target(base_url, store.key())
+        request_id = transcribed(target, provider).headers["x-request-id"]
+        headers = {"authorization": f"Bearer {target.api_key}"}
+        found = httpx.get(f"{base_url}/generation", params={"id": request_id}, headers=headers, timeout=60)
+        assert found.json()["data"]["model"] == "transcriber"
 
 
 def test_upload_of_another_key_does_not_exist(gateway: RunningGateway) -> None:
