@@ -9,9 +9,10 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 from tollgate.adapters.json_access import children, text
+from tollgate.adapters.json_density import parse_replayed
 from tollgate.gateway.types import Json
 
 _MARK = "tollgate"
@@ -25,14 +26,27 @@ class ReplayedReasoning:
     text: str
     details: Sequence[Json]
 
-    def message_fields(self) -> Json:
-        """The fields of an assistant message of Chat Completions for it.
 
-        Text without details is what servers of OpenAI's family want back (DeepSeek's guide "Thinking Mode").
+class MessageReasoning:
+    """The reasoning of one assistant message, which a client sends back in several fields."""
+
+    def __init__(self) -> None:
+        self.details: list[Json] = []
+        self._texts: list[str] = []
+
+    def add(self, replayed: ReplayedReasoning) -> None:
+        """Add the next one. Text without details is what servers of OpenAI's family want back (DeepSeek's guide
+        "Thinking Mode").
         """
-        fields: Json = {"reasoning_details": [*self.details]} if self.details else {}
-        if self.text and self.family == "openai":
-            fields["reasoning_content"] = self.text
+        self.details += replayed.details
+        if replayed.family == "openai":
+            self._texts.append(replayed.text)
+
+    def fields(self) -> Json:
+        """The fields of an assistant message of Chat Completions."""
+        fields: Json = {"reasoning_details": self.details} if self.details else {}
+        if reasoning := "".join(self._texts):
+            fields["reasoning_content"] = reasoning
         return fields
 
 
@@ -49,8 +63,8 @@ def read_reasoning(field: str, shown: str = "") -> ReplayedReasoning | None:
     if mark != _MARK or not family:
         return None
     try:
-        value: Any = json.loads(base64.urlsafe_b64decode(data))
-    except (ValueError, RecursionError):
-        value = {}
+        value = parse_replayed(base64.urlsafe_b64decode(data))
+    except ValueError:
+        value = None
     fields = cast(Json, value) if isinstance(value, dict) else {}
     return ReplayedReasoning(family, text(fields, "text") or shown, children(fields, "details"))

@@ -12,6 +12,7 @@ import zlib
 from typing import Any, cast
 
 from tollgate.adapters.json_access import children, text
+from tollgate.adapters.json_density import parse_replayed
 from tollgate.gateway.types import Json
 
 CLAUDE, GEMINI, PLAIN = "claude", "gemini", "plain"
@@ -64,8 +65,8 @@ def details_of_message(message: Json) -> list[Json]:
 def details_of_call(call: Json) -> list[Json]:
     """The `reasoning_details` in the id of a tool call."""
     try:
-        details: Any = json.loads(base64.b64decode(read_state(text(call, "id") or "", CLAUDE)))
-    except (ValueError, RecursionError):
+        details = parse_replayed(base64.b64decode(read_state(text(call, "id") or "", CLAUDE)))
+    except ValueError:
         return []
     items = cast("list[Any]", details) if isinstance(details, list) else []
     return [cast(Json, item) for item in items if isinstance(item, dict)]

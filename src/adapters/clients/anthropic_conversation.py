@@ -8,7 +8,7 @@ from tollgate.adapters.claude import ThinkingBlock
 from tollgate.adapters.clients.anthropic_content import block_parts, blocks_of, joined_if_plain, parts_of
 from tollgate.adapters.dropped_params import unsupported
 from tollgate.adapters.json_access import child, text
-from tollgate.adapters.replayed_reasoning import read_reasoning
+from tollgate.adapters.replayed_reasoning import MessageReasoning, read_reasoning
 from tollgate.gateway.types import Json
 
 BILLING_LINE = "x-anthropic-billing-header:"
@@ -71,7 +71,7 @@ def _tool_message(block: Json, path: str) -> Json:
 
 
 def _assistant_message(blocks: list[Json], path: str) -> list[Json]:
-    reasoning: Json = {}
+    reasoning = MessageReasoning()
     parts: list[Json] = []
     calls: list[Json] = []
     for index, block in enumerate(blocks):
@@ -86,7 +86,7 @@ def _assistant_message(blocks: list[Json], path: str) -> list[Json]:
             _add_reasoning(reasoning, block)
     if not (parts or calls):
         return []
-    message: Json = {"role": "assistant", "content": joined_if_plain(parts) or None, **reasoning}
+    message: Json = {"role": "assistant", "content": joined_if_plain(parts) or None, **reasoning.fields()}
     return [{**message, "tool_calls": calls} if calls else message]
 
 
@@ -100,17 +100,15 @@ def _call(block: Json) -> Json:
     return {**call, "cache_control": block["cache_control"]} if block.get("cache_control") else call
 
 
-def _add_reasoning(fields: Json, block: Json) -> None:
+def _add_reasoning(reasoning: MessageReasoning, block: Json) -> None:
     """Add a block of thinking, which is another provider's if its signature is the gateway's own."""
     shown = text(block, "thinking") or ""
     replayed = read_reasoning(text(block, "signature") or "", shown)
     if replayed is None:
         thinking = ThinkingBlock(shown, text(block, "signature"), text(block, "data"))
-        added: Json = {"reasoning_details": [thinking.to_detail(len(fields.get("reasoning_details", ())))]}
+        reasoning.details.append(thinking.to_detail(len(reasoning.details)))
     else:
-        added = replayed.message_fields()
-    for name, value in added.items():
-        fields[name] = fields[name] + value if name in fields else value
+        reasoning.add(replayed)
 
 
 def _is_billing_line(block: Json) -> bool:

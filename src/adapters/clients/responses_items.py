@@ -7,7 +7,7 @@ from tollgate.adapters.clients.invalid import invalid
 from tollgate.adapters.clients.responses_tools import custom_arguments, function_name
 from tollgate.adapters.dropped_params import unsupported
 from tollgate.adapters.json_access import child, text
-from tollgate.adapters.replayed_reasoning import read_reasoning
+from tollgate.adapters.replayed_reasoning import MessageReasoning, read_reasoning
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.types import Json
 
@@ -32,6 +32,7 @@ class ItemReader:
         self.messages: list[Json] = []
         self.dropped: list[str] = []
         self._assistant: Json = {}  # what comes before the next message of another role
+        self._reasoning = MessageReasoning()  # of that message
         self._open_calls: set[str] = set()
 
     def read(self, items: Sequence[Any]) -> None:
@@ -51,7 +52,7 @@ class ItemReader:
             raise invalid(f"{path}.type", "it is a string")
         readers: Mapping[str, Callable[[Json, str], None]] = {
             "message": self._message,
-            "reasoning": self._reasoning,
+            "reasoning": self._reason,
             **dict.fromkeys(_CALLS, self._call),
             **dict.fromkeys(_OUTPUTS, self._output),
         }
@@ -79,12 +80,12 @@ class ItemReader:
             self._end_assistant()
         self._assistant["content"] = content
 
-    def _reasoning(self, item: Json, path: str) -> None:
+    def _reason(self, item: Json, path: str) -> None:
         if self._assistant.keys() & {"content", "tool_calls"}:
             self._end_assistant()
         replayed = read_reasoning(text(item, "encrypted_content") or "")
-        for name, value in (replayed.message_fields() if replayed else {}).items():
-            self._assistant[name] = self._assistant[name] + value if name in self._assistant else value
+        if replayed is not None:
+            self._reasoning.add(replayed)
 
     def _call(self, item: Json, path: str) -> None:
         call_id, name = _required(item, "call_id", path), _required(item, "name", path)
@@ -107,8 +108,9 @@ class ItemReader:
 
     def _end_assistant(self) -> None:
         fields, self._assistant = self._assistant, {}
+        reasoning, self._reasoning = self._reasoning.fields(), MessageReasoning()
         if fields.keys() & {"content", "tool_calls"}:
-            self.messages.append({"role": "assistant", "content": None, **fields})
+            self.messages.append({"role": "assistant", "content": None, **reasoning, **fields})
 
 
 def read_content(content: Any, path: str) -> str | list[Json]:

@@ -1,17 +1,16 @@
 """The time to translate a request is linear in its size, in every family and for every part of it.
 
-CPU time of the process for n and for 4n: linear work takes 4 times as long, quadratic work 16. The best of several
-tries must be well below 16, so that a loaded machine fails no test. If the size of a part is limited, 4n is the limit.
+If the size of a part is limited, 4n is the limit.
 """
 
 import base64
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from support.growth import MAX_GROWTH, growth, seconds
 from tollgate.adapters import FAMILIES
 from tollgate.adapters.clients.legacy_functions import with_tools
 from tollgate.adapters.strict_schema import strict_schema, without_branches
@@ -25,8 +24,6 @@ from tollgate.handler.components import read_catalog
 MODELS = ("gpt-4o", "mistral-large-2512", "claude-sonnet-4-6", "gemini-3.6-flash", "bedrock/claude-sonnet-4-6", "echo")
 MARK = {"cache_control": {"type": "ephemeral"}}
 TEXT = base64.b64encode(b"seven").decode()
-MAX_GROWTH = 10
-TRIES = 8
 
 CATALOG: Catalog = read_catalog(None)
 
@@ -96,23 +93,6 @@ def _function_turn(number: int) -> list[Json]:
         {"role": "assistant", "content": None, "function_call": {"name": name, "arguments": "{}"}},
         {"role": "function", "name": name, "content": "7"},
     ]
-
-
-def seconds(work: Callable[[], object]) -> float:
-    before = time.process_time()
-    work()
-    return time.process_time() - before
-
-
-def growth(make: Callable[[int], Callable[[], object]], n: int) -> float:
-    """The CPU time of 4n divided by that of n; the minimum of several tries, which end at one that is low enough."""
-    small, large = make(n), make(4 * n)
-    minimum = float("inf")
-    for _ in range(TRIES):
-        minimum = min(minimum, min(seconds(large) for _ in range(2)) / max(min(seconds(small) for _ in range(2)), 1e-4))
-        if minimum < MAX_GROWTH:
-            break
-    return minimum
 
 
 def translation(name: str, fields: Json) -> Callable[[], object]:
