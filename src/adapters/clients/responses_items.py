@@ -31,8 +31,9 @@ class ItemReader:
     def __init__(self) -> None:
         self.messages: list[Json] = []
         self.dropped: list[str] = []
-        self._assistant: Json = {}  # what comes before the next message of another role
-        self._reasoning = MessageReasoning()  # of that message
+        self._texts: list[str | list[Json]] = []  # of the assistant, before the next message of another role
+        self._calls: list[Json] = []
+        self._reasoning = MessageReasoning()
         self._open_calls: set[str] = set()
 
     def read(self, items: Sequence[Any]) -> None:
@@ -76,13 +77,11 @@ class ItemReader:
             self._end_assistant()
             self.messages.append({"role": role, "content": content})
             return
-        if self._assistant.keys() & {"content", "tool_calls"}:
-            self._end_assistant()
-        self._assistant["content"] = content
+        self._end_text()
+        self._texts.append(content)
 
     def _reason(self, item: Json, path: str) -> None:
-        if self._assistant.keys() & {"content", "tool_calls"}:
-            self._end_assistant()
+        self._end_text()
         replayed = read_reasoning(text(item, "encrypted_content") or "")
         if replayed is not None:
             self._reasoning.add(replayed)
@@ -94,7 +93,7 @@ class ItemReader:
             raise invalid(f"{path}.{_CALLS[item['type']]}", "it is a string")
         arguments = custom_arguments(value) if item["type"] == "custom_tool_call" else value
         function = {"name": function_name(name, text(item, "namespace")), "arguments": arguments}
-        self._assistant.setdefault("tool_calls", []).append({"id": call_id, "type": "function", "function": function})
+        self._calls.append({"id": call_id, "type": "function", "function": function})
         self._open_calls.add(call_id)
 
     def _output(self, item: Json, path: str) -> None:
@@ -106,11 +105,25 @@ class ItemReader:
         content = read_content(item.get("output"), f"{path}.output")
         self.messages.append({"role": "tool", "tool_call_id": call_id, "content": content})
 
+    def _end_text(self) -> None:
+        """End an assistant message with a text; not one with calls, whose outputs have to follow it at once."""
+        if self._texts and not self._calls:
+            self._end_assistant()
+
     def _end_assistant(self) -> None:
-        fields, self._assistant = self._assistant, {}
-        reasoning, self._reasoning = self._reasoning.fields(), MessageReasoning()
-        if fields.keys() & {"content", "tool_calls"}:
-            self.messages.append({"role": "assistant", "content": None, **reasoning, **fields})
+        texts, calls, reasoning = self._texts, self._calls, self._reasoning.fields()
+        self._texts, self._calls, self._reasoning = [], [], MessageReasoning()
+        if texts or calls:
+            message: Json = {"role": "assistant", "content": _joined(texts), **reasoning}
+            self.messages.append({**message, "tool_calls": calls} if calls else message)
+
+
+def _joined(contents: list[str | list[Json]]) -> str | list[Json] | None:
+    """The contents of messages as one; None if there are none."""
+    if len(contents) <= 1:
+        return contents[0] if contents else None
+    lists = ([{"type": "text", "text": content}] if isinstance(content, str) else content for content in contents)
+    return [part for parts in lists for part in parts]
 
 
 def read_content(content: Any, path: str) -> str | list[Json]:
