@@ -122,10 +122,16 @@ def test_native_request_keeps_what_only_responses_has(
 ) -> None:
     search: Any = {"type": "web_search"}
     foreign: Any = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "tollgate.anthropic.e30="}
-    own: Any = {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "gAAAAA"}
+    own: list[Any] = [
+        {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "gAAAAA"},
+        {"type": "item_reference", "id": "msg_1"},
+        {"type": "mcp_approval_response", "id": "mcpr_1", "approval_request_id": "mcpr_0", "approve": True},
+        {"type": "web_search_call", "id": "ws_1", "status": "completed"},
+        {"type": "message", "id": "msg_68d0", "role": "assistant", "content": []},
+    ]
     raw = client.responses.with_raw_response.create(
         model="native",
-        input=[foreign, own, {"role": "user", "content": "x"}],
+        input=[foreign, *own, {"role": "user", "content": "x"}],
         tools=[search],
         store=True,
         extra_body={"client_metadata": {"a": "b"}},
@@ -133,7 +139,7 @@ def test_native_request_keeps_what_only_responses_has(
     received = provider.requests[-1]
     assert received.path == "/v1/responses"
     assert received.body["tools"] == [search]
-    assert received.body["input"] == [own, {"role": "user", "content": "x"}]
+    assert received.body["input"] == [*own, {"role": "user", "content": "x"}]
     assert received.body["store"] is False
     assert "client_metadata" not in received.body
     assert raw.parse().to_dict()["store"] is False
@@ -148,6 +154,18 @@ def test_reasoning_of_another_family_comes_back_to_it(client: OpenAI, provider: 
     history: Any = [item.model_dump(exclude_none=True) for item in answer.output]
     client.responses.create(model="deepseek", input=[*history, {"role": "user", "content": "and?"}])
     assert provider.requests[-1].body["messages"][0]["reasoning_content"] == reasoning.summary[0].text
+
+
+def test_provider_of_responses_gets_no_id_that_the_gateway_made(client: OpenAI, provider: ScriptedUpstream) -> None:
+    answer = streamed(client, "gpt-tools-stream", tools=TOOLS)
+    history: Any = [item.model_dump(exclude_none=True) for item in answer.output]
+    outputs: list[Any] = [
+        {"type": "function_call_output", "call_id": item["call_id"], "output": "9"} for item in history
+    ]
+    client.responses.create(model="native", input=[*history, *outputs])
+    assert history
+    assert all("id" in item for item in history)
+    assert not any("id" in item for item in provider.requests[-1].body["input"])
 
 
 def test_claude_gets_its_signed_thinking_back(client: OpenAI, provider: ScriptedUpstream) -> None:

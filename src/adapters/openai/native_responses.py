@@ -3,6 +3,7 @@
 Only the model's name, the output limit, `store` and what belongs to other providers are changed in the body.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from tollgate.adapters.event_stream import EventStream, truncated
@@ -20,6 +21,8 @@ _OURS = ("client_metadata", "provider")
 """Fields that OpenAI refuses: Codex's own, and the preferences for a router."""
 _ENDS = ("response.completed", "response.incomplete")
 _CALLS = ("function_call", "custom_tool_call")
+_OWN_ID = re.compile(r"(?:msg|fc|ctc)_[0-9a-f]{32}_[0-9]+", re.ASCII)
+"""Ids of items that the gateway wrote for another provider, as `adapters.clients.responses_response` makes them."""
 
 
 class NativeResponsesCall:
@@ -104,8 +107,9 @@ def _is_foreign(item: Json) -> bool:
 def _own_item(item: Json) -> Json:
     """The item without another provider's state in the id of its call, and without an id of the gateway's own."""
     call_id = text(item, "call_id")
-    own = {name: value for name, value in item.items() if name != "id" or item.get("type") == "reasoning"}
-    return own if call_id is None else {**own, "call_id": strip_state(call_id)}
+    if _OWN_ID.fullmatch(text(item, "id") or ""):
+        item = {name: value for name, value in item.items() if name != "id"}
+    return item if call_id is None else {**item, "call_id": strip_state(call_id)}
 
 
 def _error(kind: str, event: Json, response: Json) -> GatewayError | None:
