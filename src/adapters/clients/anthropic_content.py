@@ -39,6 +39,14 @@ def block_parts(block: Json, path: str) -> list[Json]:
     return [{**part, **mark} for part in _parts(block, path)]
 
 
+def requests_citations(blocks: Sequence[Json]) -> bool:
+    """Whether a block, or one in the result of a tool, is to be cited, which has no counterpart."""
+    return any(
+        child(block, "citations").get("enabled") is True or requests_citations(children(block, "content"))
+        for block in blocks
+    )
+
+
 def joined_if_plain(parts: list[Json]) -> str | list[Json]:
     """The only text as a string, which every server accepts; else the parts."""
     is_plain = len(parts) == 1 and parts[0].keys() == {"type", "text"}
@@ -62,14 +70,16 @@ def _parts(block: Json, path: str) -> list[Json]:
 
 
 def _document(block: Json, path: str) -> list[Json]:
-    source = child(block, "source")
-    title = text(block, "title")
+    """The document, after its title and its context: a file has its title as its name."""
+    source, title, context = child(block, "source"), text(block, "title"), text(block, "context")
+    if source.get("type") not in ("text", "content"):
+        file = {"type": "file", "file": {"file_data": _source_url(block, path), "filename": title or "document.pdf"}}
+        return [_text(context), file] if context else [file]
+    heading = "\n\n".join(filter(None, (title, context)))
     if source.get("type") == "text":
-        heading = f"{title}\n\n" if title else ""
-        return [_text(heading + _string(source, "data", f"{path}.source"))]
-    if source.get("type") == "content":
-        return parts_of(blocks_of(source.get("content"), f"{path}.source.content"), f"{path}.source.content")
-    return [{"type": "file", "file": {"file_data": _source_url(block, path), "filename": title or "document.pdf"}}]
+        return [_text("\n\n".join(filter(None, (heading, _string(source, "data", f"{path}.source")))))]
+    parts = parts_of(blocks_of(source.get("content"), f"{path}.source.content"), f"{path}.source.content")
+    return [_text(heading), *parts] if heading else parts
 
 
 def _source_url(block: Json, path: str) -> str:

@@ -6,8 +6,9 @@ from typing import Any
 
 from tollgate.adapters.claude import ThinkingBlock
 from tollgate.adapters.clients.anthropic_content import block_parts, blocks_of, joined_if_plain, parts_of
+from tollgate.adapters.clients.invalid import invalid, missing, required_text
 from tollgate.adapters.dropped_params import unsupported
-from tollgate.adapters.json_access import child, text
+from tollgate.adapters.json_access import text
 from tollgate.adapters.replayed_reasoning import MessageReasoning, read_reasoning
 from tollgate.gateway.types import Json
 
@@ -64,7 +65,7 @@ def _tool_message(block: Json, path: str) -> Json:
         parts = [{"type": "text", "text": "The tool call failed:"}, *parts]
     message: Json = {
         "role": "tool",
-        "tool_call_id": text(block, "tool_use_id") or "",
+        "tool_call_id": required_text(block, "tool_use_id", path),
         "content": joined_if_plain(parts) or "",
     }
     return {**message, "cache_control": block["cache_control"]} if block.get("cache_control") else message
@@ -79,7 +80,7 @@ def _assistant_message(blocks: list[Json], path: str) -> list[Json]:
         if kind not in _ASSISTANT_BLOCKS:
             raise unsupported(f"{path}[{index}].type", f"Only Anthropic supports blocks of type {kind[:50]!r}.")
         if kind == "tool_use":
-            calls.append(_call(block))
+            calls.append(_call(block, f"{path}[{index}]"))
         elif kind == "text":
             parts += block_parts(block, f"{path}[{index}]")
         else:
@@ -90,13 +91,12 @@ def _assistant_message(blocks: list[Json], path: str) -> list[Json]:
     return [{**message, "tool_calls": calls} if calls else message]
 
 
-def _call(block: Json) -> Json:
-    arguments = json.dumps(child(block, "input"), ensure_ascii=False)
-    call: Json = {
-        "id": text(block, "id") or "",
-        "type": "function",
-        "function": {"name": text(block, "name") or "", "arguments": arguments},
-    }
+def _call(block: Json, path: str) -> Json:
+    call_id, name = required_text(block, "id", path), required_text(block, "name", path)
+    if not isinstance(block.get("input"), dict):
+        raise invalid(f"{path}.input", "it is an object") if "input" in block else missing(f"{path}.input")
+    function = {"name": name, "arguments": json.dumps(block["input"], ensure_ascii=False)}
+    call: Json = {"id": call_id, "type": "function", "function": function}
     return {**call, "cache_control": block["cache_control"]} if block.get("cache_control") else call
 
 

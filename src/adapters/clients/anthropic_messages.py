@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from tollgate.adapters.clients.anthropic import api_key, error_body
 from tollgate.adapters.clients.anthropic_messages_request import MessagesRequest, chat_request
 from tollgate.adapters.clients.anthropic_messages_response import MessagesEncoder
+from tollgate.adapters.clients.invalid import missing
 from tollgate.adapters.clients.json_body import parse_json
 from tollgate.adapters.json_access import refuses_depth
 from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.chat_operation import CHAT
 from tollgate.gateway.client_format import Encoder, ResponseInfo
-from tollgate.gateway.errors import BadRequestError
 
 
 class AnthropicMessages:
@@ -25,6 +25,5 @@ class AnthropicMessages:
         """The request, translated, and as the client wrote it for Anthropic. Raises BadRequestError."""
         request = parse_json(headers, body, MessagesRequest)
         if request.max_tokens is None:
-            message = "Missing required parameter: 'max_tokens'."
-            raise BadRequestError(message, param="max_tokens", code="missing_required_parameter")
+            raise missing("max_tokens")
         return chat_request(request, headers), MessagesEncoder

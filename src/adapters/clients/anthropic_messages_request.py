@@ -8,8 +8,9 @@ from typing import Annotated, Literal, Required, TypedDict
 
 from msgspec import Meta
 
+from tollgate.adapters.clients.anthropic_content import requests_citations
 from tollgate.adapters.clients.anthropic_conversation import chat_messages, system_messages
-from tollgate.adapters.clients.invalid import invalid
+from tollgate.adapters.clients.invalid import invalid, required_text
 from tollgate.adapters.clients.untranslated import whole_text
 from tollgate.adapters.dropped_params import unsupported
 from tollgate.adapters.identifiers import hash_identifier
@@ -68,8 +69,10 @@ def chat_request(request: MessagesRequest, headers: Mapping[str, str]) -> ChatRe
         if error.code != "unsupported_parameter":
             raise
         translated, refusal = _untranslated(request), error
-    dropped = tuple(sorted(name for name in body if name not in _TRANSLATED))
-    native = NativeBody("messages", body, native_headers, dropped, refusal)
+    dropped = {name for name in body if name not in _TRANSLATED}
+    if any(requests_citations(children(message, "content")) for message in _messages(request)):
+        dropped.add("citations")
+    native = NativeBody("messages", body, native_headers, tuple(sorted(dropped)), refusal)
     return ChatRequest.of(translated).with_native(native)
 
 
@@ -132,9 +135,7 @@ def _function(tool: Json, path: str) -> Json:
     kind = tool.get("type", "custom")
     if kind != "custom":
         raise unsupported(f"{path}.type", f"Only Anthropic supports tools of type {str(kind)[:50]!r}.")
-    name = tool.get("name")
-    if not isinstance(name, str) or not name:
-        raise invalid(f"{path}.name", "it is a string")
+    name = required_text(tool, "name", path)
     if not isinstance(tool.get("input_schema"), dict):
         raise invalid(f"{path}.input_schema", "it is a JSON schema")
     schema = {field: value for field, value in child(tool, "input_schema").items() if field != "$schema"}
@@ -150,7 +151,7 @@ def _function(tool: Json, path: str) -> Json:
 def _tool_choice(choice: Json) -> str | Json:
     kind = choice.get("type")
     if kind == "tool":
-        return {"type": "function", "function": {"name": text(choice, "name") or ""}}
+        return {"type": "function", "function": {"name": required_text(choice, "name", "tool_choice")}}
     known = {"auto": "auto", "any": "required", "none": "none"}
     if kind not in known:
         raise invalid("tool_choice.type", "it is auto, any, tool or none")

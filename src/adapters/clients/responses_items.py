@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from tollgate.adapters.clients.invalid import invalid
+from tollgate.adapters.clients.invalid import invalid, required_text
 from tollgate.adapters.clients.responses_tools import custom_arguments, function_name
 from tollgate.adapters.dropped_params import unsupported
 from tollgate.adapters.json_access import child, text
@@ -87,7 +87,7 @@ class ItemReader:
             self._reasoning.add(replayed)
 
     def _call(self, item: Json, path: str) -> None:
-        call_id, name = _required(item, "call_id", path), _required(item, "name", path)
+        call_id, name = required_text(item, "call_id", path), required_text(item, "name", path)
         value = item.get(_CALLS[item["type"]])
         if not isinstance(value, str):
             raise invalid(f"{path}.{_CALLS[item['type']]}", "it is a string")
@@ -97,7 +97,7 @@ class ItemReader:
         self._open_calls.add(call_id)
 
     def _output(self, item: Json, path: str) -> None:
-        call_id = _required(item, "call_id", path)
+        call_id = required_text(item, "call_id", path)
         if call_id not in self._open_calls:
             raise invalid(f"{path}.call_id", "no call before it has this id")
         self._open_calls.discard(call_id)
@@ -159,7 +159,7 @@ def _part(part: Any, path: str) -> Json:
 def _image(part: Json, path: str) -> Json:
     if part.get("file_id"):
         raise unsupported(f"{path}.file_id", "The gateway stores no files; send the image in image_url.")
-    image: Json = {"url": _required(part, "image_url", path)}
+    image: Json = {"url": required_text(part, "image_url", path)}
     if detail := text(part, "detail"):
         image["detail"] = "high" if detail == "original" else detail
     return {"type": "image_url", "image_url": image}
@@ -173,15 +173,6 @@ def _file(part: Json, path: str) -> Json:
         raise invalid(f"{path}.file_data", "a file has file_data or file_url")
     name = text(part, "filename")
     return {"type": "file", "file": {"file_data": data, **({"filename": name} if name else {})}}
-
-
-def _required(item: Json, name: str, path: str) -> str:
-    value = text(item, name)
-    if value is None:
-        raise BadRequestError(
-            f"Missing required parameter: '{path}.{name}'.", param=f"{path}.{name}", code="missing_required_parameter"
-        )
-    return value
 
 
 def _string(part: Json, name: str, path: str) -> str:
