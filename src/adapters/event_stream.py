@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
+from tollgate.adapters.json_access import text
 from tollgate.gateway.chat import Chunk, TextChunk, TextPlace
 from tollgate.gateway.errors import UpstreamError
 from tollgate.gateway.sse import EventReader
@@ -109,6 +110,18 @@ class OnlyChoice:
         if isinstance(added, TextChunk):
             return added if self.has_begun else Chunk([self.step(added.choices[0]["delta"])])
         return Chunk([self.step(added)])
+
+
+EVENTS_WITH_RESPONSE = frozenset({
+    "response.created", "response.in_progress", "response.completed", "response.incomplete", "response.queued",
+})  # fmt: skip
+"""Events of OpenAI's Responses that have the whole response, and so the model's name."""
+
+
+def event_name(event: Json) -> str:
+    """The `type` of an event that is passed on under this name; empty if it has none that can be one."""
+    name = text(event, "type") or ""
+    return name if name.isprintable() else ""
 
 
 def truncated() -> UpstreamError:

@@ -5,7 +5,7 @@ else; `str.splitlines` and the line iterators of HTTP clients also split at U+20
 """
 
 import codecs
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tollgate.gateway.errors import UpstreamError
@@ -133,3 +133,14 @@ def _is_one_name(lines: str) -> bool:
 def encode(value: Any) -> bytes:
     """One event."""
     return b"data: " + dump(value) + b"\n\n"
+
+
+def encode_named(event: Mapping[str, Any]) -> bytes:
+    """One event that is named by its `type`, as Anthropic's Messages and OpenAI's Responses have them."""
+    return b"event: " + event["type"].encode() + b"\n" + encode(event)
+
+
+def relay(data: str, name: str = "") -> bytes:
+    """An event of a provider, in one line: JSON has line breaks only between its tokens."""
+    head = f"event: {name}\n" if name else ""
+    return (head + "data: " + data.replace("\n", " ") + "\n\n").encode()

@@ -288,10 +288,7 @@ BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
         {"messages": [{"role": "user", "content": [{"type": "image", "source": {}}]}]},
         "messages[0].content[0].source",
     ),
-    *(
-        ({"messages": [{"role": role, "content": [block]}]}, f"[0].content[0].{name}")
-        for role, block, name in BAD_BLOCKS
-    ),
+    *(({"messages": [{"role": role, "content": [block]}]}, f"content[0].{name}") for role, block, name in BAD_BLOCKS),
     ({"tools": [{"name": "a"}]}, "tools[0].input_schema"),
     ({"tools": TOOLS, "tool_choice": {"type": "tool"}}, "tool_choice.name"),
     ({"tool_choice": {"type": "some"}, "tools": TOOLS}, "tool_choice.type"),

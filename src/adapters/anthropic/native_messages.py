@@ -10,7 +10,7 @@ from tollgate.adapters.anthropic.chat_response import FINISH_REASONS, extra_fiel
 from tollgate.adapters.anthropic.chat_stream import AnthropicEvents
 from tollgate.adapters.anthropic.messages import FORMAT, tool_name
 from tollgate.adapters.chat_plan import ChatPlan
-from tollgate.adapters.event_stream import EventStream, truncated
+from tollgate.adapters.event_stream import EventStream, event_name, truncated
 from tollgate.adapters.finish_reasons import finish_error
 from tollgate.adapters.identifiers import sanitize
 from tollgate.adapters.json_access import child, children, encode, merge_counts, parse_object, refuses_depth, text
@@ -19,6 +19,7 @@ from tollgate.adapters.replayed_reasoning import read_reasoning
 from tollgate.adapters.tool_call_state import strip_state
 from tollgate.adapters.tools import all_names, called_names
 from tollgate.gateway.chat import ChatRequest, Chunk, Completion, NativeBody, NativeChunk, NativeCompletion
+from tollgate.gateway.errors import UpstreamError
 from tollgate.gateway.ports import StreamParser
 from tollgate.gateway.routing import Route
 from tollgate.gateway.types import Json, UpstreamRequest, utf8_length
@@ -56,6 +57,7 @@ class NativeEvents:
 
     def __init__(self) -> None:
         self.done = False
+        self._has_begun = False
         self._usage: Json = {}
         self._stop_reason: str | None = None
         self._readers: Mapping[str, Callable[[Json], None]] = {
@@ -66,9 +68,13 @@ class NativeEvents:
     def read(self, data: str) -> Iterable[NativeChunk]:
         """See EventHandler. Raises the error of an `error` event, and of a reason that means a failure."""
         event = parse_object(data)
-        kind = text(event, "type") or ""
+        kind = event_name(event)
         if kind == "error" or event.get("error"):
             raise in_band_error(event)
+        if not kind:
+            return ()
+        if not self._has_begun and kind != "ping":
+            self._begin(kind, event)
         if kind == "content_block_delta":
             delta = child(event, "delta")
             length = sum(utf8_length(text(delta, name) or "") for name in _PIECES)
@@ -100,6 +106,11 @@ class NativeEvents:
         yield NativeChunk(kind, data, finish_reason=finish_reason, usage=usage, extra=extra)
         if error := finish_error(self._stop_reason, FINISH_REASONS):
             raise error
+
+    def _begin(self, kind: str, event: Json) -> None:
+        if kind != "message_start" or not isinstance(event.get("message"), dict):
+            raise UpstreamError("The provider's stream does not begin with a message.")
+        self._has_begun = True
 
     def _read_message_delta(self, event: Json) -> None:
         self._stop_reason = text(child(event, "delta"), "stop_reason") or self._stop_reason

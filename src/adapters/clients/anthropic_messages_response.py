@@ -7,12 +7,13 @@ from typing import Any, cast
 from tollgate.adapters.claude import THINKING_FORMAT
 from tollgate.adapters.clients.anthropic import error_body
 from tollgate.adapters.clients.parts import ENCRYPTED, Part, PartStream, parts_of
-from tollgate.adapters.json_access import text
+from tollgate.adapters.json_access import parse_object, text
 from tollgate.adapters.replayed_reasoning import write_reasoning
 from tollgate.gateway.chat import Chunk, Completion, NativeChunk, NativeCompletion
 from tollgate.gateway.client_format import ResponseInfo
 from tollgate.gateway.errors import GatewayError
 from tollgate.gateway.json_text import dump
+from tollgate.gateway.sse import encode_named, relay
 from tollgate.gateway.types import Json, Usage
 
 _STOP_REASONS = {
@@ -39,7 +40,7 @@ class MessagesEncoder:
     @property
     def keep_alive(self) -> bytes:
         """A `ping` event, as Anthropic sends it."""
-        return _event({"type": "ping"})
+        return encode_named({"type": "ping"})
 
     def result(self, result: Completion, usage: Usage | None) -> bytes:
         """A `message` object."""
@@ -63,27 +64,26 @@ class MessagesEncoder:
         rest = self._start() + self._parts.finish()
         end = _end_fields(self._parts.finish_reason, self._parts.parts)
         delta = {"type": "message_delta", "delta": end, "usage": _usage(usage)}
-        return rest + _event(delta) + _event({"type": "message_stop"})
+        return rest + encode_named(delta) + encode_named({"type": "message_stop"})
 
     def error(self, error: GatewayError) -> bytes:
         """An `error` event; no `message_stop` follows it."""
-        return _event(error_body(error))
+        return encode_named(error_body(error))
 
     def _start(self) -> bytes:
         if self._has_begun:
             return b""
         self._has_begun = True
         message = {**self._message([]), "stop_reason": None, "stop_sequence": None, "usage": _usage(None)}
-        return _event({"type": "message_start", "message": message})
+        return encode_named({"type": "message_start", "message": message})
 
     def _native(self, chunk: NativeChunk) -> bytes:
         self._is_native = self._has_begun = True
-        data = chunk.data
         if chunk.name == "message_start":
-            event = json.loads(data)
+            event = parse_object(chunk.data)
             event["message"]["model"] = self._info.model
-            return _event(event)
-        return f"event: {chunk.name}\ndata: {data}\n\n".encode("utf-8", "surrogatepass")
+            return encode_named(event)
+        return relay(chunk.data, chunk.name)
 
     def _message(self, content: list[Json]) -> Json:
         return {
@@ -106,7 +106,7 @@ class _BlockWriter:
         """See PartWriter."""
         self._index += 1
         block = _empty_block(part)
-        return _event({"type": "content_block_start", "index": self._index, "content_block": block})
+        return encode_named({"type": "content_block_start", "index": self._index, "content_block": block})
 
     def piece(self, part: Part, text: str) -> bytes:
         """See PartWriter."""
@@ -121,14 +121,10 @@ class _BlockWriter:
         signature = b""
         if part.kind == "reasoning" and _redacted(part) is None:
             signature = self._delta({"type": "signature_delta", "signature": _signature(part, self._family)})
-        return signature + _event({"type": "content_block_stop", "index": self._index})
+        return signature + encode_named({"type": "content_block_stop", "index": self._index})
 
     def _delta(self, delta: Json) -> bytes:
-        return _event({"type": "content_block_delta", "index": self._index, "delta": delta})
-
-
-def _event(event: Json) -> bytes:
-    return b"event: " + event["type"].encode() + b"\ndata: " + dump(event) + b"\n\n"
+        return encode_named({"type": "content_block_delta", "index": self._index, "delta": delta})
 
 
 def _empty_block(part: Part) -> Json:

@@ -7,7 +7,7 @@ from tollgate.adapters.clients.openai import error_body
 from tollgate.gateway.audio import AudioEvent
 from tollgate.gateway.client_format import ResponseInfo
 from tollgate.gateway.errors import GatewayError
-from tollgate.gateway.sse import KEEP_ALIVE, encode
+from tollgate.gateway.sse import KEEP_ALIVE, encode, relay
 from tollgate.gateway.types import Usage
 
 
@@ -21,8 +21,8 @@ class EventEncoder:
         pass
 
     def chunk(self, chunk: AudioEvent) -> bytes:
-        """The event, in one line: JSON has line breaks only between its tokens."""
-        return b"data: " + chunk.data.replace("\n", " ").encode() + b"\n\n"
+        """The event."""
+        return relay(chunk.data)
 
     def end(self, usage: Usage | None, extra: Mapping[str, Any]) -> bytes:
         """Nothing: the last event was the end."""

@@ -1,6 +1,5 @@
 """OpenAI's legacy completions (API reference, "Create completion (Legacy)" and "The completion object")."""
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from tollgate.adapters.clients.completions_request import CompletionsRequest, chat_request
 from tollgate.adapters.clients.json_body import parse_json
 from tollgate.adapters.clients.openai import bearer_key, error_body
-from tollgate.adapters.json_access import child, text
+from tollgate.adapters.json_access import child, parse_object, text
 from tollgate.gateway.chat import ChatRequest, Chunk, Completion, NativeChunk, NativeCompletion
 from tollgate.gateway.client_format import Encoder, ResponseInfo
 from tollgate.gateway.completions import COMPLETIONS
@@ -61,7 +60,7 @@ class CompletionsEncoder:
     def chunk(self, chunk: Chunk) -> bytes:
         """An event with a piece of the text; nothing for a chunk without one."""
         if isinstance(chunk, NativeChunk):
-            return encode({**json.loads(chunk.data), **self._envelope()})
+            return encode({**parse_object(chunk.data), **self._envelope()})
         choices = [self._choice(choice, child(dict(choice), "delta")) for choice in chunk.choices]
         choices = [choice for choice in choices if choice["text"] or choice["finish_reason"]]
         return encode({**self._envelope(), "choices": choices}) if choices else b""

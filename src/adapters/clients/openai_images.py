@@ -2,17 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
+from tollgate.adapters.clients.audio_events import EventEncoder
 from tollgate.adapters.clients.json_body import parse_json
 from tollgate.adapters.clients.multipart import read_form
 from tollgate.adapters.clients.openai import bearer_key, error_body
 from tollgate.gateway.audio import AudioEvent
 from tollgate.gateway.client_format import Encoder, ResponseInfo
-from tollgate.gateway.errors import GatewayError
 from tollgate.gateway.image_generation import IMAGE_EDIT, IMAGE_GENERATION, ImageEditRequest, Images, ImagesRequest
 from tollgate.gateway.json_text import dump
-from tollgate.gateway.sse import KEEP_ALIVE, encode
+from tollgate.gateway.sse import encode
 from tollgate.gateway.types import Json, Usage
 
 
@@ -41,14 +40,13 @@ class OpenAIImageEdits:
         return ImageEditRequest.of(form, from_text=True), partial(ImagesEncoder, event="image_edit")
 
 
-class ImagesEncoder:
+class ImagesEncoder(EventEncoder):
     """The images with the usage in OpenAI's fields, or the provider's events; no `[DONE]` follows the last one."""
 
     media_type = "application/json"
-    stream_media_type = "text/event-stream"
-    keep_alive = KEEP_ALIVE
 
     def __init__(self, info: ResponseInfo, *, event: str) -> None:
+        super().__init__(info)
         self._info = info
         self._event = event
 
@@ -67,16 +65,8 @@ class ImagesEncoder:
         return dump({**body, "provider": self._info.provider})
 
     def chunk(self, chunk: AudioEvent | Images) -> bytes:
-        """The event in one line; whole images, of a provider that has no stream, as the event that ends one."""
+        """The event; whole images, of a provider that has no stream, as the event that ends one."""
         if isinstance(chunk, AudioEvent):
-            return b"data: " + chunk.data.replace("\n", " ").encode() + b"\n\n"
+            return super().chunk(chunk)
         event = {"type": f"{self._event}.completed", "created_at": self._info.created, **chunk.extra}
         return b"".join(encode({**event, **image}) for image in chunk.data)
-
-    def end(self, usage: Usage | None, extra: Mapping[str, Any]) -> bytes:
-        """Nothing: the last event was the end."""
-        return b""
-
-    def error(self, error: GatewayError) -> bytes:
-        """An event with the error, which OpenAI's clients raise."""
-        return encode(error_body(error))

@@ -3,26 +3,22 @@
 Every event has a sequence number; items follow one another, and each is complete before the next begins.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tollgate.adapters.clients.parts import Part, PartStream, parts_of
 from tollgate.adapters.clients.responses_tools import ToolName, custom_input
-from tollgate.adapters.json_access import child, text
+from tollgate.adapters.event_stream import EVENTS_WITH_RESPONSE
+from tollgate.adapters.json_access import child, parse_object, text
 from tollgate.adapters.replayed_reasoning import write_reasoning
 from tollgate.gateway.chat import Chunk, Completion, NativeChunk, NativeCompletion
 from tollgate.gateway.client_format import ResponseInfo
 from tollgate.gateway.errors import GatewayError
 from tollgate.gateway.json_text import dump
-from tollgate.gateway.sse import KEEP_ALIVE
+from tollgate.gateway.sse import KEEP_ALIVE, encode_named, relay
 from tollgate.gateway.types import Json, Usage
 
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
-_WITH_RESPONSE = frozenset({
-    "response.created", "response.in_progress", "response.completed", "response.incomplete", "response.queued",
-})  # fmt: skip
-"""Events that have the whole response, and so the model's name."""
 
 
 class ResponsesEncoder:
@@ -85,12 +81,11 @@ class ResponsesEncoder:
     def _native(self, chunk: NativeChunk) -> bytes:
         self._is_native = True
         self._items.sequence_number += 1
-        data = chunk.data
-        if chunk.name in _WITH_RESPONSE:
-            event = json.loads(data)
+        if chunk.name in EVENTS_WITH_RESPONSE:
+            event = parse_object(chunk.data)
             event["response"] |= {"model": self._info.model, "store": False}
-            return _event(event)
-        return f"event: {chunk.name}\ndata: {data}\n\n".encode("utf-8", "surrogatepass")
+            return encode_named(event)
+        return relay(chunk.data, chunk.name)
 
     def _output(self) -> list[Json]:
         return [self._items.item(part, index) for index, part in enumerate(self._parts.parts)]
@@ -131,7 +126,7 @@ class _ItemWriter:
         """An event with the next number."""
         number = self.sequence_number
         self.sequence_number += 1
-        return _event({"type": kind, "sequence_number": number, **fields})
+        return encode_named({"type": kind, "sequence_number": number, **fields})
 
     def begin(self, part: Part) -> bytes:
         """See PartWriter."""
@@ -221,10 +216,6 @@ class _ItemWriter:
 
     def _encrypted(self, part: Part) -> str:
         return write_reasoning(self._family, part.details, part.text)
-
-
-def _event(event: Json) -> bytes:
-    return b"event: " + event["type"].encode() + b"\ndata: " + dump(event) + b"\n\n"
 
 
 def _content(part: Part) -> Json:

@@ -6,7 +6,7 @@ Only the model's name, the output limit, `store` and what belongs to other provi
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from tollgate.adapters.event_stream import EventStream, truncated
+from tollgate.adapters.event_stream import EVENTS_WITH_RESPONSE, EventStream, event_name, truncated
 from tollgate.adapters.json_access import child, children, count, encode, parse_object, refuses_depth, text
 from tollgate.adapters.provider_errors import error_from_response, in_band_error
 from tollgate.adapters.replayed_reasoning import read_reasoning
@@ -62,10 +62,14 @@ class ResponsesEvents:
         if data.strip() == "[DONE]":
             return ()
         event = parse_object(data)
-        kind = text(event, "type") or ""
+        kind = event_name(event)
         response = child(event, "response")
         if error := _error(kind, event, response):
             raise error
+        if kind in EVENTS_WITH_RESPONSE and not response:
+            raise UpstreamError("The provider's stream has an event without its response.")
+        if not kind:
+            return ()
         if kind not in _ENDS:
             delta = text(event, "delta") or "" if kind.endswith(".delta") else ""
             return (NativeChunk(kind, data, text_bytes=utf8_length(delta)),)
