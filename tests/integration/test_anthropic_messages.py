@@ -312,7 +312,9 @@ def test_bad_field_is_named_in_anthropics_envelope(gateway: RunningGateway, fiel
 def test_tokens_are_counted_by_anthropic(
     client_of_messages: Anthropic, provider: ScriptedUpstream, gateway: RunningGateway
 ) -> None:
-    raw = client_of_messages.messages.with_raw_response.count_tokens(model="claude-count", messages=USER, system="s")
+    raw = client_of_messages.messages.with_raw_response.count_tokens(
+        model="claude-count", messages=USER, system="s", extra_body={"max_tokens": 9}
+    )
     assert provider.requests[-1].path == "/v1/messages/count_tokens"
     assert provider.requests[-1].body == {"model": "claude-count", "messages": USER, "system": "s"}
     assert raw.parse().input_tokens == 77

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from tollgate.adapters.anthropic.chat_request import VERSION
 from tollgate.adapters.anthropic.native_messages import native_body
-from tollgate.adapters.dropped_params import unsupported
+from tollgate.adapters.dropped_params import DroppedParams, unsupported
 from tollgate.adapters.json_access import count, encode, parse_object, refuses_depth
 from tollgate.adapters.provider_errors import error_from_response
 from tollgate.gateway.chat import ChatRequest, Completion
@@ -28,7 +28,8 @@ class CountTokensCall:
         native = request.native
         if native is None or native.api != "messages":
             raise unsupported("messages", "Tokens are counted of requests to the Messages API alone.")
-        body = native_body(request, replace(native, body=_without_options(native.body)), route)
+        counted = replace(native, body=_without_options(native.body))
+        body = native_body(request.with_fields(max_tokens=None), counted, route, DroppedParams(request))
         headers = {"content-type": "application/json", "anthropic-version": VERSION, **native.headers}
         url = f"{route.provider.base_url.rstrip('/')}/messages/count_tokens"
         self.request = UpstreamRequest(url, encode(body), headers)

@@ -10,10 +10,20 @@ from tollgate.adapters.anthropic.chat_response import FINISH_REASONS, extra_fiel
 from tollgate.adapters.anthropic.chat_stream import AnthropicEvents
 from tollgate.adapters.anthropic.messages import FORMAT, tool_name
 from tollgate.adapters.chat_plan import ChatPlan
+from tollgate.adapters.dropped_params import DroppedParams
 from tollgate.adapters.event_stream import EventStream, event_name, truncated
 from tollgate.adapters.finish_reasons import finish_error
 from tollgate.adapters.identifiers import sanitize
-from tollgate.adapters.json_access import child, children, encode, merge_counts, parse_object, refuses_depth, text
+from tollgate.adapters.json_access import (
+    child,
+    children,
+    count,
+    encode,
+    merge_counts,
+    parse_object,
+    refuses_depth,
+    text,
+)
 from tollgate.adapters.provider_errors import error_from_response, in_band_error
 from tollgate.adapters.replayed_reasoning import read_reasoning
 from tollgate.adapters.tool_call_state import strip_state
@@ -41,7 +51,9 @@ class NativeMessagesCall:
         self._is_stream = request.stream
         headers = {"content-type": "application/json", "anthropic-version": VERSION, **native.headers}
         url = f"{route.provider.base_url.rstrip('/')}/messages"
-        self.request = UpstreamRequest(url, encode(native_body(request, native, route)), headers)
+        dropped = DroppedParams(request)
+        body = native_body(request, native, route, dropped)
+        self.request = UpstreamRequest(url, encode(body), headers, dropped=dropped.names)
 
     def parse_response(self, body: bytes) -> Completion:
         """See ProviderCall."""
@@ -120,15 +132,16 @@ class NativeEvents:
         self._usage = merge_counts(self._usage, child(holder, "usage"))
 
 
-def native_body(request: ChatRequest, native: NativeBody, route: Route) -> Json:
-    """The client's body for this route, with the lowered output limit if there is one."""
+def native_body(request: ChatRequest, native: NativeBody, route: Route, dropped: DroppedParams) -> Json:
+    """The client's body for this route, with the lowered output limit if there is one: thinking has to fit into it."""
     body = {name: value for name, value in native.body.items() if name != "provider"}
     changed: Json = {"model": route.upstream_model, "messages": _own_messages(children(body, "messages"))}
     limit = request.output_limit
     if limit is not None and limit != body.get("max_tokens"):
         changed["max_tokens"] = limit
-        if child(body, "thinking").get("type") == "enabled":
-            changed["thinking"] = {"type": "disabled"}  # its budget may be larger than the lowered limit
+        if count(child(body, "thinking"), "budget_tokens") >= limit:
+            dropped.drop("thinking", f"The thinking does not fit into the {limit} tokens that the budget pays for.")
+            changed["thinking"] = {"type": "disabled"}
     return {**body, **changed}
 
 
