@@ -48,6 +48,13 @@ def decode(attachment: Attachment, param: str) -> bytes:
         raise _not_base64(param) from None
 
 
+def detect_type(start: bytes) -> str | None:
+    """The media type that the first 12 bytes of an image or a PDF show; None if they show none of these."""
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return "image/webp"
+    return next((media_type for signature, media_type in _SIGNATURES if start.startswith(signature)), None)
+
+
 def _read_data_url(url: str, param: str) -> Attachment:
     header, comma, data = url[5:].partition(",")
     media_type, *options = (part.strip().lower() for part in header.split(";"))
@@ -64,10 +71,7 @@ def _inline(declared: str, data: str, param: str) -> Attachment:
         start = base64.b64decode(data[:32].encode("ascii")[: len(data[:32]) // 4 * 4])
     except (ValueError, binascii.Error):
         raise _not_base64(param) from None
-    detected = next((media_type for signature, media_type in _SIGNATURES if start.startswith(signature)), None)
-    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
-        detected = "image/webp"
-    return Attachment(detected or declared.replace("image/jpg", "image/jpeg"), data)
+    return Attachment(detect_type(start) or declared.replace("image/jpg", "image/jpeg"), data)
 
 
 def _not_base64(param: str) -> BadRequestError:

@@ -45,6 +45,7 @@ class ImagesRequest(RequestBody, frozen=True, kw_only=True):
     response_format: Literal["url", "b64_json"] | None = None
     stream: bool = False
     partial_images: Annotated[int, Meta(ge=0, le=3)] | None = None
+    user: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

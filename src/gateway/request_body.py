@@ -7,7 +7,7 @@ from msgspec.structs import force_setattr, replace
 
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.types import Json
-from tollgate.gateway.validation import Fault, read_fault
+from tollgate.gateway.validation import Fault, in_form, read_fault
 
 
 class RequestBody(Struct, frozen=True, kw_only=True):
@@ -42,7 +42,8 @@ class RequestBody(Struct, frozen=True, kw_only=True):
             "".join(extra).encode()
             request = convert(declared, cls, strict=not from_text)
         except ValidationError as error:
-            raise _bad_field(read_fault(error)) from None
+            fault = read_fault(error)
+            raise _bad_field(fault._replace(text=in_form(fault.text)) if from_text else fault) from None
         except UnicodeEncodeError:
             raise BadRequestError(
                 "The name of a field, or a value, is not valid Unicode.", code="invalid_value"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 from msgspec import Meta
 
@@ -10,19 +10,24 @@ from tollgate.gateway.metering import estimate_tokens
 from tollgate.gateway.operations import InputOperation
 from tollgate.gateway.request_body import RequestBody
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import Json, Usage, utf8_length
+from tollgate.gateway.types import Usage, utf8_length
 
 TOKENS_PER_CHARACTER = 1.35
 """About how many tokens of audio a character of text has: 15 characters of English are spoken in a second, and a minute
 has 1,250 tokens, by OpenAI's prices of gpt-4o-mini-tts: 12 USD per million tokens, about 0.015 USD per minute."""
 
 
+class OwnVoice(TypedDict):
+    """A voice that the client has made at the provider."""
+
+    id: Annotated[str, Meta(min_length=1)]
+
+
 class SpeechRequest(RequestBody, frozen=True, kw_only=True):
     """The body of `POST /v1/audio/speech`."""
 
     input: Annotated[str, Meta(min_length=1)]
-    voice: Annotated[str, Meta(min_length=1)] | Json
-    """The name of a voice, or an object with the `id` of one of the client's own."""
+    voice: Annotated[str, Meta(min_length=1)] | OwnVoice
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
     speed: Annotated[float, Meta(ge=0.25, le=4)] = 1
     instructions: str | None = None

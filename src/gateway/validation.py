@@ -1,5 +1,6 @@
 """Reads msgspec's validation errors: which field is at fault, and what is wrong with it."""
 
+import re
 from typing import Literal, NamedTuple
 
 from msgspec import ValidationError
@@ -18,6 +19,23 @@ class Fault(NamedTuple):
     path: str
     kind: Literal["missing", "unknown", "invalid"]
     text: str
+
+
+_TYPES = re.compile(r"Expected `([^`|]*)(?: \| null)?`, got `([^`]*)`")
+_IN_FORM = {"int": "it is not an integer", "float": "it is not a number", "bool": "it is not true or false"}
+
+
+def in_form(text: str) -> str:
+    """What is wrong with a value of a form, for whom a text that is no number is not "a string"."""
+    match = _TYPES.fullmatch(text)
+    if match is None:
+        return text
+    expected, got = match.groups()
+    if got in ("array", "list"):
+        return "it is given more than once"
+    if expected == "File":
+        return "it is not a file: its part has no file name"
+    return "it is a file" if got == "File" else _IN_FORM.get(expected, text)
 
 
 def read_fault(error: ValidationError) -> Fault:

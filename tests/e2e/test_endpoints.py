@@ -59,7 +59,7 @@ def test_python_client(door: Door) -> None:
     assert len(client.embeddings.create(model="text-embedding-3-small", input=["a", "b"]).data) == 2
     assert client.moderations.create(model="omni-moderation-latest", input="a").results[0].flagged is False
     assert len(client.images.generate(model="gpt-image-2", prompt="A gate", n=2).data or ()) == 2
-    image: Any = ("a.png", b"\x89PNG\xff\x00", "image/png")
+    image: Any = ("a.png", b"\x89PNG\r\n\x1a\n\xff\x00", "image/png")
     assert client.images.edit(model="gpt-image-2", prompt="Snow", image=[image, image]).data
     audio: Any = ("speech.mp3", b"\xff\xfb\x00\x80", "audio/mpeg")
     assert client.audio.transcriptions.create(model="whisper-1", file=audio).text == TEXT

@@ -12,7 +12,8 @@ from openai import BadRequestError, OpenAI
 from support.running_gateway import RunningGateway, run_gateway
 from support.upstream import Script, ScriptedUpstream, scripted_upstream
 
-PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(40)).decode()
+DRAWING = b"\x89PNG\r\n\x1a\n" + bytes(40)
+PNG = base64.b64encode(DRAWING).decode()
 USAGE = {
     "input_tokens": 50,
     "input_tokens_details": {"text_tokens": 10, "image_tokens": 40},
@@ -166,8 +167,8 @@ def test_response_without_an_image_is_a_502(gateway: RunningGateway) -> None:
 
 
 def test_images_are_edited_from_a_form(client: OpenAI, provider: ScriptedUpstream) -> None:
-    files: Any = [("a.png", b"first", "image/png"), ("b.png", b"second", "image/png")]
-    mask: Any = ("m.png", b"mask", "image/png")
+    files: Any = [("a.png", DRAWING), ("b.jpg", b"\xff\xd8\xffsecond", "image/png")]
+    mask: Any = ("m.webp", b"RIFF0000WEBPmask", "application/octet-stream")
     answer = client.images.edit(model="openai-image", image=files, mask=mask, prompt="Add snow", n=1)
     assert answer.data is not None
     received = provider.requests[-1]
@@ -176,17 +177,17 @@ def test_images_are_edited_from_a_form(client: OpenAI, provider: ScriptedUpstrea
         "model": "openai-image",
         "prompt": "Add snow",
         "n": "1",
-        "image[]": [("a.png", "image/png", b"first"), ("b.png", "image/png", b"second")],
-        "mask": ("m.png", "image/png", b"mask"),
+        "image[]": [("a.png", "image/png", DRAWING), ("b.jpg", "image/jpeg", b"\xff\xd8\xffsecond")],
+        "mask": ("m.webp", "image/webp", b"RIFF0000WEBPmask"),
     }
 
 
 def test_sources_come_before_the_prompt_at_gemini(client: OpenAI, provider: ScriptedUpstream) -> None:
-    image: Any = ("a.png", b"first", "image/png")
+    image: Any = ("a.png", DRAWING)
     client.images.edit(model="gemini-image", image=image, prompt="Add snow")
     parts = provider.requests[-1].body["contents"][0]["parts"]
     assert parts == [
-        {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(b"first").decode()}},
+        {"inlineData": {"mimeType": "image/png", "data": PNG}},
         {"text": "Add snow"},
     ]
 
@@ -197,6 +198,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"n": 0}, "n"),
     ({"n": 11}, "n"),
     ({"size": "large"}, "size"),
+    ({"size": 1024}, "size"),
+    ({"user": {"id": 1}}, "user"),
     ({"quality": "hd"}, "quality"),
     ({"output_compression": 101}, "output_compression"),
     ({"stream": True, "n": 2}, "n"),
@@ -220,7 +223,20 @@ def test_form_without_an_image_is_refused(gateway: RunningGateway) -> None:
     assert httpx.post(url, json={"model": "openai-image", "prompt": "x"}, headers=headers).status_code == 415
 
 
+@pytest.mark.parametrize(
+    ("files", "param"),
+    [
+        ([("image", ("a.png", b"text", "image/png"))], "image"),
+        ([("image[]", ("a.png", DRAWING)), ("image[]", ("b.gif", b"GIF89a"))], "image[1]"),
+        ([("image", ("a.png", DRAWING)), ("mask", ("m.png", b"%PDF-"))], "mask"),
+    ],
+)
+def test_file_that_is_no_image_is_refused(http: httpx.Client, files: Any, param: str) -> None:
+    response = http.post("/images/edits", data={"model": "openai-image", "prompt": "x"}, files=files)
+    assert (response.status_code, response.json()["error"]["param"]) == (400, param)
+
+
 def test_model_that_cannot_edit_is_refused(client: OpenAI) -> None:
     with pytest.raises(BadRequestError) as raised:
-        client.images.edit(model="bedrock-image", image=b"x", prompt="x")
+        client.images.edit(model="bedrock-image", image=DRAWING, prompt="x")
     assert raised.value.code == "unsupported_operation"

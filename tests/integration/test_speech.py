@@ -168,6 +168,8 @@ INVALID: list[tuple[dict[str, Any], str, str]] = [
     ({"voice": None}, "voice", "missing_required_parameter"),
     ({"input": ""}, "input", "invalid_value"),
     ({"voice": 7}, "voice", "invalid_value"),
+    ({"voice": {}}, "voice.id", "missing_required_parameter"),
+    ({"voice": {"id": 7}}, "voice.id", "invalid_value"),
     ({"speed": 5}, "speed", "invalid_value"),
     ({"response_format": "midi"}, "response_format", "invalid_value"),
     ({"stream_format": "x"}, "stream_format", "invalid_value"),

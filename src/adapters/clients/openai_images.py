@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from tollgate.adapters.attachments import detect_type
 from tollgate.adapters.clients.audio_events import EventEncoder
+from tollgate.adapters.clients.invalid import invalid
 from tollgate.adapters.clients.json_body import parse_json
 from tollgate.adapters.clients.multipart import read_form
 from tollgate.adapters.clients.openai import bearer_key, error_body
@@ -13,6 +15,10 @@ from tollgate.gateway.image_generation import IMAGE_EDIT, IMAGE_GENERATION, Imag
 from tollgate.gateway.json_text import dump
 from tollgate.gateway.sse import encode
 from tollgate.gateway.types import Json, Usage
+from tollgate.gateway.uploads import File
+
+EDITABLE = ("image/png", "image/jpeg", "image/webp")
+"""Types of images that can be edited (API reference, "Create image edit", `image`)."""
 
 
 class OpenAIImageGenerations:
@@ -36,8 +42,20 @@ class OpenAIImageEdits:
 
     def parse(self, headers: Mapping[str, str], body: bytes) -> tuple[ImagesRequest, Callable[[ResponseInfo], Encoder]]:
         """The request in a form. Raises BadRequestError, UnsupportedMediaTypeError."""
-        form = read_form(headers, body, {"image"})
-        return ImageEditRequest.of(form, from_text=True), partial(ImagesEncoder, event="image_edit")
+        request = ImageEditRequest.of(read_form(headers, body, {"image"}), from_text=True)
+        for index, file in enumerate(request.image):
+            _check_type(file, f"image[{index}]" if len(request.image) > 1 else "image")
+        if request.mask is not None:
+            _check_type(request.mask, "mask")
+        return request, partial(ImagesEncoder, event="image_edit")
+
+
+def _check_type(file: File, path: str) -> None:
+    """Give the file the type that its bytes show: clients send some without one. Raises BadRequestError."""
+    media_type = detect_type(bytes(file.content[:12]))
+    if media_type not in EDITABLE:
+        raise invalid(path, "it is a PNG, a JPEG or a WebP image")
+    file.content_type = media_type
 
 
 class ImagesEncoder(EventEncoder):

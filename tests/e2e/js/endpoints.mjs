@@ -7,7 +7,7 @@ const client = new OpenAI({
 });
 const messages = [{ role: "user", content: "Four score" }];
 const audio = await toFile(Buffer.from([0xff, 0xfb, 0x00, 0x80]), "speech.mp3");
-const image = await toFile(Buffer.from([0x89, 0x50, 0xff, 0x00]), "a.png", { type: "image/png" });
+const image = await toFile(Buffer.from("\x89PNG\r\n\x1a\n\xff\x00", "latin1"), "a.png", { type: "image/png" });
 
 const chat = await client.chat.completions.create({ model: "echo", messages });
 assert.equal(chat.choices[0].message.content, "Four score");

@@ -5,7 +5,7 @@ import pytest
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.image_generation import ImageEditRequest
 from tollgate.gateway.moderations import ModerationsRequest
-from tollgate.gateway.transcriptions import BYTES_PER_SECOND, seconds_of
+from tollgate.gateway.transcriptions import BYTES_PER_SECOND, TranscriptionRequest, seconds_of
 from tollgate.gateway.uploads import File
 
 
@@ -35,6 +35,27 @@ def test_empty_file_is_refused(fields: dict[str, object], param: str) -> None:
     with pytest.raises(BadRequestError) as raised:
         ImageEditRequest.of({"model": "m", "prompt": "x", **fields}, from_text=True)
     assert raised.value.param == param
+
+
+IN_FORM: list[tuple[str, object, str]] = [
+    ("n", "two", "it is not an integer"),
+    ("temperature", "hot", "it is not a number"),
+    ("stream", "maybe", "it is not true or false"),
+    ("n", ["1", "2"], "it is given more than once"),
+    ("prompt", file(b"x"), "it is a file"),
+    ("user", file(b"x"), "it is a file"),
+    ("mask", "x", "it is not a file: its part has no file name"),
+    ("file", [file(b"x"), file(b"x")], "it is given more than once"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "reason"), IN_FORM)
+def test_fault_of_a_form_is_said_in_its_own_terms(name: str, value: object, reason: str) -> None:
+    request = TranscriptionRequest if name in ("temperature", "file") else ImageEditRequest
+    fields = {"model": "m", "prompt": "x", "image": [file(b"x")], "file": file(b"x"), name: value}
+    with pytest.raises(BadRequestError) as raised:
+        request.of(fields, from_text=True)
+    assert (raised.value.param, raised.value.message) == (name, f"Invalid value for '{name}': {reason}.")
 
 
 @pytest.mark.parametrize("value", ["", [""], [], ["a"] * 2049])

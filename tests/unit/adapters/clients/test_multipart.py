@@ -57,6 +57,13 @@ def test_fields_are_text_and_files_keep_name_and_type() -> None:
     }
 
 
+def test_file_name_in_an_extended_parameter_is_ignored() -> None:
+    """RFC 7578, section 4.2: `filename*` must not be used, so a part with it alone is no file."""
+    extended = "filename*=UTF-8''other.mp3"
+    body = form(part(f'name="file"; filename="a.mp3"; {extended}', b"1"), part(f'name="text"; {extended}', b"2"))
+    assert plain(read_form(HEADERS, body)) == {"file": ("a.mp3", "application/octet-stream", b"1"), "text": "2"}
+
+
 def test_fields_that_are_repeated_are_lists() -> None:
     body = form(part('name="a[]"', b"1"), part('name="a"', b"2"), part('name="b[]"', b"3"), part('name="c"', b"4"))
     fields = read_form(HEADERS, form(body[:-7], part('name="c"', b"5")), {"a"})
