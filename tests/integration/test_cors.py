@@ -39,4 +39,4 @@ def test_no_page_may_call_by_default(tmp_path: Path) -> None:
         assert preflight.status_code == 405
         assert preflight.headers["allow"] == "POST"
         assert "access-control-allow-origin" not in preflight.headers
-        assert httpx.options(f"{gateway.base_url}/responses").headers["allow"] == "GET, POST"
+        assert httpx.options(f"{gateway.base_url}/responses").headers["allow"] == "GET, HEAD, POST"

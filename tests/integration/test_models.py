@@ -82,9 +82,20 @@ def test_api_v1_is_another_name_of_v1(gateway: RunningGateway) -> None:
     assert get(gateway, "/api/health", {}).status_code == 404
 
 
-def test_root_says_what_this_is_and_answers_head_without_a_key(gateway: RunningGateway) -> None:
+def test_root_says_what_this_is_without_a_key(gateway: RunningGateway) -> None:
     root = get(gateway, "/", {})
     assert (root.status_code, root.json()["name"]) == (200, "Tollgate")
     assert {"/v1/chat/completions", "/v1/models"} <= set(root.json()["endpoints"])
-    head = HTTP.head(root_of(gateway) + "/")
-    assert (head.status_code, head.content) == (200, b"")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("", 200), ("v1/models", 200), ("v1/models/test/whole", 200), ("v1/models/none", 404), ("v1/key", 200),
+     ("health", 200), ("v1/chat/completions", 405)],
+)  # fmt: skip
+def test_head_is_answered_as_get_without_a_body(gateway: RunningGateway, path: str, status: int) -> None:
+    url = f"{root_of(gateway)}/{path}"
+    with httpx.Client(headers=bearer(gateway.api_key), verify=False) as client:
+        head, whole = client.head(url), client.get(url)
+    assert (head.status_code, whole.status_code, head.content) == (status, status, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"]

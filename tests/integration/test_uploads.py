@@ -187,8 +187,10 @@ def test_wrong_upload_is_refused(gateway: RunningGateway, body: dict[str, Any], 
     assert (answer.status_code, answer.json()["error"]["param"]) == (status, param)
 
 
-def test_upload_needs_a_key(gateway: RunningGateway) -> None:
-    assert httpx.post(f"{gateway.base_url}/uploads", json={"bytes": 1}).status_code == 401
+def test_upload_needs_a_key_in_either_header(gateway: RunningGateway) -> None:
+    url, body = f"{gateway.base_url}/uploads", {"bytes": 1}
+    assert httpx.post(url, json=body).status_code == 401
+    assert httpx.post(url, json=body, headers={"x-api-key": gateway.api_key}).status_code == 200
 
 
 def test_upload_of_another_size_is_refused(gateway: RunningGateway) -> None:

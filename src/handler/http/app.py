@@ -33,7 +33,7 @@ ABOUT = {
 
 async def about(request: Request) -> Response:
     """`GET /`: what answers here and where to go; it needs no key. Claude Code sends `HEAD /` before it starts."""
-    return Response() if request.method == "HEAD" else json_response({**ABOUT, "endpoints": request.app.paths})
+    return json_response({**ABOUT, "endpoints": request.app.paths})
 
 
 ROUTES = (
@@ -44,7 +44,6 @@ ROUTES = (
     *openapi.ROUTES,
     *uploads.ROUTES,
     route("GET", "/", about),
-    route("HEAD", "/", about),
     route("GET", "/health", health),
 )
 

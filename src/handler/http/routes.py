@@ -11,10 +11,8 @@ Handle = Callable[[Request], Awaitable[Response]]
 
 
 def route(method: str, path: str, handle: Handle) -> Route:
-    """A route for this method alone: Starlette adds HEAD to every GET."""
-    made = Route(path, _Handler(handle), methods=[method])
-    made.methods = {method}
-    return made
+    """A route for this method, and for HEAD if it is GET: the server leaves out the body (RFC 9110, section 9.3.2)."""
+    return Route(path, _Handler(handle), methods=[method])
 
 
 def path_without_alias(path: str) -> str:

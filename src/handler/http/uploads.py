@@ -13,8 +13,8 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tollgate.adapters.clients import anthropic
 from tollgate.adapters.clients.json_body import parse_json
-from tollgate.adapters.clients.openai import bearer_key
 from tollgate.gateway import keys
 from tollgate.gateway.errors import BadRequestError, NotFoundError, RequestTooLargeError
 from tollgate.gateway.large_bodies import (
@@ -53,7 +53,7 @@ async def create_upload(request: Request) -> Response:
     """Where to send an upload, and the reference to it."""
     components = components_of(request)
     uploads = _uploads_of(request)
-    account = await components.gateway.authenticate(bearer_key(request.headers), context_of(request))
+    account = await components.gateway.authenticate(anthropic.api_key(request.headers), context_of(request))
     wanted = parse_json(request.headers, await read_body(request), UploadRequest)
     maximum = components.settings.max_body_bytes
     if wanted.bytes > maximum:
