@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from devtools.openapi.endpoints import ENDPOINTS, Described
+from devtools.openapi.endpoints import ENDPOINTS, EXAMPLES, Described
 from devtools.openapi.responses import ANY, SCHEMAS, TEXT, ref
 from devtools.openapi.schemas import request_schemas
 
@@ -68,9 +68,10 @@ def _operation(method: str, path: str, described: Described, references: dict[st
         "security": [],
     }
     if described.needs_key:
-        operation["security"] = [{"bearer": []}, *([{"x-api-key": []}] if described.is_anthropic else [])]
+        takes_x_api_key = described.is_anthropic or described.takes_x_api_key
+        operation["security"] = [{"bearer": []}, *([{"x-api-key": []}] if takes_x_api_key else [])]
     if described.request is not None:
-        example = {} if described.example is None else {"example": described.example}
+        example = {"example": EXAMPLES[path]} if path in EXAMPLES else {}
         content: Json = {"schema": references[described.request.__name__], **example}
         operation["requestBody"] = {"required": True, "content": {described.body_type: content}}
     parameters: list[Json] = [
