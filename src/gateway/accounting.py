@@ -1,22 +1,25 @@
 """What is known of one admitted request, from its hold to its settlement, and the one way to close it."""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from tollgate.gateway.admission import Account, Hold
 from tollgate.gateway.attempt import Attempt
 from tollgate.gateway.budget import Allowance, Reservation
 from tollgate.gateway.errors import ClientClosedError, GatewayError
-from tollgate.gateway.metering import NO_COST, Cost, PriceTerms, UsageRecord, cost_of
+from tollgate.gateway.limits import Lease
+from tollgate.gateway.metering import NO_COST, AttemptSummary, Cost, PriceTerms, UsageRecord, cost_of, total_cost
 from tollgate.gateway.ports import Clock, Ledger
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import Result, Usage
+from tollgate.gateway.types import Result, Usage, add_usages
 
 
 @dataclass(slots=True)
 class RequestContext:
     """What one HTTP request leaves for its log line.
 
-    `started`, and the `deadline` by which the response must be complete, are monotonic seconds. `account` is the key's
+    `started`, and the `deadline` by which the response must be complete, are monotonic seconds. Requests with the same
+    `session_id` prefer the same route. `account` is the key's
     state as soon as it is known. `record` is set once an admitted request is closed; `unsettled` is the error if the
     store did not accept that record.
     """
@@ -24,6 +27,7 @@ class RequestContext:
     request_id: str
     started: float
     deadline: float | None = None
+    session_id: str | None = None
     account: Account | None = None
     record: UsageRecord | None = None
     unsettled: GatewayError | None = None
@@ -37,7 +41,6 @@ class RequestAccounting:
         context: RequestContext,
         operation: str,
         hold: Hold,
-        reservation: Reservation,
         terms: PriceTerms,
         streamed: bool,
     ) -> None:
@@ -47,7 +50,6 @@ class RequestAccounting:
         """What the hold pays for of a growing output; None if it pays for all of it, or there is no budget."""
         self.attempts: list[Attempt] = []
         self._operation = operation
-        self.reservation = reservation
         self._terms = terms
         self._streamed = streamed
         self._error: GatewayError | None = None
@@ -58,18 +60,35 @@ class RequestAccounting:
         """The last attempt: the one whose response the client gets."""
         return self.attempts[-1]
 
-    def begin(self, route: Route) -> Attempt:
-        """Start another attempt, on this route."""
-        self.attempts.append(Attempt(route))
+    def begin(self, route: Route, reservation: Reservation) -> Attempt:
+        """Start another attempt, on this route, for which the request reserves so much."""
+        self.reservation = reservation
+        """What the request reserves on the route of the last attempt."""
+        self.allowance = self._error = None
+        self.attempts.append(Attempt(route, reservation.unfinished))
         return self.attempt
 
-    def bound_by_budget(self, route: Route, held_micro_usd: int) -> None:
-        """A budget pays for this request, with so much held: a growing output is bounded by it."""
-        if route.prices is None:
+    def bound_by_budget(self, reservation: Reservation, held_micro_usd: int) -> None:
+        """A budget pays for this request, with so much held: a growing output is bounded by what is left of it."""
+        prices = self.attempt.route.prices
+        if prices is None:
             return
         self.set_held(held_micro_usd)
-        if self.reservation.max_output_tokens is None:
-            self.allowance = Allowance(route.prices, self._terms, self.reservation.usual, held_micro_usd)
+        if reservation.max_output_tokens is None:
+            self.allowance = Allowance(prices, self._terms, reservation.usual, held_micro_usd, self.spent_micro_usd)
+
+    @property
+    def budget_lease(self) -> Lease | None:
+        """What is held of the key's budget for this request; None if it has none, or the price is not known."""
+        account = self.context.account
+        if account is None or not account.checked or account.record.limits.budget is None or not self.hold.priced:
+            return None
+        return account.balance.leases.get(self.hold.hold_id)
+
+    @property
+    def spent_micro_usd(self) -> int:
+        """What the attempts before the last one cost."""
+        return sum(self._bill(attempt).cost.micro_usd for attempt in self.attempts[:-1])
 
     def set_held(self, micro_usd: int) -> None:
         """The hold now has this much of the budget in all."""
@@ -86,12 +105,12 @@ class RequestAccounting:
 
     def failed(self, error: BaseException, at: float) -> None:
         """The request ends with this error; one that is no GatewayError is a disconnected client or a fault of ours."""
-        if self.attempts:
-            self.attempt.ended(at)
         if isinstance(error, GatewayError):
             self._error = error
         elif isinstance(error, Exception):
             self._error = GatewayError("The gateway failed.", code="internal_error")
+        if self.attempts:
+            self.attempt.ended(at, self._error)
 
     async def close(self, ledger: Ledger, clock: Clock) -> None:
         """Settle, and release the connections to providers. Closing again does nothing."""
@@ -127,7 +146,8 @@ class RequestAccounting:
         if error is None and not attempt.is_complete:
             error = ClientClosedError("The client closed the request, or its time ran out.")
         has_begun = self._streamed and attempt.first_content_at is not None
-        usage, estimated = attempt.bill(self.reservation.unfinished, self._error)
+        bills = [self._bill(each) for each in self.attempts]
+        used = [bill.usage for bill in bills if bill.usage is not None]
         return UsageRecord(
             request_id=self.context.request_id,
             key_id=self.hold.key.key_id,
@@ -143,16 +163,39 @@ class RequestAccounting:
             latency_ms=_milliseconds(self.context.started, now),
             time_to_first_token_ms=_since(self.context.started, attempt.first_content_at),
             upstream_ms=_since(attempt.sent_at, attempt.ended_at or now),
-            usage=usage,
-            cost=NO_COST if usage is None else self._cost(attempt, usage, estimated),
-            estimated=estimated,
+            usage=add_usages(used) if used else None,
+            cost=total_cost([bill.cost for bill in bills if bill.usage is not None]),
+            estimated=any(bill.estimated for bill in bills),
+            attempts=tuple(map(_summary, self.attempts, bills)) if len(self.attempts) > 1 else (),
         )
 
-    def _cost(self, attempt: Attempt, usage: Usage, estimated: bool) -> Cost:
-        """By the service tier that served the request; if the response does not name it, by the requested one."""
+    def _bill(self, attempt: Attempt) -> "_Bill":
+        """Its cost is by the service tier that served it; if the response does not name it, by the requested one."""
+        usage, estimated = attempt.bill()
         requested = None if "service_tier" in attempt.dropped else self._terms.tier
         terms = replace(self._terms, tier=attempt.served_tier or requested)
-        return cost_of(usage, attempt.route.prices, terms, estimated=estimated)
+        cost = NO_COST if usage is None else cost_of(usage, attempt.route.prices, terms, estimated=estimated)
+        return _Bill(usage, estimated, cost)
+
+
+class _Bill(NamedTuple):
+    """What the provider bills of one attempt; no usage if it did not take the request up."""
+
+    usage: Usage | None
+    estimated: bool
+    cost: Cost
+
+
+def _summary(attempt: Attempt, bill: _Bill) -> AttemptSummary:
+    error = attempt.error
+    return AttemptSummary(
+        model=attempt.route.model.id,
+        provider=attempt.route.provider.name,
+        upstream_model=attempt.route.upstream_model,
+        error_code=None if error is None else error.code or error.type,
+        ms=_since(attempt.sent_at, attempt.ended_at) or 0,
+        cost_usd=bill.cost.usd,
+    )
 
 
 def _since(start: float | None, end: float | None) -> int | None:

@@ -15,10 +15,13 @@ NEGLIGIBLE = 1000
 
 
 class Attempt:
-    """Every `at` is in monotonic seconds."""
+    """Every `at` is in monotonic seconds. `expected` is what is billed of a response that was not counted."""
 
-    def __init__(self, route: Route) -> None:
+    def __init__(self, route: Route, expected: Usage) -> None:
         self.route = route
+        self.expected = expected
+        self.error: GatewayError | None = None
+        """Why it failed, if it did."""
         self.dropped: tuple[str, ...] = ()
         """Parameters that were changed or not sent."""
         self.response: UpstreamResponse | None = None
@@ -29,9 +32,10 @@ class Attempt:
         self.first_content_at: float | None = None
         self.ended_at: float | None = None
         self.is_complete = False
-        self.parts: list[Part] = []
+        self.parts: list[Attempt] = []
         """The requests of which the attempt consists, if it is more than one."""
-        self._is_rejected = False
+        self.is_rejected = False
+        """Whether the provider responded with an error status."""
         self._delivered_bytes = 0
         self._parts_with_text = 0
 
@@ -41,7 +45,7 @@ class Attempt:
 
     def rejected(self) -> None:
         """The provider responded with an error status: it did nothing, and bills nothing."""
-        self._is_rejected = True
+        self.is_rejected = True
 
     def read(self, part: Result, at: float) -> None:
         """A whole response, or a chunk of one, was read."""
@@ -61,18 +65,19 @@ class Attempt:
         self.is_complete = True
         self.ended_at = at
 
-    def ended(self, at: float) -> None:
+    def ended(self, at: float, error: GatewayError | None = None) -> None:
         """The attempt ended, complete or not."""
         self.ended_at = at
+        self.error = error
 
     def output_tokens_with(self, part: Result) -> int:
         """About how many tokens the output has with this chunk, at least one per chunk; 0 if the chunk has no text."""
         length = part.text_bytes
         return max(estimate_tokens(self._delivered_bytes + length), self._parts_with_text + 1) if length else 0
 
-    def begin_part(self, expected: Usage) -> "Part":
+    def begin_part(self, expected: Usage) -> "Attempt":
         """Start another request of this attempt, which is expected to use so much."""
-        part = Part(self.route, expected)
+        part = Attempt(self.route, expected)
         self.parts.append(part)
         return part
 
@@ -85,21 +90,22 @@ class Attempt:
         most_left_out = usage.input_tokens // NEGLIGIBLE if self.is_complete else 0
         return usage if usage.output_tokens or estimate_tokens(self._delivered_bytes) <= most_left_out else None
 
-    def bill(self, expected: Usage, error: GatewayError | None) -> tuple[Usage | None, bool]:
+    def bill(self) -> tuple[Usage | None, bool]:
         """What the provider bills, and whether that is estimated. None if it did not accept the request.
 
-        If the provider did not count, the input is `expected`; the output is what was delivered, and of an incomplete
-        response at least what is `expected`.
+        If the provider did not count, the input is what is expected; the output is what was delivered, and of an
+        incomplete response at least what is expected.
         """
+        expected, error = self.expected, self.error
         if self.reported_usage is not None:
             return self.reported_usage, False
         if self.parts:
-            bills = [part.bill(part.expected, part.error) for part in self.parts]
+            bills = [part.bill() for part in self.parts]
             billed = [usage for usage, _ in bills if usage is not None]
             return (add_usages(billed) if billed else None), any(estimated for _, estimated in bills)
         has_begun = self.first_content_at is not None
         was_interrupted = error is None or error.code in INTERRUPTED
-        if self.usage is None and (self.sent_at is None or self._is_rejected or not (has_begun or was_interrupted)):
+        if self.usage is None and (self.sent_at is None or self.is_rejected or not (has_begun or was_interrupted)):
             return None, False
         known, output = self.usage or expected._replace(output_tokens=0), estimate_tokens(self._delivered_bytes)
         if not self.is_complete:
@@ -117,12 +123,3 @@ class Attempt:
         response, self.response = self.response, None
         if response is not None:
             await response.aclose()
-
-
-class Part(Attempt):
-    """One of several requests of an attempt, with what it is expected to use and the error that ended it."""
-
-    def __init__(self, route: Route, expected: Usage) -> None:
-        super().__init__(route)
-        self.expected = expected
-        self.error: GatewayError | None = None

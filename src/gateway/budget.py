@@ -37,10 +37,13 @@ class Reservation:
 
 
 class Allowance:
-    """How much of a growing output is paid for by what is held."""
+    """How much of a growing output is paid for by what is held, less what earlier attempts cost."""
 
-    def __init__(self, prices: Prices, terms: PriceTerms, prompt: Usage, held_micro_usd: int) -> None:
+    def __init__(
+        self, prices: Prices, terms: PriceTerms, prompt: Usage, held_micro_usd: int, spent_micro_usd: int = 0
+    ) -> None:
         self.tokens = 0
+        self._spent = spent_micro_usd
         self.held_micro_usd = held_micro_usd
         self._prices = prices
         self._terms = terms
@@ -61,7 +64,7 @@ class Allowance:
         return self._cost(self._prompt._replace(output_tokens=tokens)) - self.held_micro_usd
 
     def _cost(self, usage: Usage) -> int:
-        return cost_of(usage, self._prices, self._terms).micro_usd
+        return cost_of(usage, self._prices, self._terms).micro_usd + self._spent
 
 
 def tokens_for(micro_usd: int, prompt: Usage, cost: Callable[[Usage], int]) -> int:

@@ -6,7 +6,7 @@ because a cold start would have to read them all.
 
 import datetime
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Literal, Protocol
@@ -41,6 +41,28 @@ class CatalogError(ConfigurationError):
     """A catalog cannot be used; the message names file, row and reason."""
 
 
+Seconds = Annotated[float, Meta(gt=0, le=900)]
+
+
+class Timeouts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Seconds of one call: to connect, until the first byte, between bytes, and in total.
+
+    A column of a provider that is not given is the gateway's.
+    """
+
+    connect: Seconds | None = None
+    first_byte: Seconds | None = None
+    idle: Seconds | None = None
+    total: Seconds | None = None
+
+
+class WeightedCredential(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One of several credentials of a provider, with its share of the requests."""
+
+    name: str
+    weight: Annotated[int, Meta(gt=0, le=1000)] = 1
+
+
 class Provider(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One provider: the family that it speaks, its address, and its credential."""
 
@@ -56,6 +78,11 @@ class Provider(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """For `auth = "header"`: the header with the bare credential."""
     credential: str | None = None
     """The credential's name: an environment variable locally, the last part of the parameter's name in AWS."""
+    credentials: tuple[WeightedCredential, ...] = ()
+    """Several credentials in place of `credential`."""
+    timeouts: Timeouts = Timeouts()
+    data_collection: Literal["allow", "deny"] = "allow"
+    """`deny` if the provider keeps no prompts and trains on none: clients can ask for such providers alone."""
     region: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}\Z")] | None = None
     """The AWS region it is called in; by default the region of the gateway."""
     quirks: Quirks = Quirks()
@@ -65,8 +92,16 @@ class Provider(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             _check_url(self.base_url)
         except ValueError as error:
             raise ValueError(f"base_url: {error}") from None
-        if self.auth in ("bearer", "header") and not self.credential:
+        if self.auth in ("bearer", "header") and not self.credential and not self.credentials:
             raise ValueError(f'credential: auth = "{self.auth}" needs a credential name')
+        if self.credential and self.credentials:
+            raise ValueError("credentials: a provider has `credential` or `credentials`, not both")
+
+    def by_credential(self) -> "Sequence[tuple[Provider, int]]":
+        """The provider once for each of its credentials, with the weight of that credential."""
+        if not self.credentials:
+            return ((self, 1),)
+        return [(replace(self, credential=each.name, credentials=()), each.weight) for each in self.credentials]
 
 
 class Architecture(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -83,6 +118,12 @@ class RouteRow(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     provider: str
     model: Annotated[str, Meta(pattern=r"^[!-~]+\Z")]
+    weight: Annotated[int, Meta(ge=0, le=1000)] = 1
+    """Its share of the requests. A route of weight 0 is tried only when the others have failed."""
+    prices: Prices | None = None
+    """What the model costs on this route; by default what the row of the model says."""
+    quantization: str | None = None
+    """The precision of the model's weights there, as OpenRouter names it: `fp8`, `int4` ..."""
 
 
 class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -102,6 +143,37 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     capabilities: Capabilities = Capabilities()
     prices: Prices | None = None
     routes: Annotated[tuple[RouteRow, ...], Meta(min_length=1)]
+    fallbacks: tuple[str, ...] = ()
+    """Models that are tried when no route of this one answers."""
+    context_window_fallbacks: tuple[str, ...] = ()
+    """Models that are tried when the prompt is too long for this one."""
+    content_policy_fallbacks: tuple[str, ...] = ()
+    """Models that are tried when this one's provider refuses the prompt for its content."""
+
+
+class AutoModel(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the model `auto` stands for: `plain` or, from a score of `threshold` on, `complex` (see gateway.auto)."""
+
+    plain: str
+    complex: str
+    threshold: Annotated[int, Meta(ge=1, le=100)] = 4
+
+
+class Routing(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How models are chosen that a client does not name: the table `[routing]`."""
+
+    default_model: str | None = None
+    """The model of a request without one."""
+    auto: AutoModel | None = None
+
+    @property
+    def named(self) -> Sequence[str]:
+        """The models that it names."""
+        auto = () if self.auto is None else (self.auto.plain, self.auto.complex)
+        return [name for name in (self.default_model, *auto) if name]
+
+
+NO_ROUTING = Routing()
 
 
 class Tier(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -144,6 +216,7 @@ class Catalog:
     generated: Mapping[str, Raw] = field(default_factory=dict[str, Raw], repr=False)
     """The columns of generated rows in JSON, by the model's id."""
     families: Mapping[str, HasCalls] = field(default_factory=dict[str, HasCalls], repr=False, compare=False)
+    routing: Routing = NO_ROUTING
     _validated: dict[str, Model] = field(default_factory=dict[str, Model], init=False, repr=False, compare=False)
 
     def find(self, name: str) -> Model | None:
@@ -157,12 +230,13 @@ class Catalog:
             return self.names.get(name)
         if not _ROUTE.fullmatch(name):
             return None
-        row = RouteRow(provider=provider, model=upstream_model)
         for model in self.models.values():
-            if row in model.routes:
-                return replace(model, id=name, aliases=(), routes=(row,))
+            for row in model.routes:
+                if (row.provider, row.model) == (provider, upstream_model):
+                    return replace(model, id=name, aliases=(), routes=(row,))
         if name in self.generated:
             return self._find_generated(name)
+        row = RouteRow(provider=provider, model=upstream_model)
         operations = tuple(self.families[self.providers[provider].family].calls)
         context = ASSUMED_CONTEXT_LENGTH
         return Model(id=name, owned_by=provider, context_length=context, operations=operations, routes=(row,))
@@ -186,7 +260,7 @@ class Catalog:
             if (routes := tuple(route for route in model.routes if route.provider in providers))
         }
         names = {name: models[model.id] for name, model in self.names.items() if model.id in models}
-        return Catalog(providers, models, names, self.tiers, self.generated, self.families)
+        return Catalog(providers, models, names, self.tiers, self.generated, self.families, self.routing)
 
 
 def generated_columns(name: str, text: Raw) -> Json:

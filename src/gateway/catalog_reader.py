@@ -1,8 +1,8 @@
 """Reads the catalog's layers, validates every row of them, and says in which file, row and column a fault is.
 
-A catalog is TOML: `[providers.NAME]`, `[models."ID"]` and `[tiers.NAME]` tables. It may have several layers; a later
-layer replaces a row column by column, and columns that it does not name stay. JSON of the same shape, with dates and
-decimals as strings, is read too, in a small part of the time.
+A catalog is TOML: `[providers.NAME]`, `[models."ID"]`, `[tiers.NAME]` and `[routing]` tables. It may have several
+layers; a later layer replaces a row column by column, and columns that it does not name stay. JSON of the same shape,
+with dates and decimals as strings, is read too, in a small part of the time.
 """
 
 import json
@@ -13,12 +13,18 @@ from typing import TypeVar, cast
 from msgspec import Raw, Struct, ValidationError, convert
 from msgspec.json import decode
 
-from tollgate.gateway.catalog import Catalog, CatalogError, HasCalls, Model, Provider, Tier, generated_columns
+from tollgate.gateway.catalog import Catalog, CatalogError, HasCalls, Model, Provider, Routing, Tier, generated_columns
 from tollgate.gateway.types import Json
 from tollgate.gateway.validation import read_fault
 
 Row = TypeVar("Row", bound=Struct)
-TABLES = ("providers", "models", "tiers")
+TABLES = ("providers", "models", "tiers", "routing")
+SINGLE_ROW = "routing"
+"""The table that is one row."""
+
+
+FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
+"""The columns of a model that name other models."""
 
 
 def read_generated(text: bytes) -> Mapping[str, Raw]:
@@ -36,7 +42,7 @@ def load(
     Raises CatalogError, naming file, row and reason: not TOML, an unknown column, a missing or mistyped value, an
     unknown family, a route to a provider without a row, an alias of two models.
     """
-    rows: dict[str, dict[str, Json]] = {"providers": {}, "models": {}, "tiers": {}}
+    rows: dict[str, dict[str, Json]] = {table: {} for table in TABLES}
     written_in: dict[tuple[str, str], str] = {}
     generated = generated or {}
     for file, text in layers:
@@ -50,9 +56,12 @@ def load(
     }
     models = {n: _check(Model, "models", n, {"id": n, **r}, written_in) for n, r in rows["models"].items()}
     tiers = {name: _check(Tier, "tiers", name, row, written_in) for name, row in rows["tiers"].items()}
+    routing = _check(Routing, SINGLE_ROW, SINGLE_ROW, rows[SINGLE_ROW].get(SINGLE_ROW, {}), written_in)
     _check_providers(providers, families, written_in)
     _check_models(models, providers, families, written_in)
-    return Catalog(providers, models, _names(models, written_in), tiers, generated, families)
+    catalog = Catalog(providers, models, _names(models, written_in), tiers, generated, families, routing)
+    _check_named_models(catalog, written_in)
+    return catalog
 
 
 def _check_providers(
@@ -81,13 +90,28 @@ def _check_models(
             raise _error(written_in, "models", name, reason)
 
 
+def _check_named_models(catalog: Catalog, written_in: Mapping[tuple[str, str], str]) -> None:
+    """Models that other rows name must exist."""
+    for name, model in catalog.models.items():
+        for column in FALLBACKS:
+            for other in getattr(model, column):
+                if catalog.find(other) is None:
+                    raise _error(written_in, "models", name, f"{column}: no model is named {other!r}")
+    for other in catalog.routing.named:
+        if catalog.find(other) is None:
+            raise _error(written_in, SINGLE_ROW, SINGLE_ROW, f"no model is named {other!r}")
+
+
 def _rows(file: str, text: str) -> Iterable[tuple[str, str, Json]]:
     document = json.loads(text) if file.endswith(".json") else _parse_toml(file, text)
     for table, entries in document.items():
         if table not in TABLES or not isinstance(entries, dict):
             raise CatalogError(
-                f'{file}: [{table}]: a catalog holds [providers.NAME], [models."ID"] and [tiers.NAME] only'
+                f'{file}: [{table}]: a catalog holds [providers.NAME], [models."ID"], [tiers.NAME] and [routing] only'
             )
+        if table == SINGLE_ROW:
+            yield table, table, cast(Json, entries)
+            continue
         for name, columns in cast(Json, entries).items():
             if not isinstance(columns, dict):
                 raise CatalogError(f"{file}: {table}.{name}: a row is a table of columns")
@@ -125,4 +149,5 @@ def _names(models: Mapping[str, Model], written_in: Mapping[tuple[str, str], str
 
 
 def _error(written_in: Mapping[tuple[str, str], str], table: str, name: str, reason: str) -> CatalogError:
-    return CatalogError(f"{written_in[table, name]}: {table}.{name}: {reason}")
+    row = table if table == SINGLE_ROW else f"{table}.{name}"
+    return CatalogError(f"{written_in[table, name]}: {row}: {reason}")

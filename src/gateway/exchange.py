@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tollgate.gateway.attempt import Attempt, Part
+from tollgate.gateway.attempt import Attempt
 from tollgate.gateway.catalog import Provider
 from tollgate.gateway.errors import GatewayError
-from tollgate.gateway.ports import Clock, ProviderCall, Upstream
+from tollgate.gateway.ports import Clock, ProviderCall, TimeLimits, Upstream
 from tollgate.gateway.response_reader import ResponseReader
 from tollgate.gateway.types import Result, Usage
 
@@ -17,17 +17,17 @@ MAX_PARTS_AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """Requests to one provider; `deadline` is in the clock's monotonic seconds."""
+    """Requests to one provider."""
 
     upstream: Upstream
     provider: Provider
-    deadline: float | None
+    limits: TimeLimits
     clock: Clock
 
     async def send(self, call: ProviderCall, attempt: Attempt) -> ResponseReader:
         """A reader of the response. Raises GatewayError, also for a response with an error status."""
         attempt.sending(self.clock.monotonic())
-        response = attempt.response = await self.upstream.send(call.request, self.provider, self.deadline)
+        response = attempt.response = await self.upstream.send(call.request, self.provider, self.limits)
         if not 200 <= response.status < 300:
             attempt.rejected()
             raise call.parse_error(response.status, response.headers, await response.read())
@@ -58,7 +58,7 @@ class Exchange:
         for index, (call, expected) in waiting:
             results[index] = await self._send_part(call, attempt.begin_part(expected))
 
-    async def _send_part(self, call: ProviderCall, part: Part) -> Result:
+    async def _send_part(self, call: ProviderCall, part: Attempt) -> Result:
         try:
             result = await (await self.send(call, part)).whole()
         except GatewayError as error:

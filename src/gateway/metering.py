@@ -1,13 +1,13 @@
 """What usage costs, and the usage record of an admitted request."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Literal
 
 from tollgate.gateway.prices import Prices, Rates, TierRates
-from tollgate.gateway.types import UNITS, Request, Usage
+from tollgate.gateway.types import UNITS, Json, Request, Usage
 
 MICRO_DOLLAR = Decimal("0.000001")
 BYTES_PER_TOKEN = 4
@@ -90,6 +90,19 @@ def cost_of(
     other_units = _unit_cost(usage, prices, doubts)
     note = " ".join(doubts) or None
     return Cost(_round(per_million / 1_000_000 + other_units), "estimated" if doubts else "catalog", prices.date, note)
+
+
+def total_cost(costs: Sequence[Cost]) -> Cost:
+    """The cost of all attempts that a provider bills; unknown if that of one is."""
+    if len(costs) < 2:
+        return costs[0] if costs else NO_COST
+    known = [cost.usd for cost in costs if cost.usd is not None]
+    note = " ".join(dict.fromkeys(cost.note for cost in costs if cost.note)) or None
+    if len(known) < len(costs):
+        return Cost(None, "unknown", note=note)
+    is_estimated = any(cost.source == "estimated" for cost in costs)
+    source: CostSource = "estimated" if is_estimated else costs[-1].source
+    return Cost(sum(known, Decimal(0)), source, costs[-1].priced_on, note)
 
 
 def _rates(usage: Usage, prices: Prices, tier: str) -> tuple[Rates, list[str]]:
@@ -182,6 +195,25 @@ def _first(*prices: Decimal | None) -> Decimal | None:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptSummary:
+    """One of several attempts of a request: what was tried, why it failed, how long it took, and what it cost.
+
+    `error_code` is None for the one that answered; `cost_usd` is None if the cost is unknown.
+    """
+
+    model: str
+    provider: str
+    upstream_model: str
+    error_code: str | None
+    ms: int
+    cost_usd: Decimal | None
+
+    def to_json(self) -> Json:
+        """As it stands in the log line, in the stored record and in `GET /v1/generation`."""
+        return {**asdict(self), "cost_usd": None if self.cost_usd is None else float(self.cost_usd)}
+
+
+@dataclass(frozen=True, slots=True)
 class UsageRecord:
     """How one admitted request went; the stored usage record, the log line and the metrics are made of it.
 
@@ -209,6 +241,8 @@ class UsageRecord:
     estimated: bool = False
     operation: str = "chat"
     """The name of the operation; records written before there was more than one have none."""
+    attempts: tuple[AttemptSummary, ...] = ()
+    """All attempts in their order, if there was more than one."""
 
     @property
     def tokens(self) -> int:

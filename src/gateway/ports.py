@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from tollgate.gateway.admission import Account, Hold
 from tollgate.gateway.catalog import Provider
+from tollgate.gateway.documents import Documents
 from tollgate.gateway.errors import GatewayError
 from tollgate.gateway.keys import AuditEntry, Change, KeyRecord
 from tollgate.gateway.metering import UsageRecord
@@ -122,19 +123,50 @@ class UpstreamResponse(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """When one call must have ended, and when its first byte must have come, in the clock's monotonic seconds."""
+
+    deadline: float | None = None
+    first_byte_by: float | None = None
+
+
 class Upstream(Protocol):
     """Sends requests to providers."""
 
-    async def send(self, request: UpstreamRequest, provider: Provider, deadline: float | None) -> UpstreamResponse:
-        """Send with the provider's credential and wait for status and headers.
+    async def send(self, request: UpstreamRequest, provider: Provider, limits: TimeLimits) -> UpstreamResponse:
+        """Send with the provider's credential and wait for status and headers, within these limits and the provider's.
 
-        At `deadline`, in the clock's monotonic seconds, the call ends wherever it is, its body included. Raises
-        UpstreamError (unreachable), UpstreamAuthError (no credential), UpstreamTimeoutError.
+        Raises UpstreamError (unreachable), UpstreamAuthError (no credential), UpstreamTimeoutError.
         """
+        ...
+
+    async def reread_credential(self, provider: Provider) -> bool:
+        """Read a credential again that the provider refused. Returns whether it has changed."""
         ...
 
     def has_credential(self, provider: Provider) -> bool:
         """False if the provider's credential is known to be missing, without any I/O."""
+        ...
+
+
+class Health(Protocol):
+    """What is known of the routes: which of them fail. No method waits for anything."""
+
+    def refresh(self) -> None:
+        """Read what other instances know, in the background, unless that was done a moment ago."""
+        ...
+
+    def is_on_cooldown(self, route: Route) -> bool:
+        """Whether the route failed so often that others should be tried first."""
+        ...
+
+    def failed(self, route: Route, error: GatewayError) -> None:
+        """An attempt failed."""
+        ...
+
+    def succeeded(self, route: Route) -> None:
+        """A response has begun."""
         ...
 
 
@@ -229,7 +261,7 @@ class UsageStore(Protocol):
         ...
 
 
-class Store(Ledger, KeyStore, UsageStore, Protocol):
+class Store(Ledger, KeyStore, UsageStore, Documents, Protocol):
     """One store with all of it."""
 
     def close(self) -> None:
@@ -246,4 +278,8 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds from an unknown start that never go back; for durations."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
         ...

@@ -18,6 +18,19 @@ class Route:
     provider: Provider
     upstream_model: str
     prices: Prices | None
+    weight: float = 1
+    """Its share of the requests; 0 if it is only tried after the others."""
+    quantization: str | None = None
+
+    @property
+    def target(self) -> str:
+        """What fails or is slow together: the provider's model, by one credential."""
+        return f"{self.provider.name}/{self.upstream_model}#{self.provider.credential or ''}"
+
+    @property
+    def account(self) -> str:
+        """What a refused credential concerns: every model of the provider by that credential."""
+        return f"{self.provider.name}#{self.provider.credential or ''}"
 
 
 def find_model(catalog: Catalog, name: str) -> Model:
@@ -55,7 +68,12 @@ def find_routes(
 
 
 def _routes(catalog: Catalog, model: Model) -> list[Route]:
-    return [Route(model, catalog.providers[row.provider], row.model, model.prices) for row in model.routes]
+    """Every route of a model, once for each credential of its provider."""
+    return [
+        Route(model, provider, row.model, row.prices or model.prices, row.weight * share, row.quantization)
+        for row in model.routes
+        for provider, share in catalog.providers[row.provider].by_credential()
+    ]
 
 
 def other_models(fields: Mapping[str, Any]) -> tuple[str, ...]:

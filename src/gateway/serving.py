@@ -1,5 +1,6 @@
 """The one use case: authenticate, route, admit, call the provider, settle, for any operation."""
 
+import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -7,16 +8,18 @@ from dataclasses import dataclass, replace
 from tollgate.gateway import keys
 from tollgate.gateway.accounting import RequestAccounting, RequestContext
 from tollgate.gateway.admission import Account, Hold, RefusedError, refusal_error
+from tollgate.gateway.attempt import Attempt
+from tollgate.gateway.attempt_plan import Alternative, AttemptPlan, Step
 from tollgate.gateway.budget import Reservation
 from tollgate.gateway.catalog import Catalog, Model
 from tollgate.gateway.client_format import ResponseInfo
-from tollgate.gateway.errors import BadRequestError, GatewayError
+from tollgate.gateway.errors import GatewayError, UpstreamAuthError
 from tollgate.gateway.exchange import Exchange
 from tollgate.gateway.keys import ApiKey, RecentKeys
 from tollgate.gateway.metering import price_terms
 from tollgate.gateway.operations import Operation, Req, call_name
-from tollgate.gateway.ports import Clock, Family, Images, KeyStore, Ledger, Upstream
-from tollgate.gateway.routing import Route, find_routes
+from tollgate.gateway.ports import Clock, Family, Health, Images, KeyStore, Ledger, TimeLimits, Upstream
+from tollgate.gateway.route_finder import Found, RouteFinder
 from tollgate.gateway.streaming import StreamedResponse, open_stream
 from tollgate.gateway.types import Request, Result, Usage
 
@@ -35,6 +38,7 @@ class Dependencies:
     keys: KeyStore
     ledger: Ledger
     clock: Clock
+    health: Health
 
 
 class BufferedResponse:
@@ -62,7 +66,9 @@ class Gateway:
     def __init__(self, catalog: Catalog, dependencies: Dependencies, substitute: Model | None = None) -> None:
         self.catalog = catalog
         self.dependencies = dependencies
-        self._substitute = substitute
+        self.finder = RouteFinder(
+            catalog, dependencies.families, dependencies.upstream, dependencies.health, substitute
+        )
         self._recent_keys = RecentKeys(dependencies.clock.monotonic)
 
     async def authenticate(self, api_key: str, context: RequestContext) -> Account:
@@ -94,69 +100,94 @@ class Gateway:
     ) -> BufferedResponse | StreamedResponse:
         """Serve one request. Raises GatewayError, with nothing left open, if no response begins."""
         async with self.check_key_before_errors(api_key, context):
-            route = self.routes(operation, request)[0]
-        accounting = await self._admit(api_key, operation, request, context, route)
+            found = self.finder.find(operation.name, request.model, context.session_id or context.request_id)
+        alternatives = _with_reservations(operation, request, found)
+        accounting = await self._admit(api_key, operation, request, context, alternatives)
         try:
-            return await self._call(operation, self._within_budget(operation, request, accounting), accounting)
+            plan = AttemptPlan(alternatives)
+            plan.keep(lambda other: _is_allowed(other, request, accounting))
+            return await self._attempts(plan, operation, request, accounting)
         except BaseException as error:
             accounting.failed(error, self.dependencies.clock.monotonic())
             await accounting.close(self.dependencies.ledger, self.dependencies.clock)
             raise
 
-    def routes(self, operation: Operation[Req], request: Req) -> Sequence[Route]:
-        """The routes that can serve the operation. Raises NotFoundError, BadRequestError `unsupported_operation`."""
+    async def _attempts(
+        self, plan: AttemptPlan, operation: Operation[Req], request: Req, accounting: RequestAccounting
+    ) -> BufferedResponse | StreamedResponse:
+        """Try one route after the other until a response begins. Raises the error of the last attempt if none does."""
+        clock, health = self.dependencies.clock, self.dependencies.health
+        while True:
+            route = plan.current.route
+            attempt = accounting.begin(route, plan.current.reservation)
+            try:
+                within_budget = self._within_budget(operation, request, accounting)
+                response = await self._call(operation, within_budget, accounting, plan.has_others)
+            except GatewayError as error:
+                attempt.ended(clock.monotonic(), error)
+                if plan.has_choice:
+                    health.failed(route, error)
+                step = await self._next(plan, attempt, error, accounting.context)
+                if step is None:
+                    raise
+            else:
+                if plan.has_choice:
+                    health.succeeded(route)
+                return response
+            await attempt.close()
+            if step.wait:
+                await clock.sleep(step.wait)
 
-        def can_serve(route: Route) -> bool:
-            family = self.dependencies.families[route.provider.family]
-            return call_name(operation.name, route.model) in family.calls
-
-        has_credential = self.dependencies.upstream.has_credential
-        routes = find_routes(self.catalog, request.model, can_serve, has_credential, self._substitute)
-        if not routes:
-            message = f"The model {request.model!r} does not support {operation.name}."
-            raise BadRequestError(message, param="model", code="unsupported_operation")
-        return routes
+    async def _next(
+        self, plan: AttemptPlan, attempt: Attempt, error: GatewayError, context: RequestContext
+    ) -> Step | None:
+        """What follows a failed attempt. A credential that was refused is read again: it may have been replaced."""
+        was_refused = isinstance(error, UpstreamAuthError) and attempt.is_rejected
+        if was_refused and await self.dependencies.upstream.reread_credential(attempt.route.provider):
+            return Step(plan.current)
+        deadline = math.inf if context.deadline is None else context.deadline
+        return plan.after(error, deadline - self.dependencies.clock.monotonic(), was_rejected=attempt.is_rejected)
 
     async def _admit(
-        self, api_key: str, operation: Operation[Req], request: Req, context: RequestContext, route: Route
+        self,
+        api_key: str,
+        operation: Operation[Req],
+        request: Req,
+        context: RequestContext,
+        alternatives: Sequence[Alternative],
     ) -> RequestAccounting:
-        """Reserve what the request may use on this route."""
-        reservation = operation.reserve(request, route)
+        """Reserve what the request may use on the dearest route that may be tried."""
         others = operation.other_models(request)
-        hold = self._hold(keys.read(api_key), request, reservation, others, context)
+        reservations = [each.reservation for each in alternatives]
+        hold = self._hold(keys.read(api_key), request, reservations, others, context)
         try:
             context.account = await self.dependencies.ledger.admit(hold)
         except RefusedError as refused:
             context.account = refused.account
             raise refusal_error(refused, hold) from None
         self._recent_keys.add(hold.key)
-        accounting = RequestAccounting(context, operation.name, hold, reservation, price_terms(request), request.stream)
-        accounting.begin(route)
-        return accounting
+        return RequestAccounting(context, operation.name, hold, price_terms(request), request.stream)
 
     def _within_budget(self, operation: Operation[Req], request: Req, accounting: RequestAccounting) -> Req:
         """The request with an output limit that the reserved money pays for, if the key has a budget."""
-        account, hold, attempt = accounting.context.account, accounting.hold, accounting.attempt
-        if account is None or not account.checked or account.record.limits.budget is None or not hold.priced:
-            return request
-        lease = account.balance.leases.get(hold.hold_id)
+        lease = accounting.budget_lease
         if lease is None:
             return request
-        accounting.bound_by_budget(attempt.route, lease.micro_usd)
-        request, attempt.dropped = operation.limit_output(
-            request, attempt.route, accounting.reservation, lease.micro_usd
-        )
+        reservation, attempt = accounting.reservation, accounting.attempt
+        accounting.bound_by_budget(reservation, lease.micro_usd)
+        left = lease.micro_usd - accounting.spent_micro_usd
+        request, attempt.dropped = operation.limit_output(request, attempt.route, reservation, left)
         return request
 
     def _hold(
         self,
         key: ApiKey,
         request: Request,
-        reservation: Reservation,
+        reservations: Sequence[Reservation],
         other_models: tuple[str, ...],
         context: RequestContext,
     ) -> Hold:
-        clock, usual = self.dependencies.clock, reservation.usual
+        clock, first = self.dependencies.clock, reservations[0]
         now = clock.now()
         lifetime = HOLD_SECONDS if context.deadline is None else context.deadline - clock.monotonic()
         return Hold(
@@ -165,18 +196,18 @@ class Gateway:
             model=request.model,
             opened_at=now,
             expires_at=now + lifetime + HOLD_MARGIN,
-            tokens=usual.input_tokens + usual.output_tokens,
-            micro_usd=reservation.amount_micro_usd,
-            priced=reservation.priced and not other_models,
-            minimum_micro_usd=reservation.minimum_micro_usd,
-            at_most_half=reservation.at_most_half,
+            tokens=max(each.usual.input_tokens + each.usual.output_tokens for each in reservations),
+            micro_usd=max(each.amount_micro_usd for each in reservations),
+            priced=all(each.priced for each in reservations) and not other_models,
+            minimum_micro_usd=first.minimum_micro_usd,
+            at_most_half=first.at_most_half,
             other_models=other_models,
         )
 
     async def _call(
-        self, operation: Operation[Req], request: Req, accounting: RequestAccounting
+        self, operation: Operation[Req], request: Req, accounting: RequestAccounting, has_others: bool
     ) -> BufferedResponse | StreamedResponse:
-        """Send the request. The HTTP status is decided here: by an error, a whole response, or a first chunk."""
+        """Make one attempt. The HTTP status is decided here: by an error, a whole response, or a first chunk."""
         attempt, clock, context = accounting.attempt, self.dependencies.clock, accounting.context
         provider = attempt.route.provider
         family = self.dependencies.families[provider.family]
@@ -186,7 +217,7 @@ class Gateway:
         parts = [prepared] if batching is None else batching.split(prepared, attempt.route)
         calls = [open_call(part, attempt.route) for part in parts]
         attempt.dropped = (*attempt.dropped, *calls[0].request.dropped)
-        exchange = Exchange(self.dependencies.upstream, provider, context.deadline, clock)
+        exchange = Exchange(self.dependencies.upstream, provider, _time_limits(context, clock, has_others), clock)
         created = int(accounting.hold.opened_at)
         info = ResponseInfo(context.request_id, created, request.model, provider.name, provider.family)
         if batching is not None and len(calls) > 1:
@@ -202,3 +233,35 @@ class Gateway:
         accounting.read(result, now)
         attempt.completed(now)
         return BufferedResponse(info, result, accounting, self.dependencies)
+
+
+def _with_reservations(operation: Operation[Req], request: Req, found: Sequence[Found]) -> Sequence[Alternative]:
+    """What the request reserves on each route: the same on routes of one model at the same prices."""
+    alternatives: list[Alternative] = []
+    for each in found:
+        route = each.route
+        known = (
+            other.reservation
+            for other in alternatives
+            if other.route.model is route.model and other.route.prices is route.prices
+        )
+        reservation = next(known, None) or operation.reserve(request, route)
+        alternatives.append(Alternative(route, reservation, each.after))
+    return alternatives
+
+
+def _is_allowed(other: Alternative, request: Request, accounting: RequestAccounting) -> bool:
+    """Whether the key may use the model of this fallback, and the hold pays for it."""
+    account, model = accounting.context.account, other.route.model.id
+    if account is not None and model != request.model and not keys.allows_model(account.record, model):
+        return False
+    lease = accounting.budget_lease
+    return lease is None or other.reservation.minimum_micro_usd <= lease.micro_usd
+
+
+def _time_limits(context: RequestContext, clock: Clock, has_others: bool) -> TimeLimits:
+    """The limits of one attempt. While there is another route, the first byte may take half of what is left."""
+    if context.deadline is None:
+        return TimeLimits()
+    now = clock.monotonic()
+    return TimeLimits(context.deadline, now + (context.deadline - now) / 2 if has_others else None)

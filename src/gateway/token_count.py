@@ -9,6 +9,7 @@ from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.chat_estimate import estimate_usage
 from tollgate.gateway.chat_operation import CHAT
 from tollgate.gateway.errors import UpstreamError
+from tollgate.gateway.ports import TimeLimits
 from tollgate.gateway.routing import Route
 from tollgate.gateway.serving import Gateway
 
@@ -27,7 +28,7 @@ async def count_tokens(gateway: Gateway, account: Account, request: ChatRequest,
     """Count by the provider if it can, else estimate. Raises GatewayError."""
     if not keys.allows_model(account.record, request.model):
         raise model_not_allowed(request.model)
-    route = gateway.routes(CHAT, request)[0]
+    route = gateway.finder.routes(CHAT.name, request.model)[0]
     if COUNT_TOKENS not in gateway.dependencies.families[route.provider.family].calls:
         return TokenCount(estimate_usage(request, route.model).input_tokens, is_estimated=True)
     return TokenCount(await _ask(gateway, request, route, context.deadline), is_estimated=False)
@@ -36,7 +37,7 @@ async def count_tokens(gateway: Gateway, account: Account, request: ChatRequest,
 async def _ask(gateway: Gateway, request: ChatRequest, route: Route, deadline: float | None) -> int:
     """The provider's count. Raises UpstreamError for a response without one: no prompt has zero tokens."""
     call = gateway.dependencies.families[route.provider.family].calls[COUNT_TOKENS](request, route)
-    response = await gateway.dependencies.upstream.send(call.request, route.provider, deadline)
+    response = await gateway.dependencies.upstream.send(call.request, route.provider, TimeLimits(deadline))
     try:
         body = await response.read()
     finally:

@@ -1,5 +1,6 @@
 """The composition root: it chooses and connects the store, the credentials, the catalog and the network."""
 
+import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -20,6 +21,7 @@ from tollgate.handler.settings import Settings
 from tollgate.handler.telemetry import Telemetry
 from tollgate.stores.fail_open import FailOpenLedger
 from tollgate.stores.retrying import RetryingLedger
+from tollgate.stores.shared_health import SharedHealth
 from tollgate.upstream.client import Timeouts, UpstreamClient
 from tollgate.upstream.images import ImageFetcher
 
@@ -35,6 +37,10 @@ class SystemClock:
 
     now = staticmethod(time.time)
     monotonic = staticmethod(time.monotonic)
+
+    async def sleep(self, seconds: float) -> None:
+        """See Clock."""
+        await asyncio.sleep(seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,8 @@ def build(settings: Settings) -> Components:
     clock = SystemClock()
     ledger = RetryingLedger(FailOpenLedger(store, clock.now) if settings.fail_open else store)
     images = ImageFetcher(settings.image_hosts)
-    dependencies = Dependencies(FAMILIES, upstream, images, keys=store, ledger=ledger, clock=clock)
+    health = SharedHealth(store, clock.now)
+    dependencies = Dependencies(FAMILIES, upstream, images, keys=store, ledger=ledger, clock=clock, health=health)
     gateway = Gateway(catalog, dependencies, substitute)
 
     async def close() -> None:

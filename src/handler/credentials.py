@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from tollgate.gateway.errors import UpstreamAuthError
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.parameters import SSMProvider
 
 CACHE_SECONDS = 300
+REREAD_SECONDS = 10
+"""A refused credential is read again at most once in so many seconds, however many requests it fails."""
 
 
 class EnvironmentCredentials:
@@ -22,6 +25,10 @@ class EnvironmentCredentials:
     async def get(self, name: str) -> str | None:
         """See upstream.auth.Credentials."""
         return self._environ.get(name)
+
+    async def reread(self, name: str) -> bool:
+        """See upstream.auth.Credentials. The environment of a process does not change."""
+        return False
 
     def is_missing(self, name: str) -> bool:
         """See upstream.auth.Credentials."""
@@ -41,6 +48,18 @@ class ParameterStoreCredentials:
         value, use_until = self._cached.get(name, ("", 0.0))
         if time.time() < use_until:
             return value
+        return await self._read(name)
+
+    async def reread(self, name: str) -> bool:
+        """See upstream.auth.Credentials."""
+        before, use_until = self._cached.get(name, ("", 0.0))
+        if use_until - time.time() > CACHE_SECONDS - REREAD_SECONDS:
+            return False
+        with suppress(UpstreamAuthError):
+            return await self._read(name) != before
+        return False
+
+    async def _read(self, name: str) -> str:
         value = await asyncio.to_thread(self._fetch, name)
         self._cached[name] = value, time.time() + CACHE_SECONDS
         return value

@@ -21,12 +21,14 @@ class Connector:
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
 
-    async def connect(self, connection: Connection, proxy: Proxy | None, deadline: float) -> None:
-        """Open `connection`, through a proxy if there is one.
+    async def connect(
+        self, connection: Connection, proxy: Proxy | None, deadline: float, within: float | None = None
+    ) -> None:
+        """Open `connection`, through a proxy if there is one, within so many seconds if they are given.
 
         Raises ConnectError, ConnectTimeoutError, and ResponseTimeoutError at `deadline`, a time of the event loop.
         """
-        connect_by = asyncio.get_running_loop().time() + self._timeout
+        connect_by = asyncio.get_running_loop().time() + (within or self._timeout)
         try:
             async with asyncio.timeout_at(min(connect_by, deadline)):
                 await self._open(connection, proxy)

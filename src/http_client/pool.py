@@ -32,9 +32,18 @@ class ConnectionPool:
         self._closed = False
 
     async def request(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, first_byte_by: float
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        first_byte_by: float,
+        connect_within: float | None = None,
     ) -> Response:
         """Send a request and wait for status and headers, until `first_byte_by` of the event loop's time.
+
+        `connect_within` are seconds for a new connection, in place of the pool's own.
 
         `host` and `content-length` are set here. A server may have closed a pooled connection meanwhile: if one proves
         dead within `resend_seconds`, before a byte of the response, the request is sent once more, on a new connection.
@@ -61,7 +70,7 @@ class ConnectionPool:
                 self._drop_idle(origin)  # they may be as dead as this one
                 raise
         connection = Connection(origin, self._keep, self._forget)
-        await self._connector.connect(connection, proxy, first_byte_by)
+        await self._connector.connect(connection, proxy, first_byte_by, connect_within)
         if self._closed:
             connection.abort()
             raise ConnectionClosedError("The pool is closed.")

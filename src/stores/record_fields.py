@@ -1,5 +1,6 @@
 """Records as flat rows of scalar values and back: the columns that both stores have, under the same names."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import date
@@ -8,7 +9,7 @@ from typing import Any
 
 from tollgate.gateway.keys import KeyRecord
 from tollgate.gateway.limits import Budget, Limits
-from tollgate.gateway.metering import MICRO_DOLLAR, Cost, UsageRecord
+from tollgate.gateway.metering import MICRO_DOLLAR, AttemptSummary, Cost, UsageRecord
 from tollgate.gateway.types import Usage
 from tollgate.gateway.usage_totals import DailyTotal, Total
 
@@ -87,6 +88,7 @@ def usage_fields(record: UsageRecord) -> dict[str, Scalar]:
         "priced_on": record.cost.priced_on and record.cost.priced_on.isoformat(),
         "cost_note": record.cost.note,
         "estimated": record.estimated,
+        "attempts": json.dumps([attempt.to_json() for attempt in record.attempts]) if record.attempts else None,
     }
     return row | (record.usage.counts() if record.usage else dict.fromkeys(COUNTS))
 
@@ -122,7 +124,15 @@ def read_usage_record(row: Row) -> UsageRecord:
         cost=cost,
         estimated=bool(row.get("estimated")),
         operation=row.get("operation") or "chat",
+        attempts=_read_attempts(row.get("attempts")),
     )
+
+
+def _read_attempts(text: str | None) -> tuple[AttemptSummary, ...]:
+    rows: list[dict[str, Any]] = json.loads(text, parse_float=Decimal) if text else []
+    for row in rows:
+        row["cost_usd"] = None if row["cost_usd"] is None else Decimal(row["cost_usd"])
+    return tuple(AttemptSummary(**row) for row in rows)
 
 
 def read_total(row: Row) -> DailyTotal:

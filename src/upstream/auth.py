@@ -14,6 +14,10 @@ class Credentials(Protocol):
         """The secret, or None if there is none."""
         ...
 
+    async def reread(self, name: str) -> bool:
+        """Read the secret again, unless that was done a moment ago. Returns whether it has changed."""
+        ...
+
     def is_missing(self, name: str) -> bool:
         """True if the secret is missing as far as this can be determined without I/O; otherwise False."""
         ...

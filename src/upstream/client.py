@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tollgate.gateway.catalog import Provider
 from tollgate.gateway.errors import UpstreamError, UpstreamTimeoutError
+from tollgate.gateway.ports import TimeLimits
 from tollgate.gateway.types import UpstreamRequest
 from tollgate.http_client.errors import (
     ConnectError,
@@ -54,26 +55,33 @@ class UpstreamClient:
             return False
         return provider.credential is None or not self._credentials.is_missing(provider.credential)
 
-    async def send(self, request: UpstreamRequest, provider: Provider, deadline: float | None) -> "UpstreamResponse":
+    async def send(self, request: UpstreamRequest, provider: Provider, limits: TimeLimits) -> "UpstreamResponse":
         """See Upstream."""
         await asyncio.sleep(0)  # raises CancelledError if the caller was cancelled while its hold was being reserved
         request = in_region(request, provider)
         headers = {**_HEADERS, **await self._headers(request, provider)}
-        now = asyncio.get_running_loop().time()
-        end = now + self._timeouts.total
-        if deadline is not None:
-            end = min(end, deadline)
-        first_byte_by = min(now + self._timeouts.first_byte, end)
+        now, own, usual = asyncio.get_running_loop().time(), provider.timeouts, self._timeouts
+        end = _earliest(now + (own.total or usual.total), limits.deadline)
+        first_byte_by = _earliest(min(now + (own.first_byte or usual.first_byte), end), limits.first_byte_by)
         if request.url.startswith(ECHO_SCHEME):
             response = EchoResponse(request)
         else:
             try:
                 response = await self._pool.request(
-                    request.method, request.url, headers, request.body, first_byte_by=first_byte_by
+                    request.method,
+                    request.url,
+                    headers,
+                    request.body,
+                    first_byte_by=first_byte_by,
+                    connect_within=own.connect,
                 )
             except HttpClientError as error:
                 raise _upstream_error(error) from error
-        return UpstreamResponse(response, request.max_response_bytes, first_byte_by, self._timeouts.idle, end)
+        return UpstreamResponse(response, request.max_response_bytes, first_byte_by, own.idle or usual.idle, end)
+
+    async def reread_credential(self, provider: Provider) -> bool:
+        """See Upstream."""
+        return provider.credential is not None and await self._credentials.reread(provider.credential)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -165,6 +173,10 @@ class UpstreamResponse:
                 while await self._response.receive(drain_until):
                     pass
         self._response.close()
+
+
+def _earliest(end: float, other: float | None) -> float:
+    return end if other is None else min(end, other)
 
 
 def _upstream_error(error: HttpClientError) -> UpstreamError:

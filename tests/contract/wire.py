@@ -44,7 +44,14 @@ class Wire(ConnectionPool):
         return [operation for operation, _ in self.requests]
 
     async def request(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, first_byte_by: float
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        first_byte_by: float,
+        connect_within: float | None = None,
     ) -> Response:
         operation = headers["x-amz-target"].partition(".")[2]
         parameters = json.loads(body)

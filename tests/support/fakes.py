@@ -8,10 +8,12 @@ from typing import Any
 from tollgate.gateway import keys
 from tollgate.gateway.admission import Account, Hold, decide
 from tollgate.gateway.catalog import Provider
+from tollgate.gateway.errors import GatewayError
 from tollgate.gateway.keys import AuditEntry, Change, KeyRecord
 from tollgate.gateway.limits import full
 from tollgate.gateway.metering import UsageRecord
-from tollgate.gateway.ports import UpstreamResponse
+from tollgate.gateway.ports import TimeLimits, UpstreamResponse
+from tollgate.gateway.routing import Route
 from tollgate.gateway.types import UpstreamRequest
 
 SSE = {"content-type": "text/event-stream"}
@@ -32,6 +34,9 @@ class FakeClock:
     def monotonic(self) -> float:
         return self.at
 
+    async def sleep(self, seconds: float) -> None:
+        self.at += seconds
+
 
 class TickingClock:
     """A clock whose monotonic time advances by a millisecond with every read."""
@@ -44,6 +49,22 @@ class TickingClock:
     def monotonic(self) -> float:
         self.at += 0.001
         return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.at += seconds
+
+
+class NoHealth:
+    """Knows nothing of any route."""
+
+    def refresh(self) -> None: ...
+
+    def is_on_cooldown(self, route: Route) -> bool:
+        return False
+
+    def failed(self, route: Route, error: GatewayError) -> None: ...
+
+    def succeeded(self, route: Route) -> None: ...
 
 
 @dataclass
@@ -156,7 +177,7 @@ class FakeResponse:
 
 @dataclass
 class FakeUpstream:
-    """Returns one response, or raises one error, and records each request with its provider and deadline."""
+    """Returns one response each time, or raises one error, and records each request with its provider and deadline."""
 
     response: FakeResponse | Exception
     without_credential: str = ""
@@ -164,14 +185,18 @@ class FakeUpstream:
         default_factory=list[tuple[UpstreamRequest, str, float | None]]
     )
 
-    async def send(self, request: UpstreamRequest, provider: Provider, deadline: float | None) -> UpstreamResponse:
-        self.sent.append((request, provider.name, deadline))
+    async def send(self, request: UpstreamRequest, provider: Provider, limits: TimeLimits) -> UpstreamResponse:
+        self.sent.append((request, provider.name, limits.deadline))
         if isinstance(self.response, Exception):
             raise self.response
+        self.response.read_so_far = 0
         return self.response
 
     def has_credential(self, provider: Provider) -> bool:
         return provider.name not in self.without_credential
+
+    async def reread_credential(self, provider: Provider) -> bool:
+        return False
 
 
 class NoImages:

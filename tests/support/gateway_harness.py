@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from support.fakes import FakeResponse, FakeStore, FakeUpstream, NoImages, TickingClock
+from support.fakes import FakeResponse, FakeStore, FakeUpstream, NoHealth, NoImages, TickingClock
 from support.json_lines import JSON_LINES, lines
 from tollgate.adapters.clients.openai_chat import ChatEncoder, OpenAIChat
 from tollgate.gateway import keys
@@ -94,7 +94,7 @@ class GatewayHarness:
         self.store.records[API_KEY.key_id] = KeyRecord(API_KEY.key_id, API_KEY.key_hash, "n", "active", 1)
         self.upstream = FakeUpstream(self.response, self.without_credential)
         dependencies = Dependencies(
-            {"lines": JSON_LINES}, self.upstream, NoImages(), self.store, self.store, TickingClock()
+            {"lines": JSON_LINES}, self.upstream, NoImages(), self.store, self.store, TickingClock(), NoHealth()
         )
         self.gateway = Gateway(CATALOG, dependencies, self.substitute)
 
@@ -121,5 +121,5 @@ class GatewayHarness:
         (record,) = self.store.settlements
         assert self.context.record is record
         if isinstance(self.response, FakeResponse) and self.upstream.sent:
-            assert self.response.closed == 1
+            assert self.response.closed == len(self.upstream.sent)
         return record

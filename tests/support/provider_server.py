@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from tollgate.gateway.catalog import Provider
+from tollgate.gateway.ports import TimeLimits
 from tollgate.gateway.types import UpstreamRequest
 from tollgate.upstream.client import Timeouts, UpstreamClient
 
@@ -19,6 +20,9 @@ Serve = Callable[["Call"], Awaitable[None]]
 class FixedCredentials:
     async def get(self, name: str) -> str | None:
         return {"P_KEY": "s3cret"}.get(name)
+
+    async def reread(self, name: str) -> bool:
+        return False
 
     def is_missing(self, name: str) -> bool:
         return name != "P_KEY"
@@ -113,7 +117,7 @@ def request(url: str, body: bytes = b"{}") -> UpstreamRequest:
 
 
 async def fetch(client: UpstreamClient, url: str, deadline: float | None = None) -> bytes:
-    response = await client.send(request(url), PROVIDER, deadline)
+    response = await client.send(request(url), PROVIDER, TimeLimits(deadline))
     try:
         return await response.read()
     finally:

@@ -10,7 +10,7 @@ from tollgate.stores.dynamodb.attribute_values import Item, to_attribute
 from tollgate.stores.dynamodb.client import DynamoDBClient
 from tollgate.stores.dynamodb.errors import DynamoDBError
 from tollgate.stores.dynamodb.items import KeyItem, read_key
-from tollgate.stores.dynamodb.writes import Update, Write
+from tollgate.stores.dynamodb.writes import Update, Write, names_in
 
 T = TypeVar("T")
 
@@ -124,6 +124,24 @@ class Table:
             existing = error.item
             return None if existing is None or existing.get("made") == item["made"] else existing
         return None
+
+    async def put_if(self, item: Item, condition: str, values: Item) -> None:
+        """Write an item if the condition holds (see Update for its placeholders). Raises ConditionFailedError."""
+        parameters: dict[str, Any] = {
+            "TableName": self.name,
+            "Item": item,
+            "ConditionExpression": condition,
+            "ExpressionAttributeValues": values,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        if names := names_in(condition):
+            parameters["ExpressionAttributeNames"] = names
+        try:
+            await _retry_conflicts(lambda: self._client.call("PutItem", parameters))
+        except DynamoDBError as error:
+            if error.code != CONDITION_FAILED_ERROR:
+                raise
+            raise ConditionFailedError(error.item) from error
 
     async def update(self, update: Update) -> KeyItem:
         """Make one conditional update of a key's item and return the new item. Raises ConditionFailedError."""

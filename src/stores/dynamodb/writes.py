@@ -64,7 +64,7 @@ class Update:
             "TableName": table_name,
             "Key": self._key,
             "UpdateExpression": update,
-            "ExpressionAttributeNames": {**_names_in(f"{update} {condition}"), **self._names},
+            "ExpressionAttributeNames": {**names_in(f"{update} {condition}"), **self._names},
             "ExpressionAttributeValues": self._values,
         }
         if condition:
@@ -113,6 +113,6 @@ Write = Update | Put | Delete
 
 
 @lru_cache(256)
-def _names_in(expressions: str) -> Mapping[str, str]:
+def names_in(expressions: str) -> Mapping[str, str]:
     """The attribute of each placeholder `#name`, if it is not mapped to another one. Most expressions recur."""
     return {name: name[1:] for name in re.findall(r"#\w+", expressions)}

@@ -72,4 +72,14 @@ MIGRATIONS = (
     ALTER TABLE usage ADD COLUMN characters INTEGER;
     ALTER TABLE usage ADD COLUMN searches INTEGER;
     """,
+    # The attempts of a request that took more than one, as JSON.
+    "ALTER TABLE usage ADD COLUMN attempts TEXT;",
+    # Documents that several processes share, until they expire.
+    """
+    CREATE TABLE documents (
+        collection TEXT NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL, expires_at INTEGER NOT NULL,
+        revision TEXT NOT NULL, PRIMARY KEY (collection, name)
+    ) WITHOUT ROWID;
+    CREATE INDEX documents_by_end ON documents (expires_at);
+    """,
 )

@@ -23,12 +23,13 @@ from tollgate.stores.key_state import KeyState
 from tollgate.stores.record_fields import Scalar
 from tollgate.stores.retention import DELETED_KEPT, USAGE_KEPT, expired_ids, is_kept, request_ids
 from tollgate.stores.sqlite import rows
+from tollgate.stores.sqlite.documents import SQLiteDocuments
 from tollgate.stores.sqlite.file import file_hint, open_file
 
 READ_BATCH = 500  # usage records that one blocking call reads; other calls run between two of them
 
 
-class SQLiteStore:
+class SQLiteStore(SQLiteDocuments):
     """`gateway.ports.Store` on one file, which several processes may use at the same time.
 
     The `initial_keys` are stored unless they exist. All calls run on one thread with one connection, because SQLite

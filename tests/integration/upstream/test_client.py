@@ -22,6 +22,7 @@ from support.provider_server import (
 )
 from tollgate.gateway.catalog import Provider
 from tollgate.gateway.errors import UpstreamAuthError, UpstreamError
+from tollgate.gateway.ports import TimeLimits
 from tollgate.gateway.types import UpstreamRequest
 from tollgate.upstream.client import UpstreamResponse
 
@@ -31,7 +32,7 @@ from tollgate.upstream.client import UpstreamResponse
 async def test_call_carries_body_headers_and_credential() -> None:
     async with serving(lambda call: call.respond(b"ok", "X-Some-Thing: 1\r\n", "404 No")) as server:
         async with upstream_client() as client:
-            response = await client.send(request(server.url, b'{"a":1}'), PROVIDER, None)
+            response = await client.send(request(server.url, b'{"a":1}'), PROVIDER, TimeLimits())
             assert (response.status, response.headers["x-some-thing"], await response.read()) == (404, "1", b"ok")
             await response.aclose()
     (call,) = server.calls
@@ -45,7 +46,7 @@ async def test_call_without_a_credential_is_not_sent() -> None:
     keyless = Provider(name="k", family="f", credential="OTHER")
     async with serving(lambda call: call.respond(b"ok")) as server, upstream_client() as client:
         with pytest.raises(UpstreamAuthError):
-            await client.send(request(server.url), keyless, None)
+            await client.send(request(server.url), keyless, TimeLimits())
         assert server.connections == 0
         assert not client.has_credential(keyless)
         assert client.has_credential(PROVIDER)
@@ -55,7 +56,7 @@ async def test_call_without_a_credential_is_not_sent() -> None:
 async def test_redirect_is_returned_and_not_followed() -> None:
     async with serving(lambda call: call.respond(b"", "location: /elsewhere\r\n", "307 X")) as server:
         async with upstream_client() as client:
-            response = await client.send(request(server.url), PROVIDER, None)
+            response = await client.send(request(server.url), PROVIDER, TimeLimits())
             assert response.status == 307
             await response.aclose()
     assert len(server.calls) == 1
@@ -73,7 +74,7 @@ async def test_echo_transport_returns_the_request_line_by_line() -> None:
     async with upstream_client() as client:
         free = Provider(name="e", family="f", auth="none")
         sent = UpstreamRequest("echo://local/", b'"a"\n"b"\n', {"content-type": "application/jsonl"})
-        response = await client.send(sent, free, None)
+        response = await client.send(sent, free, TimeLimits())
         assert (response.status, response.headers["content-type"]) == (200, "application/jsonl")
         assert [piece async for piece in response.stream()] == [b'"a"\n', b'"b"\n']
         await response.aclose()
@@ -171,7 +172,7 @@ async def test_truncated_body_is_an_error_after_its_bytes() -> None:
             received.append(piece)
 
     async with serving(serve) as server, upstream_client() as client:
-        response = await client.send(request(server.url), PROVIDER, None)
+        response = await client.send(request(server.url), PROVIDER, TimeLimits())
         with pytest.raises(UpstreamError) as caught:
             await read(response)
         await response.aclose()
@@ -185,7 +186,7 @@ async def test_cancelled_caller_sends_nothing_even_without_a_network() -> None:
             caller = asyncio.current_task()
             assert caller is not None
             caller.cancel()
-            await client.send(request("echo://local/"), PROVIDER, None)
+            await client.send(request("echo://local/"), PROVIDER, TimeLimits())
 
         with pytest.raises(asyncio.CancelledError):
             await asyncio.create_task(send())
@@ -202,7 +203,7 @@ async def test_connection_is_reused_after_a_stream_that_was_not_read_to_its_end(
 
     async with serving(serve) as server, upstream_client() as client:
         for _ in range(3):
-            response = await client.send(request(server.url), PROVIDER, None)
+            response = await client.send(request(server.url), PROVIDER, TimeLimits())
             assert await anext(aiter(response.stream())) == b"data: [DONE]\n\n"
             await response.aclose()
     assert (len(server.calls), server.connections) == (3, 1)
@@ -211,7 +212,7 @@ async def test_connection_is_reused_after_a_stream_that_was_not_read_to_its_end(
 @pytest.mark.parametrize("serve", [only_head, one_chunk, endless])
 async def test_close_before_the_end_aborts_the_call(serve: Serve) -> None:
     async with serving(serve) as server, upstream_client() as client:
-        response = await client.send(request(server.url), PROVIDER, None)
+        response = await client.send(request(server.url), PROVIDER, TimeLimits())
         if serve is not only_head:
             await anext(aiter(response.stream()))
         began = time.monotonic()

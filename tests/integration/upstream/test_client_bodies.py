@@ -16,6 +16,7 @@ from support.provider_server import (
     upstream_client,
 )
 from tollgate.gateway.errors import UpstreamError
+from tollgate.gateway.ports import TimeLimits
 from tollgate.gateway.types import MAX_RESPONSE_BYTES
 
 
@@ -71,7 +72,7 @@ async def test_read_continues_where_a_stream_stopped(encoding: str) -> None:
     sent = gzip.compress(body) if encoding == "gzip" else body
     async with serving(lambda call: call.respond(sent, f"content-encoding: {encoding}\r\n")) as server:
         async with upstream_client() as client:
-            response = await client.send(request(server.url), PROVIDER, None)
+            response = await client.send(request(server.url), PROVIDER, TimeLimits())
             head = await anext(aiter(response.stream()))
             assert head + await response.read() == body
             await response.aclose()

@@ -21,6 +21,7 @@ from support.provider_server import (
     upstream_client,
 )
 from tollgate.gateway.errors import UpstreamTimeoutError
+from tollgate.gateway.ports import TimeLimits
 from tollgate.upstream.client import Timeouts
 
 
@@ -57,14 +58,14 @@ async def test_deadline_ends_a_call_in_every_state(serve: Serve) -> None:
 async def test_expired_deadline_ends_a_call_at_once() -> None:
     async with serving(no_response) as server, upstream_client() as client:
         with pytest.raises(UpstreamTimeoutError):
-            await client.send(request(server.url), PROVIDER, now() - 1)
+            await client.send(request(server.url), PROVIDER, TimeLimits(now() - 1))
 
 
 async def test_late_deadline_does_not_extend_the_total_timeout() -> None:
     async with serving(no_response) as server, upstream_client(Timeouts(total=0.1)) as client:
         began = time.monotonic()
         with pytest.raises(UpstreamTimeoutError):
-            await client.send(request(server.url), PROVIDER, now() + 1000)
+            await client.send(request(server.url), PROVIDER, TimeLimits(now() + 1000))
         assert time.monotonic() - began < PROMPT
 
 
@@ -90,7 +91,7 @@ async def test_time_of_a_slow_reader_is_not_the_providers() -> None:
 
     reading = asyncio.Event()
     async with serving(serve) as server, upstream_client(Timeouts(idle=1.0)) as client:
-        response = await client.send(request(server.url), PROVIDER, None)
+        response = await client.send(request(server.url), PROVIDER, TimeLimits())
         pieces = response.stream()
         assert await anext(pieces) == b"a"
         await asyncio.sleep(1.2)  # the reader's own time, longer than the timeout
@@ -111,7 +112,7 @@ async def test_call_that_timed_out_closes_its_connection() -> None:
 @pytest.mark.parametrize("timeouts", [Timeouts(), Timeouts(total=0.3)])
 async def test_end_within_ends_the_stream(serve: Serve, timeouts: Timeouts) -> None:
     async with serving(serve) as server, upstream_client(timeouts) as client:
-        response = await client.send(request(server.url), PROVIDER, None)
+        response = await client.send(request(server.url), PROVIDER, TimeLimits())
         began = time.monotonic()
         pieces = response.stream()
         assert await anext(pieces) == b"a"
@@ -125,7 +126,7 @@ async def test_end_within_ends_the_stream(serve: Serve, timeouts: Timeouts) -> N
 
 async def test_end_within_none_restores_the_timeouts() -> None:
     async with serving(one_chunk) as server, upstream_client(Timeouts(idle=0.2)) as client:
-        response = await client.send(request(server.url), PROVIDER, None)
+        response = await client.send(request(server.url), PROVIDER, TimeLimits())
         pieces = response.stream()
         assert await anext(pieces) == b"a"
         response.end_within(0.1)

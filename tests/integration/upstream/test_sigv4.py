@@ -17,6 +17,7 @@ from msgspec import convert
 
 from tollgate.gateway.catalog import Provider
 from tollgate.gateway.errors import UpstreamAuthError
+from tollgate.gateway.ports import TimeLimits
 from tollgate.gateway.types import UpstreamRequest
 from tollgate.upstream.client import Timeouts, UpstreamClient
 from tollgate.upstream.sigv4 import Signer
@@ -28,6 +29,9 @@ SEGMENT = "arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Ainference-profile%2F
 class FixedCredentials:
     async def get(self, name: str) -> str | None:
         return "s3cret"
+
+    async def reread(self, name: str) -> bool:
+        return False
 
     def is_missing(self, name: str) -> bool:
         return False
@@ -99,7 +103,7 @@ async def upstream_client() -> AsyncGenerator[UpstreamClient]:
 
 
 async def call(client: UpstreamClient, url: str, to: Provider, body: bytes = b'{"messages":[]}') -> None:
-    response = await client.send(UpstreamRequest(url, body), to, None)
+    response = await client.send(UpstreamRequest(url, body), to, TimeLimits())
     await response.read()
     await response.aclose()
 

@@ -34,8 +34,8 @@ RESERVATION = Reservation(Usage(8, 100), None, None, 0, 0, True, True)
 def accounting(
     streamed: bool = True, tier: str | None = None, reservation: Reservation = RESERVATION
 ) -> RequestAccounting:
-    request = RequestAccounting(RequestContext("req_1", 99.0), "chat", HOLD, reservation, PriceTerms(tier), streamed)
-    request.begin(ROUTE)
+    request = RequestAccounting(RequestContext("req_1", 99.0), "chat", HOLD, PriceTerms(tier), streamed)
+    request.begin(ROUTE, reservation)
     return request
 
 

@@ -22,6 +22,9 @@ class FixedCredentials:
         self.requested = name
         return self.secret
 
+    async def reread(self, name: str) -> bool:
+        return False
+
     def is_missing(self, name: str) -> bool:
         return not self.secret
 

@@ -1,0 +1,113 @@
+"""Which attempt follows one that failed: the same route again, another route, or none.
+
+An error of the client's own is never retried, and nothing is once a part of the answer is in the client's hands.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tollgate.gateway.budget import Reservation
+from tollgate.gateway.errors import (
+    GatewayError,
+    OverloadedError,
+    RateLimitError,
+    UpstreamAuthError,
+    UpstreamError,
+    UpstreamTimeoutError,
+)
+from tollgate.gateway.routing import Route
+
+ATTEMPTS_PER_ROUTE = 2
+FIRST_PAUSE = (0.25, 0.5)
+"""Seconds before a route is tried again; each request gets another number between the two."""
+LONGEST_WAIT = 10.0
+"""Seconds that a request waits for a provider that says how long to wait, if there is no other route."""
+SHORT_WAIT = 1.0
+"""The same if there is another route."""
+LEAST_SECONDS = 5.0
+"""Seconds that must be left for another attempt: one that cannot end in time is only billed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A route that may be tried, and what the request reserves on it.
+
+    With `after`, it is only tried after an error with this code: a prompt that is too long for the models before it.
+    """
+
+    route: Route
+    reservation: Reservation
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The next attempt, and the seconds to wait before it."""
+
+    alternative: Alternative
+    wait: float = 0.0
+
+
+class AttemptPlan:
+    """The alternatives of one request, in the order in which they are tried. There is at least one."""
+
+    def __init__(self, alternatives: Sequence[Alternative]) -> None:
+        self.current, *self._left = alternatives
+        self.has_choice = bool(self._left)
+        """Whether there was more than one, at first."""
+        self._tried = 1
+        self._reasons: set[str | None] = {None}
+
+    @property
+    def has_others(self) -> bool:
+        """Whether another route is left for a failure of the provider."""
+        return any(each.after in self._reasons for each in self._left)
+
+    def keep(self, may_try: Callable[[Alternative], bool]) -> None:
+        """Drop the other alternatives that may not be tried."""
+        self._left = [each for each in self._left if may_try(each)]
+
+    def after(self, error: GatewayError, seconds_left: float, *, was_rejected: bool) -> Step | None:
+        """What follows a failed attempt; None if nothing does.
+
+        `was_rejected` says whether the provider responded with an error status. A call that it left unanswered until
+        its time ran out is not made to it again.
+        """
+        may_repeat = self._tried < ATTEMPTS_PER_ROUTE and _is_passing(error, was_rejected)
+        step = (self._again(error) if may_repeat else None) or self._another(error)
+        if step is None or seconds_left < step.wait + LEAST_SECONDS:
+            return None
+        self._tried = self._tried + 1 if step.alternative is self.current else 1
+        self.current = step.alternative
+        return step
+
+    def _again(self, error: GatewayError) -> Step | None:
+        pause = random.uniform(*FIRST_PAUSE)  # noqa: S311 - no secret, only evenly spread
+        wait = max(pause, error.retry_after or 0.0)
+        return Step(self.current, wait) if wait <= (SHORT_WAIT if self.has_others else LONGEST_WAIT) else None
+
+    def _another(self, error: GatewayError) -> Step | None:
+        is_upstream = isinstance(error, (UpstreamError, RateLimitError))
+        reasons = self._reasons if is_upstream else {error.code} - {None}
+        for index, each in enumerate(self._left):
+            if each.after in reasons:
+                self._left = self._left[index + 1 :]
+                self._reasons.add(each.after)
+                return Step(each)
+        return None
+
+
+def _is_passing(error: GatewayError, was_rejected: bool) -> bool:
+    """Whether the same route may answer a moment later."""
+    match error:
+        case UpstreamAuthError():
+            return False
+        case UpstreamTimeoutError():
+            return was_rejected or error.code == "upstream_unreachable"
+        case RateLimitError() | OverloadedError():
+            return True
+        case UpstreamError():
+            return error.code != "unusable_response"  # the provider bills it
+        case _:
+            return False

@@ -1,0 +1,60 @@
+"""A circuit breaker for one route or one credential: pure transitions, in Unix seconds."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+FAILURES, WINDOW = 3, 60.0
+"""So many failures within so many seconds put it on cooldown."""
+COOLDOWN, LONGEST_COOLDOWN = 30.0, 480.0
+"""Seconds of the first cooldown; each that follows without a success takes twice as long, up to the second figure."""
+MAX_TRIPS = 10
+PROBE = 15.0
+"""Seconds for which one instance alone may try what was on cooldown."""
+FORGOTTEN = 3600.0
+"""Seconds after its last change for which a circuit is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """`failures` are counted until `window_ends`. While `open_until` lies ahead, it is on cooldown; `trips` cooldowns
+    followed one another without a success. While one instance tries it again, `is_probed` is true.
+    """
+
+    failures: int = 0
+    window_ends: float = 0.0
+    open_until: float = 0.0
+    trips: int = 0
+    is_probed: bool = False
+
+    def is_open(self, now: float) -> bool:
+        """Whether it is on cooldown."""
+        return now < self.open_until
+
+    def is_half_open(self, now: float) -> bool:
+        """Whether its cooldown is over and nobody knows yet whether it works again."""
+        return self.trips > 0 and not self.is_open(now)
+
+    def after_failure(self, now: float, wait: float | None) -> "Circuit":
+        """With `wait`, what failed says itself for how many seconds it is of no use."""
+        if wait is not None:
+            return replace(self, open_until=max(self.open_until, now + wait), is_probed=False)
+        if self.is_open(now) and not self.is_probed:
+            return self
+        failures = self.failures + 1 if now < self.window_ends else 1
+        if failures < FAILURES and not self.trips:
+            return replace(self, failures=failures, window_ends=self.window_ends if failures > 1 else now + WINDOW)
+        cooldown = min(COOLDOWN * 2**self.trips, LONGEST_COOLDOWN)
+        return Circuit(open_until=now + cooldown, trips=min(self.trips + 1, MAX_TRIPS))
+
+    def as_probed(self, now: float) -> "Circuit":
+        """While one instance tries it again: on cooldown for the others."""
+        return replace(self, open_until=now + PROBE, is_probed=True)
+
+    def to_json(self) -> Mapping[str, Any]:
+        """As it is stored."""
+        return asdict(self)
+
+
+CLOSED = Circuit()
+"""The circuit of what works."""

@@ -1,0 +1,76 @@
+"""Finds the routes that may serve a request: those of its model, in order, and those of the models that stand in."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tollgate.gateway.catalog import Catalog, Model
+from tollgate.gateway.errors import BadRequestError, NotFoundError
+from tollgate.gateway.operations import call_name
+from tollgate.gateway.ports import Family, Health, Upstream
+from tollgate.gateway.route_order import in_order
+from tollgate.gateway.routing import Route, find_routes
+
+CONTEXT_CODE, CONTENT_CODE = "context_length_exceeded", "content_filter"
+"""Codes of errors after which other models are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A route, and the code of the error that it is for; None if it is for any failure of a provider."""
+
+    route: Route
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFinder:
+    """Finds routes. `substitute` is the model that answers where no provider has a credential."""
+
+    catalog: Catalog
+    families: Mapping[str, Family]
+    upstream: Upstream
+    health: Health
+    substitute: Model | None
+
+    def find(self, operation: str, model: str, seed: str) -> Sequence[Found]:
+        """What may be tried, in order. Requests with the same seed reach the same route, as long as it works.
+
+        Raises NotFoundError, and BadRequestError `unsupported_operation`. Models that the catalog names as fallbacks
+        are left out if they cannot serve the operation here.
+        """
+        routes = self.routes(operation, model)
+        row = routes[0].model
+        found = [*map(Found, self._in_order(routes, seed))]
+        for names, after in (
+            (row.fallbacks, None),
+            (row.context_window_fallbacks, CONTEXT_CODE),
+            (row.content_policy_fallbacks, CONTENT_CODE),
+        ):
+            found += [Found(route, after) for name in names for route in self._fallback_routes(operation, name, seed)]
+        if len(found) > 1:
+            self.health.refresh()
+        return found
+
+    def routes(self, operation: str, model: str) -> Sequence[Route]:
+        """The routes of one model as they are written. Raises NotFoundError, BadRequestError."""
+
+        def can_serve(route: Route) -> bool:
+            return call_name(operation, route.model) in self.families[route.provider.family].calls
+
+        routes = find_routes(self.catalog, model, can_serve, self.upstream.has_credential, self.substitute)
+        if not routes:
+            message = f"The model {model!r} does not support {operation}."
+            raise BadRequestError(message, param="model", code="unsupported_operation")
+        return routes
+
+    def _in_order(self, routes: Sequence[Route], seed: str) -> Sequence[Route]:
+        is_on_cooldown: Callable[[Route], bool] = self.health.is_on_cooldown
+        return in_order(routes, seed, is_on_cooldown)
+
+    def _fallback_routes(self, operation: str, model: str, seed: str) -> Iterator[Route]:
+        try:
+            routes = self.routes(operation, model)
+        except (NotFoundError, BadRequestError):
+            return
+        usable = [route for route in routes if self.upstream.has_credential(route.provider)]
+        yield from self._in_order(usable, seed)

@@ -1,0 +1,127 @@
+"""The health of routes, known to all instances: circuit breakers in the store, read and written in the background."""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from tollgate.gateway.circuit import CLOSED, FORGOTTEN, Circuit
+from tollgate.gateway.documents import Document, Documents
+from tollgate.gateway.errors import (
+    GatewayError,
+    RateLimitError,
+    StoreUnavailableError,
+    UpstreamAuthError,
+    UpstreamError,
+)
+from tollgate.gateway.routing import Route
+
+COLLECTION = "health"
+READ_SECONDS = 5.0
+"""A process reads what the others know at most once in so many seconds."""
+AUTH_COOLDOWN = 60.0
+"""Seconds for which a refused credential is not used while there is another."""
+LONGEST_WAIT = 300.0
+"""Seconds of cooldown that a provider can ask for."""
+MAX_TRIES = 4
+
+
+class SharedHealth:
+    """See `gateway.ports.Health`. A store that does not respond costs what other instances know, and nothing else."""
+
+    def __init__(self, documents: Documents, now: Callable[[], float]) -> None:
+        self._documents = documents
+        self._now = now
+        self._circuits: dict[str, Circuit] = {}
+        self._read_at = -READ_SECONDS
+        self._probes: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def refresh(self) -> None:
+        """See `Health.refresh`."""
+        now = self._now()
+        if now - self._read_at >= READ_SECONDS:
+            self._read_at = now
+            self._start(self._read())
+
+    def is_on_cooldown(self, route: Route) -> bool:
+        """See `Health.is_on_cooldown`. When a cooldown is over, one request of one instance tries the route again."""
+        if not self._circuits:
+            return False
+        return any(map(self._is_on_cooldown, (route.target, route.account)))
+
+    def failed(self, route: Route, error: GatewayError) -> None:
+        """See `Health.failed`. An error of the client's says nothing about the route."""
+        match error:
+            case UpstreamAuthError():
+                self._change(route.account, lambda circuit: circuit.after_failure(self._now(), AUTH_COOLDOWN))
+            case RateLimitError(retry_after=float(wait)):
+                wait = min(wait, LONGEST_WAIT)
+                self._change(route.target, lambda circuit: circuit.after_failure(self._now(), wait))
+            case UpstreamError() | RateLimitError():
+                self._change(route.target, lambda circuit: circuit.after_failure(self._now(), None))
+            case _:
+                pass
+
+    def succeeded(self, route: Route) -> None:
+        """See `Health.succeeded`."""
+        for name in (route.target, route.account) if self._circuits else ():
+            self._probes.discard(name)
+            if self._circuits.get(name, CLOSED) != CLOSED:
+                self._change(name, lambda circuit: CLOSED)
+
+    def _is_on_cooldown(self, name: str) -> bool:
+        circuit, now = self._circuits.get(name, CLOSED), self._now()
+        if name in self._probes:
+            self._probes.remove(name)
+            return False
+        if circuit.is_half_open(now):
+            self._circuits[name] = circuit.as_probed(now)
+            self._start(self._claim_probe(name, circuit))
+            return True
+        return circuit.is_open(now)
+
+    def _change(self, name: str, change: Callable[[Circuit], Circuit]) -> None:
+        """Change a circuit at once for this process, and in the background for the others."""
+        before = self._circuits.get(name, CLOSED)
+        after = self._circuits[name] = change(before)
+        if after != before:
+            self._start(self._write(name, change))
+
+    async def _read(self) -> None:
+        found = await self._documents.read_all(COLLECTION)
+        self._circuits = {name: _circuit(document) for name, document in found.items()}
+
+    async def _write(self, name: str, change: Callable[[Circuit], Circuit]) -> None:
+        for _ in range(MAX_TRIES):
+            document = await self._documents.read(COLLECTION, name)
+            circuit = change(_circuit(document))
+            if circuit == _circuit(document) or await self._replace(name, circuit, document):
+                self._circuits[name] = circuit
+                return
+
+    async def _claim_probe(self, name: str, circuit: Circuit) -> None:
+        """Of all instances that find the cooldown over, the one whose write succeeds tries the route."""
+        document = await self._documents.read(COLLECTION, name)
+        is_same = document is not None and _circuit(document) == circuit
+        if is_same and await self._replace(name, circuit.as_probed(self._now()), document):
+            self._probes.add(name)
+
+    async def _replace(self, name: str, circuit: Circuit, document: Document | None) -> bool:
+        body, until = json.dumps(circuit.to_json()).encode(), self._now() + FORGOTTEN
+        return await self._documents.write(COLLECTION, name, body, until, document)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(_quietly(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _quietly(work: Coroutine[Any, Any, None]) -> None:
+    with suppress(StoreUnavailableError):
+        await work
+
+
+def _circuit(document: Document | None) -> Circuit:
+    return CLOSED if document is None else Circuit(**json.loads(document.body))
