@@ -102,8 +102,9 @@ def expected_usage(request: ImagesRequest, route: Route) -> Usage:
     width, height = map(int, (LARGEST if request.size in (None, "auto") else str(request.size)).split("x"))
     tokens = OUTPUT_TOKENS.get(request.quality or "auto", OUTPUT_TOKENS["high"]) * max(1, width * height / PIXELS)
     partial = (request.partial_images or 0) * PARTIAL_IMAGE_TOKENS
-    prompt = estimate_tokens(utf8_length(request.prompt)) + SOURCE_TOKENS * len(request.sources)
-    return Usage(prompt, number * (round(tokens) + partial))
+    sources = SOURCE_TOKENS * len(request.sources)
+    prompt = estimate_tokens(utf8_length(request.prompt)) + sources
+    return Usage(prompt, number * (round(tokens) + partial), input_image_tokens=sources)
 
 
 def _split(request: ImagesRequest, route: Route) -> Sequence[ImagesRequest]:

@@ -122,10 +122,12 @@ def _rates(usage: Usage, prices: Prices, tier: str) -> tuple[Rates, list[str]]:
 
 
 def _input_cost(usage: Usage, rates: Rates, doubts: list[str]) -> Decimal:
-    """USD times a million. Tokens that are both cached and audio are charged once, as cached audio."""
-    if not (usage.cached_tokens or usage.cache_write_tokens or usage.input_audio_tokens):
+    """USD times a million. Tokens that are both cached and audio are charged once, as cached audio; those that are both
+    cached and of an image as cached."""
+    apart = usage.cached_tokens + usage.cache_write_tokens + usage.input_audio_tokens
+    if not (apart or usage.input_image_tokens):
         return usage.input_tokens * rates.input_usd_per_mtok  # as in most requests
-    overlap = usage.cached_tokens + usage.cache_write_tokens + usage.input_audio_tokens - usage.input_tokens
+    overlap = apart - usage.input_tokens
     at_most = min(usage.cached_tokens, usage.input_audio_tokens)
     cached_audio = min(at_most, max(usage.cached_audio_tokens, overlap))
     if cached_audio > usage.cached_audio_tokens:
@@ -148,6 +150,7 @@ def _input_cost(usage: Usage, rates: Rates, doubts: list[str]) -> Decimal:
         (usage.cache_write_tokens - for_an_hour, written),
         (for_an_hour, _first(rates.cache_write_1h_usd_per_mtok, written)),
         (audio, rates.input_audio_usd_per_mtok),
+        (min(usage.input_image_tokens, max(0, -overlap)), rates.input_image_usd_per_mtok),
     )
 
 

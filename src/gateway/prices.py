@@ -24,6 +24,8 @@ class Rates(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     cache_write_1h_usd_per_mtok: Decimal | None = None
     """For a cache that lasts an hour."""
     input_audio_usd_per_mtok: Decimal | None = None
+    input_image_usd_per_mtok: Decimal | None = None
+    """Without it, tokens of images cost as much as other input."""
     cached_audio_usd_per_mtok: Decimal | None = None
     output_audio_usd_per_mtok: Decimal | None = None
     reasoning_usd_per_mtok: Decimal | None = None

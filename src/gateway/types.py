@@ -18,9 +18,10 @@ UNITS: tuple[Unit, ...] = get_args(Unit)
 class Usage(NamedTuple):
     """What one response used: tokens, and other units that providers bill (see Unit).
 
-    `input_tokens` includes cached and cache-write tokens, `output_tokens` includes reasoning. `cache_write_1h_tokens`
-    are those of `cache_write_tokens` that are cached for an hour, `cached_audio_tokens` those that are both cached and
-    audio. `cost_usd` is what the provider itself says the response cost, if it does.
+    `input_tokens` includes cached and cache-write tokens, and those of audio and images; `output_tokens` includes
+    reasoning. `cache_write_1h_tokens` are those of `cache_write_tokens` that are cached for an hour,
+    `cached_audio_tokens` those that are both cached and audio. `cost_usd` is what the provider itself says the response
+    cost, if it does.
     """
 
     input_tokens: int = 0
@@ -34,6 +35,7 @@ class Usage(NamedTuple):
     rejected_prediction_tokens: int = 0
     cache_write_1h_tokens: int = 0
     cached_audio_tokens: int = 0
+    input_image_tokens: int = 0
     images: int = 0
     seconds: int = 0
     characters: int = 0

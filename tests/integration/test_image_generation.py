@@ -61,7 +61,7 @@ def overlay(url: str) -> str:
         f"operations = {['image_generation'] if name.startswith('bedrock') else ['image_generation', 'image_edit']}\n"
         f"capabilities = {{ {'' if name.startswith('openai') else 'max_inputs = 1'} }}\n"
         f'routes = [{{ provider = "{name.partition("-")[0]}", model = "{name}" }}]\n'
-        f'[models."{name}".prices]\ninput_usd_per_mtok = 5\noutput_usd_per_mtok = 30\n'
+        f'[models."{name}".prices]\ninput_usd_per_mtok = 5\noutput_usd_per_mtok = 30\ninput_image_usd_per_mtok = 8\n'
         f'{"usd_per_unit = { images = 0.04 }" if name.startswith("bedrock") else ""}\nsource = "t"\ndate = 2026-01-01\n'
         for name in (*ANSWERS, "openai-stream")
     )
@@ -103,7 +103,8 @@ def test_request_is_passed_on_and_billed_by_tokens(
     assert (answer.quality, answer.usage.total_tokens) == ("low", 4050)
     record = gateway.settled(raw.headers["x-request-id"])
     assert (record["operation"], record["input_tokens"], record["output_tokens"]) == ("image_generation", 50, 4000)
-    assert record["cost_micro_usd"] == 50 * 5 + 4000 * 30
+    assert record["input_image_tokens"] == 40
+    assert record["cost_micro_usd"] == 10 * 5 + 40 * 8 + 4000 * 30
 
 
 PARTIAL = {"type": "image_generation.partial_image", "b64_json": "AA==", "partial_image_index": 0, "created_at": 1,
@@ -119,7 +120,7 @@ def test_partial_images_are_streamed(client: OpenAI, gateway: RunningGateway) ->
     assert [event.type for event in events] == ["image_generation.partial_image", "image_generation.completed"]
     assert events[-1].b64_json == PNG
     record = gateway.settled(raw.headers["x-request-id"])
-    assert record["cost_micro_usd"] == 50 * 5 + 4000 * 30
+    assert record["cost_micro_usd"] == 10 * 5 + 40 * 8 + 4000 * 30
 
 
 def test_provider_without_streams_answers_a_stream_with_its_image(client: OpenAI) -> None:

@@ -52,6 +52,7 @@ def _counted(fields: Json) -> Usage:
         cached_tokens=cached,
         cache_write_tokens=min(written, input_tokens - cached),
         input_audio_tokens=count(prompt, "audio_tokens"),
+        input_image_tokens=min(count(prompt, "image_tokens"), input_tokens),
         reasoning_tokens=min(reasoning, output_tokens),
         output_audio_tokens=count(completion, "audio_tokens"),
         accepted_prediction_tokens=count(completion, "accepted_prediction_tokens"),

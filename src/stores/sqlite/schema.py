@@ -72,6 +72,9 @@ MIGRATIONS = (
     ALTER TABLE usage ADD COLUMN characters INTEGER;
     ALTER TABLE usage ADD COLUMN searches INTEGER;
     """,
+    # Tokens of images in the input, which have a price of their own.
+    """
+    ALTER TABLE usage ADD COLUMN input_image_tokens INTEGER;
     # The attempts of a request that took more than one, as JSON.
     "ALTER TABLE usage ADD COLUMN attempts TEXT;",
     # Documents that several processes share, until they expire.

@@ -107,6 +107,25 @@ def test_audio_without_a_price_is_an_estimate(usage: Usage) -> None:
     assert billed(usage, prices())[1] == "estimated"
 
 
+# --- images -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("usage", "usd"),
+    [
+        (Usage(100, 0, input_image_tokens=80), 80 * 8 + 20 * 2),
+        (Usage(100, 0, input_image_tokens=80, cached_tokens=60), 60 * 1 + 40 * 8),
+        (Usage(100, 0, input_image_tokens=80, cached_tokens=100), 100 * 1),
+    ],
+)
+def test_images_of_the_input_have_their_own_price(usage: Usage, usd: int) -> None:
+    assert billed(usage, prices(cached_usd_per_mtok=1, input_image_usd_per_mtok=8)) == (usd, "catalog")
+
+
+def test_images_without_a_price_cost_as_much_as_text() -> None:
+    assert billed(Usage(100, 0, input_image_tokens=80), prices()) == (200, "catalog")
+
+
 # --- other unknown costs -------------------------------------------------------------------------------------------
 
 
