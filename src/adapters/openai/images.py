@@ -35,9 +35,10 @@ class ImagesCall:
     parse_error = staticmethod(too_long_in("prompt", error_from_response))
 
     def __init__(self, request: ImagesRequest, route: Route) -> None:
-        body = request.wire()
-        stream = {"stream": body.pop("stream")} if request.stream else {}  # `in_dialect` is for what is not streamed
-        body, dropped = in_dialect(body, request, route, route.provider.quirks.images, CHANGES_THE_RESULT)
+        body, dialect = request.wire(), route.provider.quirks.images
+        body.pop("stream", None)  # `in_dialect` is for what is not streamed
+        stream = {"stream": True} if request.stream and "stream" not in dialect.unsupported else {}
+        body, dropped = in_dialect(body, request, route, dialect, CHANGES_THE_RESULT)
         self._is_edit = isinstance(request, ImageEditRequest)
         self._is_streamed = request.stream
         self._expected = expected_usage(request, route)

@@ -33,6 +33,8 @@ class TranscriptionCall:
     def __init__(self, request: TranslationRequest, route: Route) -> None:
         fields = {name: value for name, value in request.wire().items() if name != "stream"}
         dialect = route.provider.quirks.transcriptions
+        if fields.get("response_format") == "json" and "response_format" in dialect.unsupported:
+            del fields["response_format"]  # JSON is every server's default
         fields, dropped = in_dialect(fields, request, route, dialect, CHANGES_THE_RESULT)
         if request.stream and "stream" not in dialect.unsupported:
             fields["stream"] = True
