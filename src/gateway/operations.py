@@ -71,14 +71,23 @@ class Operation(Protocol[Req]):
 
 
 class InputOperation(Generic[Req]):
-    """An operation whose bill is known from its input: `expected` is what a request uses on a route. See Operation."""
+    """An operation whose bill is known from its input: `expected` is what a request uses on a route. See Operation.
+
+    With `grows`, a stream is delivered as it is made, so that what was delivered measures an interrupted one.
+    """
 
     def __init__(
-        self, name: str, expected: Callable[[Req, Route], Usage], batching: Batching[Req] | None = None
+        self,
+        name: str,
+        expected: Callable[[Req, Route], Usage],
+        batching: Batching[Req] | None = None,
+        *,
+        grows: bool = False,
     ) -> None:
         self.name = name
         self.batching = batching
         self._expected = expected
+        self._grows = grows
 
     def other_models(self, request: Req) -> tuple[str, ...]:
         """Models in the fields for a router."""
@@ -89,7 +98,8 @@ class InputOperation(Generic[Req]):
         usual = self._expected(request, route)
         cost = cost_of(usual, route.prices, price_terms(request))
         amount, is_priced = cost.micro_usd, cost.usd is not None
-        return Reservation(usual, None, 0, amount, amount, at_most_half=False, priced=is_priced, is_whole=True)
+        is_whole = not (self._grows and request.stream)
+        return Reservation(usual, None, 0, amount, amount, at_most_half=False, priced=is_priced, is_whole=is_whole)
 
     def limit_output(
         self, request: Req, route: Route, reservation: Reservation, held_micro_usd: int

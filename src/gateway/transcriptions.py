@@ -15,7 +15,9 @@ from tollgate.gateway.types import Json, Usage
 from tollgate.gateway.uploads import File
 
 TOKENS_PER_SECOND = 10
-"""Tokens of a second of audio at OpenAI: 0.006 USD per minute at 2.50 USD per million, with the tokens of the text."""
+TEXT_TOKENS_PER_SECOND = 7.5
+"""Tokens of a second of audio at OpenAI, and of its text: with gpt-4o-transcribe a minute costs about 0.006 USD, at
+2.50 and 10 USD per million (OpenAI, "Pricing")."""
 BYTES_PER_SECOND = 4_000
 """Of speech at 32 kbit/s, which is as much as it is usually compressed: unknown audio is not taken as shorter."""
 MAX_WAV_BYTES_PER_SECOND = 768_000
@@ -78,9 +80,11 @@ def seconds_of(file: File) -> int:
 
 def _expected(request: TranslationRequest, route: Route) -> Usage:
     seconds = seconds_of(request.file)
-    return Usage(seconds=seconds) if is_billed_by_time(route) else Usage(input_tokens=seconds * TOKENS_PER_SECOND)
+    if is_billed_by_time(route):
+        return Usage(seconds=seconds)
+    return Usage(seconds * TOKENS_PER_SECOND, math.ceil(seconds * TEXT_TOKENS_PER_SECOND))
 
 
-TRANSCRIPTIONS = InputOperation("transcriptions", _expected)
-TRANSLATIONS = InputOperation("translations", _expected)
+TRANSCRIPTIONS = InputOperation("transcriptions", _expected, grows=True)
+TRANSLATIONS = InputOperation("translations", _expected, grows=True)
 """See `gateway.operations.Operation`."""

@@ -75,6 +75,7 @@ MIGRATIONS = (
     # Tokens of images in the input, which have a price of their own.
     """
     ALTER TABLE usage ADD COLUMN input_image_tokens INTEGER;
+    """,
     # The attempts of a request that took more than one, as JSON.
     "ALTER TABLE usage ADD COLUMN attempts TEXT;",
     # Documents that several processes share, until they expire.

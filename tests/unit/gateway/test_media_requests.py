@@ -2,10 +2,12 @@
 
 import pytest
 
+from support.families import route
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.image_generation import ImageEditRequest
 from tollgate.gateway.moderations import ModerationsRequest
-from tollgate.gateway.transcriptions import BYTES_PER_SECOND, TranscriptionRequest, seconds_of
+from tollgate.gateway.transcriptions import BYTES_PER_SECOND, TRANSCRIPTIONS, TranscriptionRequest, seconds_of
+from tollgate.gateway.types import Usage
 from tollgate.gateway.uploads import File
 
 
@@ -25,6 +27,14 @@ def test_length_of_wav_is_its_headers_if_that_can_be_true(stated: int, seconds: 
 
 def test_unknown_audio_is_as_long_as_speech_usually_is() -> None:
     assert seconds_of(file(bytes(44 + 10 * BYTES_PER_SECOND))) == 10
+
+
+@pytest.mark.parametrize(("stream", "unfinished"), [("false", Usage(600, 450)), ("true", Usage(600))])
+def test_transcription_by_tokens_reserves_its_text_too(stream: str, unfinished: Usage) -> None:
+    fields = {"model": "m", "file": wav(32_000, bytes(60 * 32_000)), "stream": stream}
+    request = TranscriptionRequest.of(fields, from_text=True)
+    reservation = TRANSCRIPTIONS.reserve(request, route("openai"))
+    assert (reservation.usual, reservation.unfinished) == (Usage(600, 450), unfinished)
 
 
 @pytest.mark.parametrize(
