@@ -49,7 +49,7 @@ check-rest: setup artifact ## the tests of whole gateways and of clients, and th
 	$(PYTEST) tests/integration tests/e2e $(ARGS)
 	$(PYTEST) -m slow tests/unit tests/contract $(ARGS)
 
-e2e-clients: setup artifact ## agents from their registries: Claude Code, Codex, OpenAI Agents SDK
+e2e-clients: setup artifact ## agents from their registries: Claude Code, Codex, OpenAI Agents SDK, aider
 	$(PYTEST) tests/e2e_clients $(ARGS)
 
 fuzz: setup ## feed the parsers of every family changed responses

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.agent_provider import PRINTED, AgentProvider
+from support.agent_provider import AFTER, BEFORE, EDITED, PRINTED, AgentProvider
 from support.artifact import CHECKOUT
 from support.node import NODE, node_folder
 from support.python_packages import python_packages
@@ -32,9 +32,9 @@ wire_api = "responses"
 
 
 def run_agent(name: str, command: Sequence[str], env: Mapping[str, str], folder: Path) -> str:
-    """Run an agent in an empty folder, with a home of its own, and return what it prints."""
+    """Run an agent in the folder `work`, with a home of its own, and return what it prints."""
     work = folder / "work"
-    work.mkdir()
+    work.mkdir(exist_ok=True)
     ended = subprocess.run(
         command,
         cwd=work,
@@ -72,6 +72,12 @@ def programs() -> Path:
 def agents_sdk() -> Path:
     """A Python with the OpenAI Agents SDK."""
     return python_packages(HERE / "openai_agents") / "python"
+
+
+@pytest.fixture(scope="session")
+def aider() -> Path:
+    """Aider from PyPI: it edits files by what the model writes, without tools."""
+    return python_packages(HERE / "aider") / "aider"
 
 
 def test_claude_code(
@@ -118,3 +124,18 @@ def test_openai_agents_sdk(
     output = run_agent(f"openai-agents-{gateway.kind}-{family}", command, env, tmp_path)
     assert "The tool said: " in output
     check_requests(gateway, provider, before)
+
+
+def test_aider(gateway: RunningGateway, provider: AgentProvider, aider: Path, family: str, tmp_path: Path) -> None:
+    edited = tmp_path / "work" / EDITED
+    edited.parent.mkdir()
+    edited.write_text(BEFORE + "\n")
+    env = {"OPENAI_API_BASE": gateway.base_url, "OPENAI_API_KEY": gateway.api_key, "LITELLM_LOCAL_MODEL_COST_MAP": "1"}
+    options = ("--no-git", "--no-check-update", "--no-show-model-warnings", "--no-show-release-notes")
+    edit = ("--edit-format", "diff", "--map-tokens", "0", "--analytics-disable", "--yes-always", "--message")
+    before = len(provider.requests)
+    command = [str(aider), "--model", f"openai/{family}-agent", *options, *edit, "Open the gate.", EDITED]
+    run_agent(f"aider-{gateway.kind}-{family}", command, env, tmp_path)
+    assert edited.read_text() == AFTER + "\n"
+    assert len(provider.requests) == before + 1
+    assert gateway.open_holds() == 0

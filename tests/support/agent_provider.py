@@ -1,4 +1,5 @@
-"""A scripted provider for agents: its model calls a shell tool once, then answers with what the tool printed.
+"""A scripted provider for agents: its model calls a shell tool once, then answers with what the tool printed. An agent
+that asks for edits in its prompt, without tools, gets one edit of a file.
 
 It speaks OpenAI's Chat Completions, Anthropic's Messages and Gemini's GenerateContent, streamed, and records every
 request. Which one is requested is decided by the path.
@@ -22,6 +23,10 @@ TOOLS = {
     "run": {"command": COMMAND},
 }
 """The shell tools of the agents by name, and the arguments with which the model calls them."""
+
+EDITED, BEFORE, AFTER = "notes.txt", "The gate is closed.", "The gate is open."
+EDIT = f"{EDITED}\n```\n<<<<<<< SEARCH\n{BEFORE}\n=======\n{AFTER}\n>>>>>>> REPLACE\n```\n"
+"""An edit in the form that aider describes to the model as its edit format `diff`."""
 
 Json = dict[str, Any]
 
@@ -77,7 +82,7 @@ def _openai(body: Json) -> Iterator[bytes]:
     results = [message["content"] for message in body["messages"] if message["role"] == "tool"]
     name = _tool(names)
     if name is None or results:
-        delta: Json = {"content": _final(results)}
+        delta: Json = {"content": _final(body, results)}
         reason = "stop"
     else:
         function = {"name": name, "arguments": json.dumps(TOOLS[name])}
@@ -106,7 +111,7 @@ def _anthropic(body: Json) -> Iterator[bytes]:
     message: Json = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": usage}
     yield _event("message_start", message=message)
     if name is None or results:
-        yield from _block(0, {"type": "text", "text": ""}, {"type": "text_delta", "text": _final(results)})
+        yield from _block(0, {"type": "text", "text": ""}, {"type": "text_delta", "text": _final(body, results)})
         reason = "end_turn"
     else:
         signature = {"type": "signature_delta", "signature": "c2lnbmVk"}
@@ -132,7 +137,7 @@ def _gemini(body: Json) -> Iterator[bytes]:
     tools = [tool for group in body.get("tools", ()) for tool in group.get("functionDeclarations", ())]
     name = _tool([tool["name"] for tool in tools])
     if name is None or results:
-        part: Json = {"text": _final(results)}
+        part: Json = {"text": _final(body, results)}
     else:
         part = {"functionCall": {"name": name, "args": TOOLS[name]}, "thoughtSignature": "c2lnbmVk"}
     usage = {"promptTokenCount": 900, "candidatesTokenCount": 20, "totalTokenCount": 920}
@@ -145,7 +150,9 @@ def _tool(names: list[str]) -> str | None:
     return next((name for name in names if name in TOOLS), None)
 
 
-def _final(results: list[Any]) -> str:
+def _final(body: Json, results: list[Any]) -> str:
+    if "SEARCH/REPLACE" in str(body):
+        return EDIT
     return f"The tool said: {json.dumps(results)}" if results else "A short title"
 
 
