@@ -41,4 +41,5 @@ def test_every_endpoint_does_what_the_document_says(described: RunningGateway, t
         *("--suppress-health-check", "all", "--seed", "1"),
     ]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    print(ended.stdout)  # `pytest -s` shows how many examples there were
     assert ended.returncode == 0, ended.stdout[-6000:] + ended.stderr[-2000:]

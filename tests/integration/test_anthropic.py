@@ -1,15 +1,14 @@
 """The Anthropic family end to end: the official OpenAI client, the gateway, and bytes of the Messages API."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from openai import APIError, BadRequestError, InternalServerError, OpenAI
 
-from support.running_gateway import RunningGateway, run_gateway
-from support.upstream import Script, ScriptedUpstream, scripted_upstream
+from support.scripted_gateway import scripted_gateway
+from support.upstream import Script, ScriptedUpstream
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "anthropic"
 MESSAGES: list[Any] = [{"role": "user", "content": "How many?"}]
@@ -47,24 +46,12 @@ def overlay(url: str) -> str:
     return provider + "".join(models)
 
 
-@pytest.fixture(scope="module")
-def anthropic() -> Iterator[ScriptedUpstream]:
-    with scripted_upstream(SCRIPTS) as running:
-        yield running
+provider, gateway = scripted_gateway(SCRIPTS, overlay, {"CLAUDE_API_KEY": "sk-ant-secret"})
 
 
-@pytest.fixture(scope="module", params=["server", "function"])
-def gateway(
-    request: pytest.FixtureRequest, anthropic: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningGateway]:
-    env = {"CLAUDE_API_KEY": "sk-ant-secret", "TOLLGATE_ECHO": "off"}
-    with run_gateway(request.param, tmp_path_factory.mktemp("anthropic"), overlay(anthropic.url), env) as running:
-        yield running
-
-
-def test_request_is_translated_to_the_messages_api(client: OpenAI, anthropic: ScriptedUpstream) -> None:
+def test_request_is_translated_to_the_messages_api(client: OpenAI, provider: ScriptedUpstream) -> None:
     raw = client.chat.completions.with_raw_response.create(model="text", messages=MESSAGES, temperature=0.3, seed=7)
-    received = anthropic.requests[-1]
+    received = provider.requests[-1]
     assert received.path == "/v1/messages"
     assert received.headers["x-api-key"] == "sk-ant-secret"
     assert received.headers["anthropic-version"] == "2023-06-01"
@@ -115,9 +102,9 @@ def test_incomplete_tool_call_has_no_finish_reason(client: OpenAI) -> None:
 
 
 def test_unsupported_parameter_is_refused_before_the_provider_is_called(
-    client: OpenAI, anthropic: ScriptedUpstream
+    client: OpenAI, provider: ScriptedUpstream
 ) -> None:
-    requests_before = len(anthropic.requests)
+    requests_before = len(provider.requests)
     with pytest.raises(BadRequestError) as raised:
         client.chat.completions.create(model="text", messages=MESSAGES, n=2)
     assert (raised.value.code, raised.value.param) == ("unsupported_parameter", "n")
@@ -125,4 +112,4 @@ def test_unsupported_parameter_is_refused_before_the_provider_is_called(
     with pytest.raises(BadRequestError) as raised:
         client.chat.completions.create(model="text", messages=MESSAGES, seed=1, extra_body=strict)
     assert raised.value.param == "seed"
-    assert len(anthropic.requests) == requests_before
+    assert len(provider.requests) == requests_before

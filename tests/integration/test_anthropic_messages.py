@@ -17,8 +17,9 @@ from anthropic import (
 )
 from anthropic.types import Message
 
-from support.running_gateway import RunningGateway, run_gateway
-from support.upstream import Script, ScriptedUpstream, scripted_upstream
+from support.running_gateway import RunningGateway
+from support.scripted_gateway import scripted_gateway
+from support.upstream import Script, ScriptedUpstream
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SSE = {"content-type": "text/event-stream"}
@@ -69,20 +70,7 @@ def overlay(url: str) -> str:
     return "".join((*providers, *models))
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[ScriptedUpstream]:
-    with scripted_upstream(scripts()) as running:
-        yield running
-
-
-@pytest.fixture(scope="module", params=["server", "function"])
-def gateway(
-    request: pytest.FixtureRequest, provider: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningGateway]:
-    env = {"TOLLGATE_ECHO": "off"}
-    folder = tmp_path_factory.mktemp("messages")
-    with run_gateway(request.param, folder, overlay(provider.url), env) as running:
-        yield running
+provider, gateway = scripted_gateway(scripts(), overlay)
 
 
 @pytest.fixture

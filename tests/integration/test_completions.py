@@ -1,14 +1,14 @@
 """`POST /v1/completions` end to end: the official client, models that serve completions, and chat models."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from openai import APIError, BadRequestError, OpenAI
 
-from support.running_gateway import RunningGateway, run_gateway
-from support.upstream import Script, ScriptedUpstream, scripted_upstream
+from support.running_gateway import RunningGateway
+from support.scripted_gateway import scripted_gateway
+from support.upstream import Script, ScriptedUpstream
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SSE = {"content-type": "text/event-stream"}
@@ -42,20 +42,7 @@ def overlay(url: str) -> str:
     return "".join((*providers, *models))
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[ScriptedUpstream]:
-    with scripted_upstream(SCRIPTS) as running:
-        yield running
-
-
-@pytest.fixture(scope="module", params=["server", "function"])
-def gateway(
-    request: pytest.FixtureRequest, provider: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningGateway]:
-    env = {"TOLLGATE_ECHO": "off"}
-    folder = tmp_path_factory.mktemp("completions")
-    with run_gateway(request.param, folder, overlay(provider.url), env) as running:
-        yield running
+provider, gateway = scripted_gateway(SCRIPTS, overlay)
 
 
 def test_model_that_serves_completions_gets_the_request_as_it_is(

@@ -1,15 +1,14 @@
 """The Gemini family end to end: the official OpenAI client, the gateway, and bytes of generateContent."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from openai import APIError, BadRequestError, InternalServerError, OpenAI, RateLimitError
 
-from support.running_gateway import RunningGateway, run_gateway
-from support.upstream import Script, ScriptedUpstream, scripted_upstream
+from support.scripted_gateway import scripted_gateway
+from support.upstream import Script, ScriptedUpstream
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "gemini"
 MESSAGES: list[Any] = [{"role": "user", "content": "How many?"}]
@@ -48,26 +47,14 @@ def overlay(url: str) -> str:
     return provider + "".join(models)
 
 
-@pytest.fixture(scope="module")
-def gemini() -> Iterator[ScriptedUpstream]:
-    with scripted_upstream(SCRIPTS) as running:
-        yield running
+provider, gateway = scripted_gateway(SCRIPTS, overlay, {"GOOGLE_API_KEY": "AIza-secret"})
 
 
-@pytest.fixture(scope="module", params=["server", "function"])
-def gateway(
-    request: pytest.FixtureRequest, gemini: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningGateway]:
-    env = {"GOOGLE_API_KEY": "AIza-secret", "TOLLGATE_ECHO": "off"}
-    with run_gateway(request.param, tmp_path_factory.mktemp("gemini"), overlay(gemini.url), env) as running:
-        yield running
-
-
-def test_request_is_translated_to_generate_content(client: OpenAI, gemini: ScriptedUpstream) -> None:
+def test_request_is_translated_to_generate_content(client: OpenAI, provider: ScriptedUpstream) -> None:
     raw = client.chat.completions.with_raw_response.create(
         model="text", messages=MESSAGES, temperature=0.3, frequency_penalty=1
     )
-    received = gemini.requests[-1]
+    received = provider.requests[-1]
     assert received.path == "/v1beta/models/text:generateContent"
     assert received.headers["x-goog-api-key"] == "AIza-secret"
     assert "authorization" not in received.headers
@@ -82,12 +69,12 @@ def test_request_is_translated_to_generate_content(client: OpenAI, gemini: Scrip
     assert raw.headers["x-tollgate-dropped-params"] == "frequency_penalty"
 
 
-def test_text_is_streamed_with_finish_reason_and_usage(client: OpenAI, gemini: ScriptedUpstream) -> None:
+def test_text_is_streamed_with_finish_reason_and_usage(client: OpenAI, provider: ScriptedUpstream) -> None:
     options: Any = {"include_usage": True}
     chunks = [
         *client.chat.completions.create(model="text-stream", messages=MESSAGES, stream=True, stream_options=options)
     ]
-    assert gemini.requests[-1].path == "/v1beta/models/text-stream:streamGenerateContent?alt=sse"
+    assert provider.requests[-1].path == "/v1beta/models/text-stream:streamGenerateContent?alt=sse"
     contents = [choice.delta.content or "" for chunk in chunks for choice in chunk.choices]
     assert "".join(contents) == "Four score\u2028 and s\u00e9ven \U0001f600."
     assert [choice.finish_reason for chunk in chunks for choice in chunk.choices][-2:] == [None, "stop"]
@@ -96,7 +83,7 @@ def test_text_is_streamed_with_finish_reason_and_usage(client: OpenAI, gemini: S
 
 @pytest.mark.parametrize("model", ["tools", "tools-stream"])
 def test_thought_signature_round_trips_through_standard_fields(
-    client: OpenAI, gemini: ScriptedUpstream, model: str
+    client: OpenAI, provider: ScriptedUpstream, model: str
 ) -> None:
     if model == "tools":
         choice = client.chat.completions.create(model=model, messages=MESSAGES, tools=TOOLS).choices[0]
@@ -114,7 +101,7 @@ def test_thought_signature_round_trips_through_standard_fields(
     client.chat.completions.create(model="text", messages=conversation, tools=TOOLS)
 
     native = json.loads((FIXTURES / "tools.json").read_bytes())["candidates"][0]["content"]
-    assert gemini.requests[-1].body["contents"][1:] == [
+    assert provider.requests[-1].body["contents"][1:] == [
         native,
         {
             "role": "user",
@@ -158,10 +145,10 @@ def test_truncated_stream_has_no_finish_reason(client: OpenAI) -> None:
 
 
 def test_unsupported_parameter_is_refused_before_the_provider_is_called(
-    client: OpenAI, gemini: ScriptedUpstream
+    client: OpenAI, provider: ScriptedUpstream
 ) -> None:
-    requests_before = len(gemini.requests)
+    requests_before = len(provider.requests)
     with pytest.raises(BadRequestError) as raised:
         client.chat.completions.create(model="text", messages=MESSAGES, n=9)
     assert (raised.value.code, raised.value.param) == ("unsupported_parameter", "n")
-    assert len(gemini.requests) == requests_before
+    assert len(provider.requests) == requests_before

@@ -2,15 +2,15 @@
 
 import base64
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 from openai import BadRequestError, OpenAI
 
-from support.running_gateway import RunningGateway, run_gateway
-from support.upstream import Script, ScriptedUpstream, scripted_upstream
+from support.running_gateway import RunningGateway
+from support.scripted_gateway import scripted_gateway
+from support.upstream import Script, ScriptedUpstream
 
 DRAWING = b"\x89PNG\r\n\x1a\n" + bytes(40)
 PNG = base64.b64encode(DRAWING).decode()
@@ -50,6 +50,17 @@ ANSWERS: dict[str, tuple[Any, int]] = {
     "bedrock-filtered": (FILTERED, 200),
 }
 
+PARTIAL = {"type": "image_generation.partial_image", "b64_json": "AA==", "partial_image_index": 0, "created_at": 1,
+           "size": "1024x1024", "quality": "low", "background": "opaque", "output_format": "png"}  # fmt: skip
+DONE = {**PARTIAL, "type": "image_generation.completed", "b64_json": PNG, "usage": USAGE}
+
+
+def scripts() -> dict[str, Script]:
+    """The answer of each model, and a stream of a partial image and the whole one."""
+    found = {name: Script([json.dumps(body).encode()], status) for name, (body, status) in ANSWERS.items()}
+    events = (f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in (PARTIAL, DONE))
+    return {**found, "openai-stream": Script([*events], 200, {"content-type": "text/event-stream"})}
+
 
 def overlay(url: str) -> str:
     providers = (
@@ -63,27 +74,12 @@ def overlay(url: str) -> str:
         f'routes = [{{ provider = "{name.partition("-")[0]}", model = "{name}" }}]\n'
         f'[models."{name}".prices]\ninput_usd_per_mtok = 5\noutput_usd_per_mtok = 30\ninput_image_usd_per_mtok = 8\n'
         f'{"usd_per_unit = { images = 0.04 }" if name.startswith("bedrock") else ""}\nsource = "t"\ndate = 2026-01-01\n'
-        for name in (*ANSWERS, "openai-stream")
+        for name in scripts()
     )
     return "".join((*providers, *models))
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[ScriptedUpstream]:
-    scripts = {name: Script([json.dumps(body).encode()], status) for name, (body, status) in ANSWERS.items()}
-    events = (f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in (PARTIAL, DONE))
-    scripts["openai-stream"] = Script([*events], 200, {"content-type": "text/event-stream"})
-    with scripted_upstream(scripts) as running:
-        yield running
-
-
-@pytest.fixture(scope="module", params=["server", "function"])
-def gateway(
-    request: pytest.FixtureRequest, provider: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningGateway]:
-    folder = tmp_path_factory.mktemp("images")
-    with run_gateway(request.param, folder, overlay(provider.url), {"TOLLGATE_ECHO": "off"}) as running:
-        yield running
+provider, gateway = scripted_gateway(scripts(), overlay)
 
 
 def test_request_is_passed_on_and_billed_by_tokens(
@@ -105,11 +101,6 @@ def test_request_is_passed_on_and_billed_by_tokens(
     assert (record["operation"], record["input_tokens"], record["output_tokens"]) == ("image_generation", 50, 4000)
     assert record["input_image_tokens"] == 40
     assert record["cost_micro_usd"] == 10 * 5 + 40 * 8 + 4000 * 30
-
-
-PARTIAL = {"type": "image_generation.partial_image", "b64_json": "AA==", "partial_image_index": 0, "created_at": 1,
-           "size": "1024x1024", "quality": "low", "background": "opaque", "output_format": "png"}  # fmt: skip
-DONE = {**PARTIAL, "type": "image_generation.completed", "b64_json": PNG, "usage": USAGE}
 
 
 def test_partial_images_are_streamed(client: OpenAI, gateway: RunningGateway) -> None:

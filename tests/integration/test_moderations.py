@@ -1,7 +1,6 @@
 """Moderations end to end, by the official client."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,9 @@ import httpx
 import pytest
 from openai import APIStatusError, OpenAI
 
-from support.http import openai_client
-from support.running_gateway import RunningGateway, run_gateway
-from support.upstream import Script, ScriptedUpstream, scripted_upstream
+from support.running_gateway import RunningGateway
+from support.scripted_gateway import scripted_gateway
+from support.upstream import Script, ScriptedUpstream
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "moderations"
 TEXT: Any = {"type": "text", "text": "a kitchen knife"}
@@ -48,37 +47,19 @@ def overlay(url: str) -> str:
     return providers + "".join(models)
 
 
-@pytest.fixture(scope="module")
-def providers() -> Iterator[ScriptedUpstream]:
-    with scripted_upstream({name: script for name, (_, script) in SCRIPTS.items()}) as running:
-        yield running
-
-
-@pytest.fixture(scope="module", params=["server", "function"])
-def gateway(
-    request: pytest.FixtureRequest, providers: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningGateway]:
-    folder = tmp_path_factory.mktemp("moderations")
-    with run_gateway(request.param, folder, overlay(providers.url), {"TOLLGATE_ECHO": "off"}) as running:
-        yield running
-
-
-@pytest.fixture
-def client(gateway: RunningGateway) -> Iterator[OpenAI]:
-    with openai_client(gateway) as openai:
-        yield openai
+provider, gateway = scripted_gateway({name: script for name, (_, script) in SCRIPTS.items()}, overlay)
 
 
 @pytest.mark.parametrize("value", ["a kitchen knife", ["a kitchen knife"], [TEXT, IMAGE]])
 def test_official_client_reads_the_result_for_every_form_of_input(
-    client: OpenAI, gateway: RunningGateway, providers: ScriptedUpstream, value: Any
+    client: OpenAI, gateway: RunningGateway, provider: ScriptedUpstream, value: Any
 ) -> None:
     raw = client.moderations.with_raw_response.create(input=value)
     (result,) = raw.parse().results
     assert (result.flagged, result.categories.violence, result.categories.self_harm) == (True, True, False)
     assert result.category_applied_input_types.violence == ["text", "image"]
     assert raw.parse().id.startswith("modr-")
-    sent = providers.requests[-1]
+    sent = provider.requests[-1]
     assert (sent.path, sent.body) == ("/v1/moderations", {"model": "omni-moderation-latest", "input": value})
     record = gateway.settled(raw.headers["x-request-id"])
     assert (record["operation"], record["cost_micro_usd"], record["estimated"]) == ("moderations", 0, 1)
@@ -91,10 +72,10 @@ def test_result_without_flagged_is_flagged_by_any_category(client: OpenAI, gatew
     assert (record["input_tokens"], record["estimated"]) == (9, 0)
 
 
-def test_model_for_text_gets_parts_as_one_text_and_no_image(client: OpenAI, providers: ScriptedUpstream) -> None:
+def test_model_for_text_gets_parts_as_one_text_and_no_image(client: OpenAI, provider: ScriptedUpstream) -> None:
     response = client.moderations.create(model="mistral-one", input=[TEXT, TEXT])
     assert response.results[0].flagged
-    assert providers.requests[-1].body["input"] == "a kitchen knife\na kitchen knife"
+    assert provider.requests[-1].body["input"] == "a kitchen knife\na kitchen knife"
     with pytest.raises(APIStatusError) as raised:
         client.moderations.create(model="mistral-one", input=[TEXT, IMAGE])
     assert (raised.value.status_code, raised.value.response.json()["error"]["param"]) == (400, "input")

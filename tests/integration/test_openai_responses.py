@@ -1,7 +1,6 @@
 """`POST /v1/responses` end to end: the official OpenAI client, the gateway, and bytes of providers of each family."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,9 @@ import pytest
 from openai import APIError, BadRequestError, OpenAI
 from openai.types.responses import Response, ResponseReasoningItem
 
-from support.running_gateway import RunningGateway, run_gateway
-from support.upstream import Script, ScriptedUpstream, scripted_upstream
+from support.running_gateway import RunningGateway
+from support.scripted_gateway import scripted_gateway
+from support.upstream import Script, ScriptedUpstream
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SSE = {"content-type": "text/event-stream"}
@@ -76,20 +76,7 @@ def overlay(url: str) -> str:
     return "".join((*providers, *models))
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[ScriptedUpstream]:
-    with scripted_upstream(scripts()) as running:
-        yield running
-
-
-@pytest.fixture(scope="module", params=["server", "function"])
-def gateway(
-    request: pytest.FixtureRequest, provider: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningGateway]:
-    env = {"TOLLGATE_ECHO": "off"}
-    folder = tmp_path_factory.mktemp("responses")
-    with run_gateway(request.param, folder, overlay(provider.url), env) as running:
-        yield running
+provider, gateway = scripted_gateway(scripts(), overlay)
 
 
 def streamed(client: OpenAI, model: str, **fields: Any) -> Response:

@@ -1,7 +1,6 @@
 """Reranking end to end, by the formats of its providers."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,9 @@ import httpx
 import pytest
 
 from support.http import HTTP
-from support.running_gateway import RunningGateway, run_gateway
-from support.upstream import Script, ScriptedUpstream, scripted_upstream
+from support.running_gateway import RunningGateway
+from support.scripted_gateway import scripted_gateway
+from support.upstream import Script, ScriptedUpstream
 from support.waiting import LIMIT_SECONDS
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "rerank"
@@ -56,19 +56,7 @@ def overlay(url: str) -> str:
     return providers + "".join(models)
 
 
-@pytest.fixture(scope="module")
-def providers() -> Iterator[ScriptedUpstream]:
-    with scripted_upstream({name: script for name, (_, script) in SCRIPTS.items()}) as running:
-        yield running
-
-
-@pytest.fixture(scope="module", params=["server", "function"])
-def gateway(
-    request: pytest.FixtureRequest, providers: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningGateway]:
-    folder = tmp_path_factory.mktemp("rerank")
-    with run_gateway(request.param, folder, overlay(providers.url), {"TOLLGATE_ECHO": "off"}) as running:
-        yield running
+provider, gateway = scripted_gateway({name: script for name, (_, script) in SCRIPTS.items()}, overlay)
 
 
 def body(model: str, **fields: Any) -> dict[str, Any]:
@@ -87,7 +75,7 @@ def body(model: str, **fields: Any) -> dict[str, Any]:
 def test_every_format_has_the_same_result_and_its_own_bill(
     http: httpx.Client,
     gateway: RunningGateway,
-    providers: ScriptedUpstream,
+    provider: ScriptedUpstream,
     model: str,
     limit: str,
     first: float,
@@ -98,7 +86,7 @@ def test_every_format_has_the_same_result_and_its_own_bill(
     results = response.json()["results"]
     assert results[0] == {"index": 2, "relevance_score": first, "document": {"text": "c"}}
     assert [result["index"] for result in results] == [2, 0]
-    sent = providers.requests[-1]
+    sent = provider.requests[-1]
     assert sent.path.endswith("/rerank")
     assert sent.body == {"model": model, "query": "q", "documents": ["a", "b", "c"], limit: 2}
     record = gateway.settled(response.headers["x-request-id"])

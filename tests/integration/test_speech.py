@@ -1,16 +1,15 @@
 """Speech end to end, by the official client: bytes and events as they come, and what breaks."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 from openai import APIStatusError, OpenAI
 
-from support.http import openai_client
-from support.running_gateway import RunningGateway, run_gateway
-from support.upstream import Cut, Script, ScriptedUpstream, Wait, scripted_upstream
+from support.running_gateway import RunningGateway
+from support.scripted_gateway import scripted_gateway
+from support.upstream import Cut, Script, ScriptedUpstream, Wait
 
 TEXT = "Hello, w\u00f6rld"
 AUDIO = (b" {\x00\xff\r\n", b"\n[more]")
@@ -59,25 +58,7 @@ def overlay(url: str) -> str:
     return provider + "".join(models)
 
 
-@pytest.fixture(scope="module")
-def providers() -> Iterator[ScriptedUpstream]:
-    with scripted_upstream(SCRIPTS) as running:
-        yield running
-
-
-@pytest.fixture(scope="module", params=["server", "function"])
-def gateway(
-    request: pytest.FixtureRequest, providers: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningGateway]:
-    folder = tmp_path_factory.mktemp("speech")
-    with run_gateway(request.param, folder, overlay(providers.url), {"TOLLGATE_ECHO": "off"}) as running:
-        yield running
-
-
-@pytest.fixture
-def client(gateway: RunningGateway) -> Iterator[OpenAI]:
-    with openai_client(gateway) as openai:
-        yield openai
+provider, gateway = scripted_gateway(SCRIPTS, overlay)
 
 
 @pytest.mark.parametrize(
@@ -85,13 +66,13 @@ def client(gateway: RunningGateway) -> Iterator[OpenAI]:
     [("whole", "audio/mpeg"), ("pcm", "audio/pcm;rate=24000"), ("unlabelled", "audio/wav")],
 )
 def test_official_client_gets_the_bytes_and_their_type(
-    client: OpenAI, gateway: RunningGateway, providers: ScriptedUpstream, model: str, media_type: str
+    client: OpenAI, gateway: RunningGateway, provider: ScriptedUpstream, model: str, media_type: str
 ) -> None:
     raw = client.audio.speech.with_raw_response.create(model=model, voice="alloy", input=TEXT, response_format="wav")
     assert raw.parse().content == b"".join(AUDIO)
     assert raw.headers["content-type"] == media_type
     sent = {"model": model, "voice": "alloy", "input": TEXT, "response_format": "wav"}
-    assert (providers.requests[-1].path, providers.requests[-1].body) == ("/v1/audio/speech", sent)
+    assert (provider.requests[-1].path, provider.requests[-1].body) == ("/v1/audio/speech", sent)
     record = gateway.settled(raw.headers["x-request-id"])
     assert (record["operation"], record["characters"], record["cost_micro_usd"]) == ("speech", 12, 180)
     assert (record["estimated"], record["cost_source"]) == (0, "catalog")

@@ -2,16 +2,15 @@
 
 import json
 import struct
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 from openai import APIStatusError, OpenAI
 
-from support.http import openai_client
-from support.running_gateway import RunningGateway, run_gateway
-from support.upstream import Script, ScriptedUpstream, scripted_upstream
+from support.running_gateway import RunningGateway
+from support.scripted_gateway import scripted_gateway
+from support.upstream import Script, ScriptedUpstream
 
 WAV = b"RIFF\0\0\0\0WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 8000, 16000, 2, 16) + b"data" + bytes(4 + 40_000)
 """Two and a half seconds."""
@@ -59,34 +58,16 @@ def overlay(url: str) -> str:
     return provider + "".join(models)
 
 
-@pytest.fixture(scope="module")
-def providers() -> Iterator[ScriptedUpstream]:
-    with scripted_upstream(SCRIPTS) as running:
-        yield running
+provider, gateway = scripted_gateway(SCRIPTS, overlay)
 
 
-@pytest.fixture(scope="module", params=["server", "function"])
-def gateway(
-    request: pytest.FixtureRequest, providers: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningGateway]:
-    folder = tmp_path_factory.mktemp("transcriptions")
-    with run_gateway(request.param, folder, overlay(providers.url), {"TOLLGATE_ECHO": "off"}) as running:
-        yield running
-
-
-@pytest.fixture
-def client(gateway: RunningGateway) -> Iterator[OpenAI]:
-    with openai_client(gateway) as openai:
-        yield openai
-
-
-def test_every_field_and_the_file_reach_the_provider(client: OpenAI, providers: ScriptedUpstream) -> None:
+def test_every_field_and_the_file_reach_the_provider(client: OpenAI, provider: ScriptedUpstream) -> None:
     result = client.audio.transcriptions.create(
         model="whisper", file=("sp\u00e4ch.wav", WAV, "audio/wav"), language="de", temperature=0.5, prompt="Tollgate",
         timestamp_granularities=["word"], include=["logprobs"], chunking_strategy={"type": "server_vad"},
     )  # fmt: skip
     assert result.text == "Hi"
-    sent = providers.requests[-1]
+    sent = provider.requests[-1]
     assert sent.path == "/v1/audio/transcriptions"
     assert sent.body == {
         "model": "whisper", "file": ("sp\u00e4ch.wav", "audio/wav", WAV), "language": "de", "temperature": "0.5",
