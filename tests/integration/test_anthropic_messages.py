@@ -200,30 +200,6 @@ def test_request_is_translated_for_another_family(client_of_messages: Anthropic,
     assert "context_management" in raw.headers["x-tollgate-dropped-params"]
 
 
-def test_documents_keep_title_and_context_and_lose_citations(
-    client_of_messages: Anthropic, provider: ScriptedUpstream
-) -> None:
-    pdf = {"type": "base64", "media_type": "application/pdf", "data": "AA=="}
-    own = {"type": "content", "content": [{"type": "text", "text": "own"}]}
-    said = {"type": "document", "title": "Tolls", "context": "of 2026", "citations": {"enabled": True}}
-    documents: Any = [{**said, "source": source} for source in ({"type": "text", "data": "plain"}, own, pdf)]
-    result: Any = {"type": "tool_result", "tool_use_id": "toolu_1", "content": documents[:1]}
-    conversation: list[list[Any]] = [
-        [{"role": "user", "content": documents}],
-        [{"role": "assistant", "content": [CALL]}, {"role": "user", "content": [result]}],
-    ]
-    for messages in conversation:
-        raw = client_of_messages.messages.with_raw_response.create(model="gpt-tools", max_tokens=100, messages=messages)
-        assert raw.headers["x-tollgate-dropped-params"] == "citations"
-        raw = client_of_messages.messages.with_raw_response.create(
-            model="claude-tools", max_tokens=100, messages=messages
-        )
-        assert "x-tollgate-dropped-params" not in raw.headers
-    content = provider.requests[-4].body["messages"][0]["content"]
-    texts = [part.get("text") or part["file"]["filename"] for part in content]
-    assert texts == ["Tolls\n\nof 2026\n\nplain", "Tolls\n\nof 2026", "own", "of 2026", "Tolls"]
-
-
 @pytest.mark.parametrize("model", ["claude-cut-stream", "gpt-cut-stream"])
 def test_stream_that_breaks_off_ends_in_an_error_event(gateway: RunningGateway, model: str) -> None:
     headers = {"x-api-key": gateway.api_key}
@@ -258,15 +234,6 @@ def test_prompt_that_is_too_long_is_said_in_anthropics_words(client_of_messages:
         client_of_messages.messages.create(model="gpt-long", max_tokens=1, messages=USER)
 
 
-CALL: dict[str, Any] = {"type": "tool_use", "id": "toolu_1", "name": "get_time", "input": {}}
-BAD_BLOCKS: list[tuple[str, dict[str, Any], str]] = [
-    ("assistant", {**CALL, "id": None}, "id"),
-    ("assistant", {**CALL, "id": 5}, "id"),
-    ("assistant", {**CALL, "name": ""}, "name"),
-    ("assistant", {**CALL, "input": "{}"}, "input"),
-    ("assistant", {name: value for name, value in CALL.items() if name != "input"}, "input"),
-    ("user", {"type": "tool_result", "content": "9"}, "tool_use_id"),
-]
 BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"max_tokens": None}, "max_tokens"),
     ({"max_tokens": 0}, "max_tokens"),
@@ -276,7 +243,7 @@ BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
         {"messages": [{"role": "user", "content": [{"type": "image", "source": {}}]}]},
         "messages[0].content[0].source",
     ),
-    *(({"messages": [{"role": role, "content": [block]}]}, f"content[0].{name}") for role, block, name in BAD_BLOCKS),
+    ({"messages": [{"role": "assistant", "content": [{"type": "tool_use"}]}]}, "messages[0].content[0].id"),
     ({"tools": [{"name": "a"}]}, "tools[0].input_schema"),
     ({"tools": TOOLS, "tool_choice": {"type": "tool"}}, "tool_choice.name"),
     ({"tool_choice": {"type": "some"}, "tools": TOOLS}, "tool_choice.type"),
