@@ -34,7 +34,9 @@ class ItemReader:
         self._texts: list[str | list[Json]] = []  # of the assistant, before the next message of another role
         self._calls: list[Json] = []
         self._reasoning = MessageReasoning()
-        self._open_calls: set[str] = set()
+        self._turn: set[str] = set()  # the ids of these calls
+        self._open_calls: set[str] = set()  # the ids of all calls without an output
+        self._held: list[Json] = []  # messages of other roles that came before the outputs of open calls
 
     def read(self, items: Sequence[Any]) -> None:
         """Read all items."""
@@ -74,8 +76,7 @@ class ItemReader:
             raise invalid(f"{path}.role", f"it is one of {', '.join(ROLES)}")
         content = read_content(item.get("content"), f"{path}.content")
         if role != "assistant":
-            self._end_assistant()
-            self.messages.append({"role": role, "content": content})
+            self._add({"role": role, "content": content})
             return
         self._end_text()
         self._texts.append(content)
@@ -95,15 +96,29 @@ class ItemReader:
         function = {"name": function_name(name, text(item, "namespace")), "arguments": arguments}
         self._calls.append({"id": call_id, "type": "function", "function": function})
         self._open_calls.add(call_id)
+        self._turn.add(call_id)
 
     def _output(self, item: Json, path: str) -> None:
         call_id = required_text(item, "call_id", path)
         if call_id not in self._open_calls:
             raise invalid(f"{path}.call_id", "no call before it has this id")
         self._open_calls.discard(call_id)
-        self._end_assistant()
+        if call_id in self._turn:
+            self._end_assistant()
         content = read_content(item.get("output"), f"{path}.output")
         self.messages.append({"role": "tool", "tool_call_id": call_id, "content": content})
+        if self._held and not self._open_calls:
+            self._end_assistant()
+            self.messages += self._held
+            self._held = []
+
+    def _add(self, message: Json) -> None:
+        """Add a message of another role, after the outputs of the open calls, which follow these at once."""
+        if self._open_calls:
+            self._held.append(message)
+        else:
+            self._end_assistant()
+            self.messages.append(message)
 
     def _end_text(self) -> None:
         """End an assistant message with a text; not one with calls, whose outputs have to follow it at once."""
@@ -112,7 +127,7 @@ class ItemReader:
 
     def _end_assistant(self) -> None:
         texts, calls, reasoning = self._texts, self._calls, self._reasoning.fields()
-        self._texts, self._calls, self._reasoning = [], [], MessageReasoning()
+        self._texts, self._calls, self._reasoning, self._turn = [], [], MessageReasoning(), set()
         if texts or calls:
             message: Json = {"role": "assistant", "content": _joined(texts), **reasoning}
             self.messages.append({**message, "tool_calls": calls} if calls else message)

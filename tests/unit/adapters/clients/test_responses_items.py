@@ -8,10 +8,8 @@ from tollgate.adapters.clients.responses_items import ItemReader
 from tollgate.adapters.replayed_reasoning import write_reasoning
 from tollgate.gateway.types import Json
 
-CALLS: list[Json] = [
-    {"type": "function_call", "call_id": call_id, "name": "f", "arguments": "{}"} for call_id in ("a", "b")
-]
-OUTPUTS: list[Json] = [{"type": "function_call_output", "call_id": call_id, "output": "9"} for call_id in ("a", "b")]
+*CALLS, THIRD = ({"type": "function_call", "call_id": call_id, "name": "f", "arguments": "{}"} for call_id in "abc")
+*OUTPUTS, LAST = ({"type": "function_call_output", "call_id": call_id, "output": "9"} for call_id in "abc")
 REASONING: Json = {"type": "reasoning", "encrypted_content": write_reasoning("openai", [], "why")}
 TEXT: Json = {"role": "assistant", "content": "first"}
 PARTS: Json = {
@@ -50,6 +48,22 @@ def test_calls_stay_in_one_turn_until_their_outputs(between: tuple[Json, ...], f
     assert [call["id"] for call in turn.pop("tool_calls")] == ["a", "b"]
     assert turn == {"role": "assistant", **fields}
     assert [output["tool_call_id"] for output in outputs] == ["a", "b"]
+
+
+USER: Json = {"role": "user", "content": "now"}
+
+
+@pytest.mark.parametrize(
+    ("items", "roles"),
+    [
+        ((CALLS[0], USER, CALLS[1], *OUTPUTS), ["assistant", "tool", "tool", "user"]),
+        ((*CALLS, OUTPUTS[0], USER, OUTPUTS[1]), ["assistant", "tool", "tool", "user"]),
+        ((*CALLS, OUTPUTS[0], TEXT, USER, OUTPUTS[1]), ["assistant", "tool", "tool", "assistant", "user"]),
+        ((*CALLS, OUTPUTS[0], THIRD, OUTPUTS[1], LAST), ["assistant", "tool", "tool", "assistant", "tool"]),
+    ],
+)
+def test_outputs_follow_their_calls_at_once(items: tuple[Json, ...], roles: list[str]) -> None:
+    assert [message["role"] for message in read(*items)] == roles
 
 
 def test_outputs_end_a_turn() -> None:
