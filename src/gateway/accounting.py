@@ -112,6 +112,11 @@ class RequestAccounting:
         if self.attempts:
             self.attempt.ended(at, self._error)
 
+    def overhead_ms(self, now: float) -> int:
+        """Milliseconds of this request until now for which no provider was waited for."""
+        waited = sum((each.ended_at or now) - each.sent_at for each in self.attempts if each.sent_at is not None)
+        return _milliseconds(self.context.started, now - waited)
+
     async def close(self, ledger: Ledger, clock: Clock) -> None:
         """Settle, and release the connections to providers. Closing again does nothing."""
         try:

@@ -1,6 +1,6 @@
 """One attempt of a request on one route: when it was sent, what came back, and what the provider will bill for it."""
 
-from tollgate.gateway.errors import GatewayError
+from tollgate.gateway.errors import GatewayError, UpstreamTimeoutError
 from tollgate.gateway.metering import estimate_tokens, service_tier
 from tollgate.gateway.ports import UpstreamResponse
 from tollgate.gateway.routing import Route
@@ -69,6 +69,13 @@ class Attempt:
         """The attempt ended, complete or not."""
         self.ended_at = at
         self.error = error
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether the same can be requested again: not a batch whose other parts are billed, and not what was left
+        unanswered until its time ran out."""
+        ran_out = isinstance(self.error, UpstreamTimeoutError) and self.error.code == "timeout"
+        return not self.parts and (self.is_rejected or not ran_out)
 
     def output_tokens_with(self, part: Result) -> int:
         """About how many tokens the output has with this chunk, at least one per chunk; 0 if the chunk has no text."""

@@ -14,7 +14,6 @@ from tollgate.gateway.errors import (
     RateLimitError,
     UpstreamAuthError,
     UpstreamError,
-    UpstreamTimeoutError,
 )
 from tollgate.gateway.routing import Route
 
@@ -68,14 +67,10 @@ class AttemptPlan:
         """Drop the other alternatives that may not be tried."""
         self._left = [each for each in self._left if may_try(each)]
 
-    def after(self, error: GatewayError, seconds_left: float, *, was_rejected: bool) -> Step | None:
-        """What follows a failed attempt; None if nothing does.
-
-        `was_rejected` says whether the provider responded with an error status. A call that it left unanswered until
-        its time ran out is not made to it again.
-        """
-        may_repeat = self._tried < ATTEMPTS_PER_ROUTE and _is_passing(error, was_rejected)
-        step = (self._again(error) if may_repeat else None) or self._another(error)
+    def after(self, error: GatewayError, seconds_left: float, *, may_repeat: bool) -> Step | None:
+        """What follows a failed attempt, which may or may not be repeated on the same route; None if nothing does."""
+        is_repeated = may_repeat and self._tried < ATTEMPTS_PER_ROUTE and _is_passing(error)
+        step = (self._again(error) if is_repeated else None) or self._another(error)
         if step is None or seconds_left < step.wait + LEAST_SECONDS:
             return None
         self._tried = self._tried + 1 if step.alternative is self.current else 1
@@ -98,13 +93,11 @@ class AttemptPlan:
         return None
 
 
-def _is_passing(error: GatewayError, was_rejected: bool) -> bool:
+def _is_passing(error: GatewayError) -> bool:
     """Whether the same route may answer a moment later."""
     match error:
         case UpstreamAuthError():
             return False
-        case UpstreamTimeoutError():
-            return was_rejected or error.code == "upstream_unreachable"
         case RateLimitError() | OverloadedError():
             return True
         case UpstreamError():

@@ -20,16 +20,16 @@ def estimate_usage(request: ChatRequest, model: Model) -> Usage:
 
 def prompt_bytes(request: ChatRequest) -> int:
     """The prompt's length as text, in bytes, with IMAGE_TOKENS for each image or sound in it."""
-    length, attached = _measured(request)
+    length, attached = measured(request)
     return length + attached * IMAGE_TOKENS
 
 
 def _prompt_tokens(request: ChatRequest) -> int:
-    length, attached = _measured(request)
+    length, attached = measured(request)
     return estimate_tokens(length) + attached * IMAGE_TOKENS + len(request.messages) * MESSAGE_TOKENS
 
 
-def _measured(request: ChatRequest) -> tuple[int, int]:
+def measured(request: ChatRequest) -> tuple[int, int]:
     """The prompt's length as text in bytes, and how many images and sounds, which are data and not text, it has."""
     length, attached = 0, 0
     for message in request.messages:

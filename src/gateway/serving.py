@@ -10,13 +10,14 @@ from tollgate.gateway.accounting import RequestAccounting, RequestContext
 from tollgate.gateway.admission import Account, Hold, RefusedError, refusal_error
 from tollgate.gateway.attempt import Attempt
 from tollgate.gateway.attempt_plan import Alternative, AttemptPlan, Step
+from tollgate.gateway.auto import with_model
 from tollgate.gateway.budget import Reservation
 from tollgate.gateway.catalog import Catalog, Model
 from tollgate.gateway.client_format import ResponseInfo
 from tollgate.gateway.errors import GatewayError, UpstreamAuthError
 from tollgate.gateway.exchange import Exchange
 from tollgate.gateway.keys import ApiKey, RecentKeys
-from tollgate.gateway.metering import price_terms
+from tollgate.gateway.metering import Cost, price_terms
 from tollgate.gateway.operations import Operation, Req, call_name
 from tollgate.gateway.ports import Clock, Family, Health, Images, KeyStore, Ledger, TimeLimits, Upstream
 from tollgate.gateway.route_finder import Found, RouteFinder
@@ -25,6 +26,8 @@ from tollgate.gateway.types import Request, Result, Usage
 
 HOLD_SECONDS = 900
 HOLD_MARGIN = 30
+SESSION_FIELDS = ("session_id", "prompt_cache_key", "user")
+"""Fields of a request that name its session: OpenRouter's, and OpenAI's for caches and for users."""
 """How long an unsettled request keeps its hold: to its deadline (or a function's longest life), and a margin."""
 
 
@@ -51,9 +54,17 @@ class BufferedResponse:
         self.result = result
         self.route = accounting.attempt.route
         self.dropped = accounting.attempt.dropped
+        self.attempts = len(accounting.attempts)
+        self.overhead_ms = accounting.overhead_ms(dependencies.clock.monotonic())
         self.usage: Usage | None = accounting.attempt.reported_usage
         self._accounting = accounting
         self._dependencies = dependencies
+
+    @property
+    def cost(self) -> Cost | None:
+        """What it cost, once it is settled."""
+        record = self._accounting.context.record
+        return record and record.cost
 
     async def settle(self) -> None:
         """Close the accounting of this request. Settling again does nothing."""
@@ -100,7 +111,8 @@ class Gateway:
     ) -> BufferedResponse | StreamedResponse:
         """Serve one request. Raises GatewayError, with nothing left open, if no response begins."""
         async with self.check_key_before_errors(api_key, context):
-            found = self.finder.find(operation.name, request.model, context.session_id or context.request_id)
+            request = with_model(self.catalog, request)
+            found = self.finder.find(operation.name, request.model, _session(request, context))
         alternatives = _with_reservations(operation, request, found)
         accounting = await self._admit(api_key, operation, request, context, alternatives)
         try:
@@ -146,7 +158,7 @@ class Gateway:
         if was_refused and await self.dependencies.upstream.reread_credential(attempt.route.provider):
             return Step(plan.current)
         deadline = math.inf if context.deadline is None else context.deadline
-        return plan.after(error, deadline - self.dependencies.clock.monotonic(), was_rejected=attempt.is_rejected)
+        return plan.after(error, deadline - self.dependencies.clock.monotonic(), may_repeat=attempt.may_be_repeated)
 
     async def _admit(
         self,
@@ -248,6 +260,12 @@ def _with_reservations(operation: Operation[Req], request: Req, found: Sequence[
         reservation = next(known, None) or operation.reserve(request, route)
         alternatives.append(Alternative(route, reservation, each.after))
     return alternatives
+
+
+def _session(request: Request, context: RequestContext) -> str:
+    """What the requests of one session have in common, so that they reach the same route; else the request's own id."""
+    named = (request.extra.get(name) for name in SESSION_FIELDS)
+    return context.session_id or next((str(value) for value in named if value), context.request_id)
 
 
 def _is_allowed(other: Alternative, request: Request, accounting: RequestAccounting) -> bool:

@@ -55,6 +55,16 @@ class StreamedResponse:
         return self._accounting.attempt.route
 
     @property
+    def attempts(self) -> int:
+        """The number of attempts."""
+        return len(self._accounting.attempts)
+
+    @property
+    def overhead_ms(self) -> int:
+        """Milliseconds until now for which no provider was waited for."""
+        return self._accounting.overhead_ms(self._clock.monotonic())
+
+    @property
     def dropped(self) -> tuple[str, ...]:
         """Parameters that were changed or not sent."""
         return self._accounting.attempt.dropped

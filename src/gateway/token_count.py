@@ -5,6 +5,7 @@ from typing import NamedTuple
 from tollgate.gateway import keys
 from tollgate.gateway.accounting import RequestContext
 from tollgate.gateway.admission import Account, model_not_allowed
+from tollgate.gateway.auto import with_model
 from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.chat_estimate import estimate_usage
 from tollgate.gateway.chat_operation import CHAT
@@ -26,6 +27,7 @@ class TokenCount(NamedTuple):
 
 async def count_tokens(gateway: Gateway, account: Account, request: ChatRequest, context: RequestContext) -> TokenCount:
     """Count by the provider if it can, else estimate. Raises GatewayError."""
+    request = with_model(gateway.catalog, request)
     if not keys.allows_model(account.record, request.model):
         raise model_not_allowed(request.model)
     route = gateway.finder.routes(CHAT.name, request.model)[0]

@@ -124,4 +124,5 @@ def _fields(record: UsageRecord) -> dict[str, Any]:
         "cost_source": record.cost.source,
         "cost_note": record.cost.note,
         "estimated": record.estimated,
+        **({"attempts": [attempt.to_json() for attempt in record.attempts]} if record.attempts else {}),
     }

@@ -8,10 +8,12 @@ stream of frames is NAME.jsonl, with a line for each frame.
 import datetime
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, cast
+
+from msgspec.structs import replace as struct_replace
 
 from support import aws_event_stream
 from tollgate.adapters import FAMILIES
@@ -134,6 +136,12 @@ def route(family: str, quirks: Quirks | None = None, **capabilities: Any) -> Rou
     )
     provider = Provider(name="p", family=family, base_url="https://x/v1", auth="none", quirks=quirks or Quirks())
     return Route(model, provider, "native", None)
+
+
+def route_to(provider: str, weight: float = 1) -> Route:
+    """A route to a provider with this name."""
+    found = route("openai")
+    return replace(found, provider=struct_replace(found.provider, name=provider), weight=weight)
 
 
 def read(parser: StreamParser[Chunk], *pieces: bytes) -> list[Chunk]:

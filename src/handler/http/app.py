@@ -21,7 +21,10 @@ async def health(request: Request) -> Response:
     return json_response({"status": "ok", "timestamp": now})
 
 
-EXPOSED_HEADERS = ("x-request-id", "retry-after", "x-tollgate-provider", "x-tollgate-dropped-params")
+EXPOSED_HEADERS = (
+    "x-request-id", "retry-after", "x-tollgate-provider", "x-tollgate-upstream-model", "x-tollgate-dropped-params",
+    "x-tollgate-attempts", "x-tollgate-overhead-ms", "x-tollgate-cost-usd",
+)  # fmt: skip
 """Headers that pages may read."""
 ABOUT = {
     "name": "Tollgate",

@@ -14,6 +14,7 @@ from tollgate.gateway.errors import GatewayError, UpgradeRequiredError
 from tollgate.gateway.serving import BufferedResponse
 from tollgate.gateway.streaming import StreamedResponse
 from tollgate.gateway.types import Json
+from tollgate.handler.http.request_options import read_options
 from tollgate.handler.http.requests import components_of, context_of, is_small
 from tollgate.handler.http.responses import EventStreamResponse, WholeResponse, cancel_on_disconnect, error_response
 from tollgate.handler.http.routes import path_without_alias, route
@@ -42,6 +43,7 @@ class Endpoint:
         if not is_small(request):
             await gateway.require_known_key(api_key, context)
         async with gateway.check_key_before_errors(api_key, context):
+            read_options(request.headers, context)
             parsed, encoder_for = client.parse(request.headers, await read_request(request, api_key))
         work = gateway.serve(api_key, client.operation, parsed, context)
         served = await cancel_on_disconnect(request.scope, request.receive, work, _settle)

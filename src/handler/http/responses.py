@@ -47,6 +47,9 @@ class WholeResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._served.settle()
+        cost = self._served.cost
+        if cost is not None and cost.usd is not None:
+            self.headers["x-tollgate-cost-usd"] = f"{cost.usd:f}"
         encoded = self._encoder.result(self._served.result, self._served.usage)
         pieces = iter((encoded,) if isinstance(encoded, bytes) else encoded)
         self.body, following = next(pieces), next(pieces, None)
@@ -184,9 +187,15 @@ async def _cancel_when_gone(receive: Receive, work: "asyncio.Future[Any]") -> No
 
 
 def _headers_of(served: BufferedResponse | StreamedResponse) -> dict[str, str]:
-    """Who answers: the provider, its name for the model, and the parameters that were changed or not sent."""
+    """Who answers: the provider, its name for the model, how many attempts it took, what the gateway itself took of the
+    time, and the parameters that were changed or not sent."""
     route = served.route
-    headers = {"x-tollgate-provider": route.provider.name, "x-tollgate-upstream-model": route.upstream_model}
+    headers = {
+        "x-tollgate-provider": route.provider.name,
+        "x-tollgate-upstream-model": route.upstream_model,
+        "x-tollgate-attempts": str(served.attempts),
+        "x-tollgate-overhead-ms": str(served.overhead_ms),
+    }
     if served.dropped:
         headers["x-tollgate-dropped-params"] = ", ".join(served.dropped)
     return headers

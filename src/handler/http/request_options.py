@@ -1,0 +1,26 @@
+"""What a client says of one request in headers of this gateway: how long it may take, and the session it belongs to."""
+
+import re
+from collections.abc import Mapping
+
+from tollgate.gateway.accounting import RequestContext
+from tollgate.gateway.errors import BadRequestError
+
+TIMEOUT, SESSION = "x-tollgate-timeout-ms", "x-session-id"
+MAX_TIMEOUT_MS = 900_000
+_NUMBER = re.compile(r"[1-9][0-9]{0,6}", re.ASCII)
+MAX_SESSION = 256
+
+
+def read_options(headers: Mapping[str, str], context: RequestContext) -> None:
+    """Put the options into the context. Raises BadRequestError that names the header."""
+    timeout = headers.get(TIMEOUT)
+    if timeout is not None:
+        if not _NUMBER.fullmatch(timeout) or int(timeout) > MAX_TIMEOUT_MS:
+            text = f"{TIMEOUT} must be a whole number of milliseconds from 1 to {MAX_TIMEOUT_MS}."
+            raise BadRequestError(text, param=TIMEOUT, code="invalid_value")
+        end = context.started + int(timeout) / 1000
+        context.deadline = end if context.deadline is None else min(context.deadline, end)
+    session = headers.get(SESSION)
+    if session is not None:
+        context.session_id = session[:MAX_SESSION]
