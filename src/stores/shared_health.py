@@ -71,6 +71,10 @@ class SharedHealth:
             if self._circuits.get(name, CLOSED) != CLOSED:
                 self._change(name, lambda circuit: CLOSED)
 
+    async def idle(self) -> None:
+        """Wait until nothing is read or written any more."""
+        await asyncio.gather(*self._tasks)
+
     def _is_on_cooldown(self, name: str) -> bool:
         circuit, now = self._circuits.get(name, CLOSED), self._now()
         if name in self._probes:

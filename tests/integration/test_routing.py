@@ -1,0 +1,170 @@
+"""Routing on whole gateways: a dead provider, several credentials, models that stand in, the hold for all of them."""
+
+import concurrent.futures
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from support.failures import ok
+from support.http import HTTP
+from support.instances import instance, make_store
+from support.running_gateway import RunningGateway
+from support.scenarios import error
+from support.scripted_gateway import scripted_gateway
+from support.upstream import Script, ScriptedUpstream, scripted_upstream
+from support.waiting import LIMIT_SECONDS
+
+MESSAGES = [{"role": "user", "content": "?"}]
+TOO_LONG = error(400, message="This model's maximum context length is 10 tokens.", code="context_length_exceeded")
+FILTERED = error(400, message="The prompt was refused.", code="content_filter")
+PRICES = 'prices = { input_usd_per_mtok = 1, output_usd_per_mtok = 1000, source = "t", date = 2026-01-01 }'
+
+
+def dead(_: Any) -> Script:
+    return error(500, message="dead")
+
+
+def catalog(url: str) -> str:
+    """Providers and models of these tests."""
+    return f"""
+[routing]
+default_model = "plain"
+auto = {{ plain = "plain", complex = "premium" }}
+[providers.a]
+family = "openai"
+base_url = "{url}"
+auth = "none"
+[providers.b]
+family = "openai"
+base_url = "{url}"
+auth = "none"
+[providers.keyed]
+family = "openai"
+base_url = "{url}"
+credentials = [{{ name = "FIRST_API_KEY", weight = 999 }}, {{ name = "SECOND_API_KEY" }}]
+{_model("plain", "a/ok")}
+{_model("premium", "b/ok")}
+{_model("long", "a/ok")}
+{_model("half-dead", "a/dead", "b/ok")}
+{_model("two-keys", "keyed/ok-for-second")}
+{_model("stands-in", "a/dead", fallbacks=["plain"])}
+{_model("short", "a/too-long", context_window_fallbacks=["long"])}
+{_model("strict", "a/filtered", content_policy_fallbacks=["premium"])}
+{_model("cheap-first", "a/dead", fallbacks=["dear"])}
+{_model("dear", "b/ok", prices=PRICES.replace("1000", "1000000"))}
+"""
+
+
+def _model(name: str, *routes: str, prices: str = PRICES, **columns: Any) -> str:
+    pairs = [route.split("/") for route in routes]
+    rows = ", ".join(f'{{ provider = "{provider}", model = "{model}" }}' for provider, model in pairs)
+    more = "\n".join(f"{column} = {json.dumps(value)}" for column, value in columns.items())
+    return f'[models."{name}"]\nowned_by = "t"\ncontext_length = 1000\nroutes = [{rows}]\n{prices}\n{more}\n'
+
+
+SCRIPTS: dict[str, Any] = {
+    "ok": ok, "dead": dead, "too-long": TOO_LONG, "filtered": FILTERED, "ok-for-second": ok,
+}  # fmt: skip
+provider, gateway = scripted_gateway(SCRIPTS, catalog, {"FIRST_API_KEY": "first", "SECOND_API_KEY": "second"})
+
+
+def chat(url: str, key: str, model: str | None, headers: dict[str, str] | None = None, **fields: Any) -> Any:
+    """The response to one chat request."""
+    body = {"messages": MESSAGES, "stream": False, **({} if model is None else {"model": model}), **fields}
+    sent = {"authorization": f"Bearer {key}", **(headers or {})}
+    return HTTP.post(f"{url}/chat/completions", json=body, headers=sent, timeout=LIMIT_SECONDS)
+
+
+def ask(gateway: RunningGateway, model: str | None, **fields: Any) -> Any:
+    """A response that is a whole answer."""
+    response = chat(gateway.base_url, gateway.api_key, model, **fields)
+    assert response.status_code == 200, response.text
+    return response
+
+
+@pytest.mark.parametrize(
+    ("model", "answers", "attempts"),
+    [("stands-in", "a", 3), ("short", "a", 2), ("strict", "b", 2), ("plain", "a", 1)],
+)
+def test_another_model_stands_in(gateway: RunningGateway, model: str, answers: str, attempts: int) -> None:
+    response = ask(gateway, model)
+    assert (response.headers["x-tollgate-provider"], response.headers["x-tollgate-attempts"]) == (
+        answers,
+        str(attempts),
+    )
+    line = gateway.log_of(response.headers["x-request-id"])
+    assert len(line.get("attempts", [line])) == attempts
+
+
+def test_log_line_and_record_name_every_attempt(gateway: RunningGateway) -> None:
+    response = ask(gateway, "strict")
+    request_id = response.headers["x-request-id"]
+    for attempts in (gateway.log_of(request_id)["attempts"], json.loads(gateway.settled(request_id)["attempts"])):
+        first, second = attempts
+        assert (first["provider"], first["model"], first["error_code"]) == ("a", "strict", "content_filter")
+        assert (second["provider"], second["model"], second["error_code"]) == ("b", "premium", None)
+        assert second["cost_usd"] == float(response.headers["x-tollgate-cost-usd"])
+
+
+def test_refused_credential_is_followed_by_the_next(gateway: RunningGateway, provider: ScriptedUpstream) -> None:
+    provider.scripts = {**SCRIPTS, "ok-for-second": _refuse_first(provider)}
+    for _ in range(20):
+        ask(gateway, "two-keys")
+    used = [each.headers["authorization"] for each in provider.requests if each.body["model"] == "ok-for-second"]
+    assert used.count("Bearer second") == 20
+    assert 1 <= used.count("Bearer first") <= 8  # each of four environments of a function may have to find it out
+    provider.requests.clear()
+
+
+def _refuse_first(provider: ScriptedUpstream) -> Any:
+    def script(body: Any) -> Script:
+        refused = provider.requests[-1].headers["authorization"] == "Bearer first"
+        return error(401, message="no") if refused else ok(body)
+
+    return script
+
+
+def test_client_may_leave_the_choice_of_the_model(gateway: RunningGateway) -> None:
+    assert ask(gateway, None).json()["model"] == "plain"
+    assert ask(gateway, "auto").json()["model"] == "plain"
+    assert ask(gateway, "auto", reasoning_effort="high").json()["model"] == "premium"
+
+
+@pytest.mark.parametrize("value", ["", "0", "-1", "1.5", "many", "900001"])
+def test_wrong_time_limit_is_400(gateway: RunningGateway, value: str) -> None:
+    response = chat(gateway.base_url, gateway.api_key, "plain", {"x-tollgate-timeout-ms": value})
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "x-tollgate-timeout-ms")
+
+
+def test_hold_covers_the_dearest_route_that_may_be_tried(gateway: RunningGateway) -> None:
+    poor, rich = gateway.key("--budget", "1/day"), gateway.key("--budget", "1000/day")
+    assert chat(gateway.base_url, rich, "cheap-first", max_tokens=100).headers["x-tollgate-provider"] == "b"
+    # 100 tokens of the dear model cost 100 USD: it is not tried, and the cheap one is.
+    assert chat(gateway.base_url, poor, "cheap-first", max_tokens=100).status_code == 502
+    assert gateway.open_holds() == 0
+
+
+@pytest.fixture(params=["sqlite", "dynamodb"])
+def half_dead(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Two instances, a key, and their provider, one of whose two models is dead."""
+    folder = tmp_path_factory.mktemp("routing")
+    with scripted_upstream(SCRIPTS) as upstream:
+        store, rows = make_store(request.param, request, folder), folder / "overlay.toml"
+        rows.write_text(catalog(upstream.url))
+        with instance(store, rows) as one, instance(store, rows) as two:
+            yield (one, two), store.key("--tier", "unlimited"), upstream
+
+
+def test_every_request_is_answered_while_one_of_two_providers_is_dead(half_dead: Any) -> None:
+    urls, key, upstream = half_dead
+    numbers = range(1000)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        sent = [pool.submit(chat, urls[number % 2], key, "half-dead") for number in numbers]
+        statuses = Counter(each.result().status_code for each in sent)
+    reached = Counter(each.body["model"] for each in upstream.requests)
+    assert statuses == {200: len(numbers)}
+    # Some requests are under way when the first ones fail; after that a cooldown is probed by one request alone.
+    assert reached["dead"] <= 40, reached
