@@ -6,6 +6,8 @@ from typing import Any
 from devtools.openapi.endpoints import ENDPOINTS, EXAMPLES, Described
 from devtools.openapi.responses import ANY, SCHEMAS, TEXT, ref
 from devtools.openapi.schemas import request_schemas
+from tollgate.handler.http.endpoints import ENDPOINTS as OPERATIONS
+from tollgate.handler.http.request_options import MAX_TIMEOUT_MS, SESSION, TIMEOUT
 
 Json = dict[str, Any]
 ERRORS = {
@@ -27,8 +29,21 @@ _OF_READS = ("400", "401", "403", "404", "500", "503")
 _HEADERS = {
     "x-request-id": {"description": "The id of the request, as in the log", "schema": TEXT},
     "x-tollgate-provider": {"description": "The provider that answered", "schema": TEXT},
+    "x-tollgate-upstream-model": {"description": "The provider's name of the model", "schema": TEXT},
+    "x-tollgate-attempts": {"description": "The number of attempts", "schema": TEXT},
+    "x-tollgate-overhead-ms": {"description": "Milliseconds in which no provider was waited for", "schema": TEXT},
+    "x-tollgate-cost-usd": {"description": "What a whole response cost, if that is known", "schema": TEXT},
     "x-tollgate-dropped-params": {"description": "Parameters that were changed or not sent", "schema": TEXT},
 }
+_OPTIONS: list[Json] = [
+    {
+        "name": TIMEOUT,
+        "in": "header",
+        "description": "Milliseconds that the request may take in all",
+        "schema": {"type": "integer", "minimum": 1, "maximum": MAX_TIMEOUT_MS},
+    },
+    {"name": SESSION, "in": "header", "description": "Requests of one session prefer one route", "schema": TEXT},
+]
 
 
 def document() -> Json:
@@ -81,6 +96,8 @@ def _operation(method: str, path: str, described: Described, references: dict[st
     parameters += [
         {"name": name, "in": "path", "required": True, "schema": TEXT} for name in re.findall(r"{(\w+)}", path)
     ]
+    if (method, path) in {(each.method, each.path) for each in OPERATIONS}:
+        parameters += _OPTIONS
     return {**operation, **({"parameters": parameters} if parameters else {})}
 
 
