@@ -9,7 +9,7 @@ from tollgate.gateway import keys
 from tollgate.gateway.accounting import RequestAccounting, RequestContext
 from tollgate.gateway.admission import Account, Hold, RefusedError, refusal_error
 from tollgate.gateway.attempt import Attempt
-from tollgate.gateway.attempt_plan import Alternative, AttemptPlan, Step
+from tollgate.gateway.attempt_plan import LEAST_SECONDS, Alternative, AttemptPlan, Step
 from tollgate.gateway.auto import with_model
 from tollgate.gateway.budget import Reservation
 from tollgate.gateway.catalog import Catalog, Model
@@ -278,8 +278,10 @@ def _is_allowed(other: Alternative, request: Request, accounting: RequestAccount
 
 
 def _time_limits(context: RequestContext, clock: Clock, has_others: bool) -> TimeLimits:
-    """The limits of one attempt. While there is another route, the first byte may take half of what is left."""
+    """The limits of one attempt. While there is another route, the first byte may take half of what is left, if the
+    other half is enough for an attempt."""
     if context.deadline is None:
         return TimeLimits()
     now = clock.monotonic()
-    return TimeLimits(context.deadline, now + (context.deadline - now) / 2 if has_others else None)
+    half = (context.deadline - now) / 2
+    return TimeLimits(context.deadline, now + half if has_others and half > LEAST_SECONDS else None)

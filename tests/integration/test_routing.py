@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.failures import ok
+from support.failures import NEVER, ok
 from support.http import HTTP
 from support.instances import instance, make_store
 from support.running_gateway import RunningGateway
@@ -48,6 +48,7 @@ credentials = [{{ name = "FIRST_API_KEY", weight = 999 }}, {{ name = "SECOND_API
 {_model("plain", "a/ok")}
 {_model("premium", "b/ok")}
 {_model("long", "a/ok")}
+{_model("silent-first", "a/silent", fallbacks=["premium"])}
 {_model("half-dead", "a/dead", "b/ok")}
 {_model("two-keys", "keyed/ok-for-second")}
 {_model("stands-in", "a/dead", fallbacks=["plain"])}
@@ -66,7 +67,7 @@ def _model(name: str, *routes: str, prices: str = PRICES, **columns: Any) -> str
 
 
 SCRIPTS: dict[str, Any] = {
-    "ok": ok, "dead": dead, "too-long": TOO_LONG, "filtered": FILTERED, "ok-for-second": ok,
+    "ok": ok, "dead": dead, "silent": Script([NEVER]), "too-long": TOO_LONG, "filtered": FILTERED, "ok-for-second": ok,
 }  # fmt: skip
 provider, gateway = scripted_gateway(SCRIPTS, catalog, {"FIRST_API_KEY": "first", "SECOND_API_KEY": "second"})
 
@@ -131,6 +132,15 @@ def test_client_may_leave_the_choice_of_the_model(gateway: RunningGateway) -> No
     assert ask(gateway, None).json()["model"] == "plain"
     assert ask(gateway, "auto").json()["model"] == "plain"
     assert ask(gateway, "auto", reasoning_effort="high").json()["model"] == "premium"
+
+
+@pytest.mark.parametrize(("milliseconds", "outcome"), [("10500", "b"), ("1000", None)])
+def test_time_of_a_request_is_shared_among_its_routes(
+    gateway: RunningGateway, milliseconds: str, outcome: str | None
+) -> None:
+    response = chat(gateway.base_url, gateway.api_key, "silent-first", {"x-tollgate-timeout-ms": milliseconds})
+    assert response.headers.get("x-tollgate-provider") == outcome
+    assert response.status_code == (504 if outcome is None else 200)
 
 
 @pytest.mark.parametrize("value", ["", "0", "-1", "1.5", "many", "900001"])
