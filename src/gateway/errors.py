@@ -11,6 +11,8 @@ GatewayError                    500  server_error
 |- RequestTooLargeError         413  invalid_request_error    request_too_large
 |- UnsupportedMediaTypeError    415  invalid_request_error    unsupported_media_type
 |- UpgradeRequiredError         426  invalid_request_error    upgrade_required
+|- ConflictError                409  invalid_request_error
+|- UnprocessableError           422  invalid_request_error
 |- RateLimitError               429  rate_limit_error         rate_limit_exceeded
 |- KeyExistsError               409  conflict_error
 |- ClientClosedError            499  (no client reads it; it is the status of the log line and the record)
@@ -142,6 +144,20 @@ class UnsupportedMediaTypeError(GatewayError):
     status = 415
     type = "invalid_request_error"
     default_code = "unsupported_media_type"
+
+
+class ConflictError(GatewayError):
+    """The request conflicts with another one that is in flight; a retry helps."""
+
+    status = 409
+    type = "invalid_request_error"
+
+
+class UnprocessableError(GatewayError):
+    """The request is well-formed, but contradicts an earlier one."""
+
+    status = 422
+    type = "invalid_request_error"
 
 
 class UpgradeRequiredError(GatewayError):

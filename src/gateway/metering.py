@@ -14,7 +14,7 @@ BYTES_PER_TOKEN = 4
 """Bytes of English text per token, by the rule of thumb of OpenAI's documentation ("What are tokens and how to count
 them?")."""
 
-CostSource = Literal["provider", "catalog", "estimated", "unknown"]
+CostSource = Literal["provider", "catalog", "estimated", "unknown", "cache"]
 
 
 @dataclass(frozen=True, slots=True)

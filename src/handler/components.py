@@ -11,6 +11,7 @@ from tollgate.adapters import FAMILIES
 from tollgate.gateway import keys
 from tollgate.gateway.catalog import Catalog, CatalogError
 from tollgate.gateway.catalog_reader import load, read_generated
+from tollgate.gateway.documents import Documents
 from tollgate.gateway.errors import AuthenticationError, ConfigurationError
 from tollgate.gateway.keys import KeyRecord
 from tollgate.gateway.large_bodies import Uploads
@@ -50,6 +51,7 @@ class Components:
     gateway: Gateway
     keys: KeyStore
     usage: UsageStore
+    documents: Documents
     telemetry: Telemetry
     clock: SystemClock
     settings: Settings
@@ -82,7 +84,7 @@ def build(settings: Settings) -> Components:
         store.close()
 
     telemetry = Telemetry(settings.log_level, settings.metrics_namespace)
-    return Components(gateway, store, store, telemetry, clock, settings, open_uploads(settings), close)
+    return Components(gateway, store, store, store, telemetry, clock, settings, open_uploads(settings), close)
 
 
 def read_catalog(overlay: str | None) -> Catalog:

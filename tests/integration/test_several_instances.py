@@ -88,3 +88,18 @@ def test_two_instances_spend_exactly_the_budget(two: TwoInstances) -> None:
         assert statuses == {200: 10, 402: 30}
         assert spent == {"total_credits": 1.0, "total_usage": pytest.approx(1.0)}
         assert total["cost_usd"] == "1.000000"
+
+
+def test_two_instances_make_one_call_for_one_idempotency_key(two: TwoInstances, upstream: ScriptedUpstream) -> None:
+    headers = {"authorization": f"Bearer {two.store.key()}", "idempotency-key": "the one"}
+    body = {"model": "test/pause", "messages": MESSAGES}
+    before = len(upstream.requests)
+
+    def post(url: str) -> int:
+        return HTTP.post(f"{url}/chat/completions", json=body, headers=headers, timeout=LIMIT_SECONDS).status_code
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        statuses = Counter(pool.map(post, two.urls * 4))
+    assert set(statuses) <= {200, 409, 503}  # 503: DynamoDB Local may exceed the timeouts
+    assert statuses[200] >= 1
+    assert len(upstream.requests) == before + 1

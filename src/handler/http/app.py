@@ -23,7 +23,8 @@ async def health(request: Request) -> Response:
 
 EXPOSED_HEADERS = (
     "x-request-id", "retry-after", "x-tollgate-provider", "x-tollgate-upstream-model", "x-tollgate-dropped-params",
-    "x-tollgate-attempts", "x-tollgate-overhead-ms", "x-tollgate-cost-usd",
+    "x-tollgate-attempts", "x-tollgate-overhead-ms", "x-tollgate-cost-usd", "x-tollgate-cache",
+    "x-tollgate-idempotent-replay", "x-tollgate-stored",
 )  # fmt: skip
 """Headers that pages may read."""
 ABOUT = {

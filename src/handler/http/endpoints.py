@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from tollgate.adapters.clients import client_format
 from tollgate.adapters.clients.openai import error_body
-from tollgate.gateway.client_format import ClientFormat, Encoder, StreamEncoder
+from tollgate.gateway.client_format import ClientFormat, Encoder, ResponseInfo, StreamEncoder
 from tollgate.gateway.errors import GatewayError, UpgradeRequiredError
 from tollgate.gateway.serving import BufferedResponse
 from tollgate.gateway.streaming import StreamedResponse
@@ -19,6 +19,10 @@ from tollgate.handler.http.requests import components_of, context_of, is_small
 from tollgate.handler.http.responses import EventStreamResponse, WholeResponse, cancel_on_disconnect, error_response
 from tollgate.handler.http.routes import path_without_alias, route
 from tollgate.handler.http.uploads import read_request
+
+EncoderFor = Callable[[ResponseInfo], Encoder | StreamEncoder]
+REPLAY_HEADERS = frozenset({"idempotency-key", "x-tollgate-cache"})
+"""Headers that ask for a stored response, see `replays`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,21 @@ class Endpoint:
             await gateway.require_known_key(api_key, context)
         async with gateway.check_key_before_errors(api_key, context):
             read_options(request.headers, context)
-            parsed, encoder_for = client.parse(request.headers, await read_request(request, api_key))
-        work = gateway.serve(api_key, client.operation, parsed, context)
+            body = await read_request(request, api_key)
+            parsed, encoder_for = client.parse(request.headers, body)
+
+        async def serve() -> Response:
+            return await self._respond(request, api_key, parsed, encoder_for)
+
+        if not REPLAY_HEADERS.isdisjoint(request.headers):
+            from tollgate.handler.http.replays import serve_or_replay  # few requests ask for it
+
+            return await serve_or_replay(request, api_key, body, serve)
+        return await serve()
+
+    async def _respond(self, request: Request, api_key: str, parsed: Any, encoder_for: EncoderFor) -> Response:
+        components, context = components_of(request), context_of(request)
+        work = components.gateway.serve(api_key, self.client_format.operation, parsed, context)
         served = await cancel_on_disconnect(request.scope, request.receive, work, _settle)
         try:
             encoder = encoder_for(served.info)

@@ -84,6 +84,8 @@ class EventStreamResponse(Response):
         self.background = None
         self.media_type = encoder.stream_media_type
         self.init_headers({**_headers_of(served), "cache-control": "no-cache", "x-accel-buffering": "no"})
+        self.is_complete = False
+        """Whether the stream has ended as it should; true before its last event is sent."""
         self._served = served
         self._encoder = encoder
         self._request_id = request_id
@@ -107,6 +109,7 @@ class EventStreamResponse(Response):
                 await send({"type": "http.response.body", "body": body, "more_body": True})
                 keep_alive.sent()
             last = self._encoder.end(self._served.usage, self._served.usage_extra)
+            self.is_complete = True
         except GatewayError as error:
             last = self._encoder.error(error)
         except OSError:

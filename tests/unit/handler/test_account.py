@@ -68,7 +68,15 @@ class AccountApp:
         clock = cast(Any, self.clock)
         app = Application(
             Components(
-                Gateway(self.catalog, dependencies), self.store, self.store, telemetry, clock, Settings(), None, unused
+                Gateway(self.catalog, dependencies),
+                keys=self.store,
+                usage=self.store,
+                documents=self.store,
+                telemetry=telemetry,
+                clock=clock,
+                settings=Settings(),
+                uploads=None,
+                close=unused,
             )
         )
         headers = {"authorization": f"Bearer {self.api_keys[key.key_id]}"}

@@ -1,0 +1,54 @@
+"""The accounting of a request that the response cache answers: it counts as a request, and costs nothing."""
+
+from decimal import Decimal
+
+from tollgate.gateway import keys
+from tollgate.gateway.accounting import RequestContext
+from tollgate.gateway.admission import Hold, RefusedError, refusal_error
+from tollgate.gateway.errors import GatewayError
+from tollgate.gateway.metering import Cost, UsageRecord
+from tollgate.gateway.ports import Clock, Ledger
+from tollgate.gateway.replay import StoredResponse
+
+HOLD_SECONDS = 30
+FREE = Cost(Decimal(0), "cache")
+
+
+async def account_for_hit(
+    ledger: Ledger, clock: Clock, api_key: str, stored: StoredResponse, context: RequestContext
+) -> None:
+    """Admit the request with no tokens and no money, and settle it. Raises GatewayError if the key may not have it."""
+    now = clock.now()
+    hold = Hold(context.request_id, keys.read(api_key), stored.model, opened_at=now, expires_at=now + HOLD_SECONDS)
+    try:
+        context.account = await ledger.admit(hold)
+    except RefusedError as refused:
+        context.account = refused.account
+        raise refusal_error(refused, hold) from None
+    context.record = _record(stored, hold, context, clock)
+    try:
+        await ledger.settle(context.record, hold)
+    except GatewayError as error:
+        context.unsettled = error
+
+
+def _record(stored: StoredResponse, hold: Hold, context: RequestContext, clock: Clock) -> UsageRecord:
+    elapsed = clock.monotonic() - context.started
+    return UsageRecord(
+        request_id=context.request_id,
+        key_id=hold.key.key_id,
+        operation=stored.operation,
+        model=stored.model,
+        started_at=clock.now() - elapsed,
+        streamed=stored.streamed,
+        status=200,
+        provider=stored.provider,
+        upstream_model=stored.upstream_model,
+        finish_reason=stored.finish_reason,
+        error_code=None,
+        latency_ms=round(elapsed * 1000),
+        time_to_first_token_ms=None,
+        upstream_ms=None,
+        usage=None,
+        cost=FREE,
+    )
