@@ -8,6 +8,7 @@ import pytest
 from openai import OpenAI
 
 from support.running_gateway import RunningGateway
+from support.scenarios import HELD
 from support.upstream import ScriptedUpstream
 
 REPLAYED = "x-tollgate-idempotent-replay"
@@ -55,6 +56,21 @@ def test_a_key_of_another_request_is_422(http: httpx.Client) -> None:
     assert http.post("/chat/completions", json=body_of("whole"), headers=headers).status_code == 200
     other = http.post("/chat/completions", json=body_of("whole", user="u"), headers=headers)
     assert (other.status_code, other.json()["error"]["param"]) == (422, "Idempotency-Key")
+
+
+def test_a_repeated_request_is_409_while_the_first_is_in_flight(http: httpx.Client) -> None:
+    headers, body = unique(), body_of("held", stream=True)
+    HELD.hold()
+    try:
+        with http.stream("POST", "/chat/completions", json=body, headers=headers) as first:
+            assert first.status_code == 200
+            again = http.post("/chat/completions", json=body, headers=headers)
+            HELD.release()
+            first.read()
+    finally:
+        HELD.release()
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "idempotency_key_in_flight")
+    assert http.post("/chat/completions", json=body, headers=headers).headers[REPLAYED] == "true"
 
 
 @pytest.mark.parametrize(("script", "stream"), [("500", False), ("cut", True), ("error-later", True)])
