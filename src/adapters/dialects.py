@@ -9,10 +9,10 @@ from tollgate.gateway.types import Json, Request
 
 NO_STREAM = ("stream", "stream_options")
 """These operations are not streamed."""
-ROUTER_PREFERENCES = ("provider", "usage", "plugins")
-ROUTER_MODELS = ("models", "route", "transforms")
-"""Fields for a router (OpenRouter's API reference): preferences are not sent to other servers; other models and routes
-are dropped and reported."""
+ROUTER_PREFERENCES = ("provider", "usage", "plugins", "models", "route")
+ROUTER_TRANSFORMS = ("transforms",)
+"""Fields for a router (OpenRouter's API reference): other servers do not get them. The gateway reads the preferences;
+transforms are dropped and reported."""
 
 
 def in_dialect(
@@ -26,7 +26,7 @@ def in_dialect(
     is_router = route.provider.quirks.router
     for name in () if is_router else ROUTER_PREFERENCES:
         body.pop(name, None)
-    router_fields = () if is_router else ROUTER_MODELS
+    router_fields = () if is_router else ROUTER_TRANSFORMS
     for name in (*NO_STREAM, *router_fields, *dialect.unsupported, *route.model.capabilities.unsupported):
         if name not in body:
             continue

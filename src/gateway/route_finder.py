@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tollgate.gateway.catalog import Catalog, Model
 from tollgate.gateway.errors import BadRequestError, NotFoundError
 from tollgate.gateway.operations import call_name
 from tollgate.gateway.ports import Family, Health, Upstream
 from tollgate.gateway.route_order import in_order
+from tollgate.gateway.route_preferences import RoutePreferences, no_route, read_preferences
 from tollgate.gateway.routing import Route, find_routes
 
 CONTEXT_CODE, CONTENT_CODE = "context_length_exceeded", "content_filter"
@@ -32,21 +34,30 @@ class RouteFinder:
     health: Health
     substitute: Model | None
 
-    def find(self, operation: str, model: str, seed: str) -> Sequence[Found]:
+    def find(self, operation: str, model: str, seed: str, fields: Mapping[str, Any]) -> Sequence[Found]:
         """What may be tried, in order. Requests with the same seed reach the same route, as long as it works.
 
-        Raises NotFoundError, and BadRequestError `unsupported_operation`. Models that the catalog names as fallbacks
-        are left out if they cannot serve the operation here.
+        The preferences in the request's `fields` are for the gateway, unless only a router serves the model. Raises
+        NotFoundError, and BadRequestError `unsupported_operation`. Models that the catalog names as fallbacks are left
+        out if they cannot serve the operation here, or no route of theirs fits the preferences.
         """
         routes = self.routes(operation, model)
+        is_routed_here = not all(route.provider.quirks.router for route in routes)
+        preferences = read_preferences(fields) if is_routed_here else None
         row = routes[0].model
-        found = [*map(Found, self._in_order(routes, seed))]
+        found = [*map(Found, self._in_order(routes, seed, preferences))]
+        if preferences is not None:
+            found += self._further_models(operation, preferences.models or (), seed, preferences)
+            if not found:
+                raise no_route(model)
         for names, after in (
             (row.fallbacks, None),
             (row.context_window_fallbacks, CONTEXT_CODE),
             (row.content_policy_fallbacks, CONTENT_CODE),
         ):
-            found += [Found(route, after) for name in names for route in self._fallback_routes(operation, name, seed)]
+            for name in names:
+                fallback = self._fallback_routes(operation, name, seed, preferences)
+                found += [Found(route, after) for route in fallback]
         if len(found) > 1:
             self.health.refresh()
         return found
@@ -63,14 +74,30 @@ class RouteFinder:
             raise BadRequestError(message, param="model", code="unsupported_operation")
         return routes
 
-    def _in_order(self, routes: Sequence[Route], seed: str) -> Sequence[Route]:
+    def _in_order(self, routes: Sequence[Route], seed: str, preferences: RoutePreferences | None) -> Sequence[Route]:
         is_on_cooldown: Callable[[Route], bool] = self.health.is_on_cooldown
-        return in_order(routes, seed, is_on_cooldown)
+        ordered = in_order(routes, seed, is_on_cooldown)
+        if preferences is None or preferences.provider is None:
+            return ordered
+        return preferences.provider.chosen(ordered, is_on_cooldown)
 
-    def _fallback_routes(self, operation: str, model: str, seed: str) -> Iterator[Route]:
+    def _further_models(
+        self, operation: str, models: Sequence[str], seed: str, preferences: RoutePreferences
+    ) -> Iterator[Found]:
+        """The routes of the models that the request names after its own."""
+        for number, name in enumerate(models):
+            try:
+                routes = self.routes(operation, name)
+            except (NotFoundError, BadRequestError) as error:
+                raise BadRequestError(error.message, param=f"models[{number}]", code=error.code) from None
+            yield from map(Found, self._in_order(routes, seed, preferences))
+
+    def _fallback_routes(
+        self, operation: str, model: str, seed: str, preferences: RoutePreferences | None
+    ) -> Iterator[Route]:
         try:
             routes = self.routes(operation, model)
         except (NotFoundError, BadRequestError):
             return
         usable = [route for route in routes if self.upstream.has_credential(route.provider)]
-        yield from self._in_order(usable, seed)
+        yield from self._in_order(usable, seed, preferences)

@@ -112,7 +112,7 @@ class Gateway:
         """Serve one request. Raises GatewayError, with nothing left open, if no response begins."""
         async with self.check_key_before_errors(api_key, context):
             request = with_model(self.catalog, request)
-            found = self.finder.find(operation.name, request.model, _session(request, context))
+            found = self.finder.find(operation.name, request.model, _session(request, context), request.extra)
         alternatives = _with_reservations(operation, request, found)
         accounting = await self._admit(api_key, operation, request, context, alternatives)
         try:
@@ -172,6 +172,8 @@ class Gateway:
         others = operation.other_models(request)
         reservations = [each.reservation for each in alternatives]
         hold = self._hold(keys.read(api_key), request, reservations, others, context)
+        if others and any(each.route.provider.quirks.router for each in alternatives):
+            hold = replace(hold, priced=False)  # a router may call models that no route here has prices for
         try:
             context.account = await self.dependencies.ledger.admit(hold)
         except RefusedError as refused:
@@ -210,7 +212,7 @@ class Gateway:
             expires_at=now + lifetime + HOLD_MARGIN,
             tokens=max(each.usual.input_tokens + each.usual.output_tokens for each in reservations),
             micro_usd=max(each.amount_micro_usd for each in reservations),
-            priced=all(each.priced for each in reservations) and not other_models,
+            priced=all(each.priced for each in reservations),
             minimum_micro_usd=first.minimum_micro_usd,
             at_most_half=first.at_most_half,
             other_models=other_models,

@@ -69,7 +69,7 @@ def test_body_of_too_many_values_is_400(gateway: RunningGateway, memory_growth: 
 
 
 @pytest.mark.parametrize(
-    "fields", [{"models": ["vendor/expensive"]}, {"plugins": [{"id": "x", "models": ["vendor/expensive"]}]}]
+    "fields", [{"models": ["test/expensive"]}, {"plugins": [{"id": "x", "models": ["vendor/expensive"]}]}]
 )
 def test_models_of_a_key_apply_to_every_model_in_the_request(gateway: RunningGateway, fields: dict[str, Any]) -> None:
     key = gateway.key("--models", "test/whole")

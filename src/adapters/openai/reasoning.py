@@ -13,7 +13,7 @@ ROUTER_FIELDS = (
     "provider", "models", "route", "transforms", "plugins", "usage", "include_reasoning", "reasoning",
 )  # fmt: skip
 """Fields for a router (OpenRouter's API reference, "Chat completion"), which other servers refuse."""
-_REPORTED_ROUTER_FIELDS = frozenset({"models", "route", "transforms"})
+_REPORTED_ROUTER_FIELDS = frozenset({"transforms"})
 
 
 def reasoning_fields(params: ParamReader, fields: Json, quirks: Quirks) -> tuple[Json, bool]:

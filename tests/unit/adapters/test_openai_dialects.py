@@ -192,7 +192,8 @@ def test_clients_request_is_not_modified() -> None:
         ({"include_reasoning": False}, ("include_reasoning",)),
         ({"include_reasoning": True}, ()),
         ({"reasoning": {"exclude": True}}, ("reasoning.exclude",)),
-        ({"models": ["a/b"]}, ("models",)),
+        ({"models": ["a/b"]}, ()),
+        ({"transforms": ["middle-out"]}, ("transforms",)),
         ({"transforms": []}, ()),
     ],
 )

@@ -112,7 +112,7 @@ def test_tool_choice_without_tools_is_left_out() -> None:
     [
         ({"include_reasoning": False}, ("include_reasoning",)),
         ({"include_reasoning": True}, ()),
-        ({"models": ["a"]}, ("models",)),
+        ({"models": ["a"], "route": "fallback"}, ()),
         ({"transforms": ["middle-out"]}, ("transforms",)),
     ],
 )

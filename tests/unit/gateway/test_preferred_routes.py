@@ -1,0 +1,66 @@
+"""Which routes a request may try, by its fields `provider` and `models`: routes of the catalog, through the finder."""
+
+import datetime
+from typing import Any
+
+import pytest
+
+from support.fakes import FakeResponse, FakeUpstream, NoHealth
+from support.json_lines import JSON_LINES
+from tollgate.gateway.catalog import Catalog, Model, Provider, RouteRow
+from tollgate.gateway.errors import BadRequestError, NotFoundError
+from tollgate.gateway.quirks import Quirks
+from tollgate.gateway.route_finder import RouteFinder
+
+
+def model(name: str, *providers: str, fallbacks: tuple[str, ...] = ()) -> Model:
+    routes = tuple(RouteRow(provider=each, model=name, weight=0) for each in providers)
+    day = datetime.date(2026, 1, 1)
+    return Model(id=name, created=day, owned_by="o", context_length=8, routes=routes, fallbacks=fallbacks)
+
+
+PROVIDERS = {
+    name: Provider(name=name, family="lines", auth="none", quirks=Quirks(router=name == "router"))
+    for name in ("a", "b", "c", "router")
+}
+MODELS = {
+    "m": model("m", "a", "b", fallbacks=("n",)),
+    "n": model("n", "b", "c"),
+    "mixed": model("mixed", "router", "a"),
+    "routed": model("routed", "router"),
+}
+FINDER = RouteFinder(
+    Catalog(PROVIDERS, MODELS, MODELS, {}), {"lines": JSON_LINES}, FakeUpstream(FakeResponse([]), ""), NoHealth(), None
+)
+
+
+def found(name: str, **fields: Any) -> list[str]:
+    return [f"{each.route.provider.name}/{each.route.model.id}" for each in FINDER.find("chat", name, "seed", fields)]
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "routes"),
+    [
+        ("m", {}, ["a/m", "b/m", "b/n", "c/n"]),
+        ("m", {"provider": {"only": ["b"]}}, ["b/m", "b/n"]),
+        ("m", {"provider": {"order": ["b"]}}, ["b/m", "a/m", "b/n", "c/n"]),
+        ("n", {"models": ["mixed", "m"], "route": "fallback"}, ["b/n", "c/n", "router/mixed", "a/mixed", "a/m", "b/m"]),
+        ("n", {"models": ["m"], "provider": {"only": ["a"]}}, ["a/m"]),
+        ("mixed", {"provider": {"ignore": ["router"]}}, ["a/mixed"]),
+        ("routed", {"provider": {"only": ["anthropic"]}, "models": ["theirs"]}, ["router/routed"]),
+    ],
+)
+def test_fields_of_the_request_choose_among_the_routes(name: str, fields: dict[str, Any], routes: list[str]) -> None:
+    assert found(name, **fields) == routes
+
+
+def test_model_without_a_fitting_route_is_404() -> None:
+    with pytest.raises(NotFoundError, match="No route of the model 'm'") as raised:
+        found("m", provider={"only": ["nobody"]})
+    assert (raised.value.param, raised.value.code) == ("provider", "no_matching_provider")
+
+
+def test_unknown_further_model_is_named() -> None:
+    with pytest.raises(BadRequestError) as raised:
+        found("m", models=["n", "nothing"])
+    assert (raised.value.param, raised.value.code) == ("models[1]", "model_not_found")
