@@ -75,7 +75,7 @@ class RouteFinder:
         return routes
 
     def _in_order(self, routes: Sequence[Route], seed: str, preferences: RoutePreferences | None) -> Sequence[Route]:
-        is_on_cooldown: Callable[[Route], bool] = self.health.is_on_cooldown
+        is_on_cooldown = _asked_once(self.health.is_on_cooldown)
         ordered = in_order(routes, seed, is_on_cooldown)
         if preferences is None or preferences.provider is None:
             return ordered
@@ -101,3 +101,15 @@ class RouteFinder:
             return
         usable = [route for route in routes if self.upstream.has_credential(route.provider)]
         yield from self._in_order(usable, seed, preferences)
+
+
+def _asked_once(is_on_cooldown: Callable[[Route], bool]) -> Callable[[Route], bool]:
+    """The same with one question for each route: an answer may be the leave to try the route again."""
+    known: dict[str, bool] = {}
+
+    def ask(route: Route) -> bool:
+        if route.target not in known:
+            known[route.target] = is_on_cooldown(route)
+        return known[route.target]
+
+    return ask

@@ -17,6 +17,9 @@ from tollgate.gateway.validation import read_fault
 
 Amount = Annotated[float, Meta(ge=0)]
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
+MAX_MODELS = 16
+"""What a request holds is computed for each."""
+Names = Annotated[tuple[Name, ...], Meta(max_length=64)]
 Quantization = Literal["int4", "int8", "fp4", "fp6", "fp8", "fp16", "bf16", "fp32", "unknown"]
 
 
@@ -44,9 +47,9 @@ class MaxPrice(Struct, frozen=True, kw_only=True):
 class ProviderPreferences(Struct, frozen=True, kw_only=True):
     """The field `provider`. Names of providers that the catalog does not have are ignored."""
 
-    order: tuple[Name, ...] | None = None
-    only: tuple[Name, ...] | None = None
-    ignore: tuple[Name, ...] | None = None
+    order: Names | None = None
+    only: Names | None = None
+    ignore: Names | None = None
     allow_fallbacks: bool | None = None
     require_parameters: bool | None = None
     """See gateway.chat_operation.requires_parameters."""
@@ -54,7 +57,7 @@ class ProviderPreferences(Struct, frozen=True, kw_only=True):
     max_price: MaxPrice | None = None
     data_collection: Literal["allow", "deny"] | None = None
     zdr: bool | None = None
-    quantizations: tuple[Quantization, ...] | None = None
+    quantizations: Annotated[tuple[Quantization, ...], Meta(max_length=16)] | None = None
     preferred_min_throughput: Amount | dict[str, Amount | None] | None = None
     preferred_max_latency: Amount | dict[str, Amount | None] | None = None
 
@@ -91,7 +94,7 @@ class RoutePreferences(Struct, frozen=True, kw_only=True):
     """What a request says of its routes. `models` are tried in order after the request's own."""
 
     provider: ProviderPreferences | None = None
-    models: tuple[Name, ...] | None = None
+    models: Annotated[tuple[Name, ...], Meta(max_length=MAX_MODELS)] | None = None
     route: Literal["fallback"] | None = None
 
 
