@@ -68,7 +68,7 @@ class ChatRequest(RequestBody, frozen=True, kw_only=True):
     `native` is the client's own body if it speaks another API; then the other fields are a translation of it.
     """
 
-    model: Annotated[str, Meta(max_length=256)] = ""
+    model: Annotated[str, Meta(min_length=1, max_length=256)] = ""
     """Empty if the catalog's default model is requested."""
     messages: Annotated[list[Message], Meta(min_length=1, max_length=MAX_MESSAGES)]
     stream: bool = False

@@ -18,7 +18,7 @@ TOOL = {"type": "function", "function": {"name": "f"}}
 IMAGE = {"type": "image_url", "image_url": {"url": "https://x/y.png"}}
 
 
-def chat(content: Any = "Hello", model: str = "auto", **fields: Any) -> ChatRequest:
+def chat(content: Any = "Hello", model: str | None = "auto", **fields: Any) -> ChatRequest:
     return ChatRequest.of({"model": model, "messages": [{"role": "user", "content": content}], **fields})
 
 
@@ -56,7 +56,7 @@ def test_score_adds_up_what_a_request_shows(request_: ChatRequest, points: int) 
     [
         (chat(), "m"),
         (chat("```", tools=[TOOL]), "echo"),
-        (chat(model=""), "m"),
+        (chat(model=None), "m"),
         (chat(model="alias"), "alias"),
         (chat("```", model="m", tools=[TOOL]), "m"),
     ],
@@ -67,7 +67,7 @@ def test_model_is_chosen_where_the_client_leaves_it(request_: ChatRequest, model
 
 def test_request_without_a_model_is_400_if_the_catalog_has_no_default() -> None:
     with pytest.raises(BadRequestError) as raised:
-        with_model(CATALOG, chat(model=""))
+        with_model(CATALOG, chat(model=None))
     assert (raised.value.param, raised.value.code) == ("model", "missing_required_parameter")
 
 

@@ -25,7 +25,7 @@ MODEL = Model(
 
 def headers(mode: str, *dropped: str) -> Any:
     route = Route(MODEL, Provider(name="p", family="openai", base_url="https://x", auth="none"), "up", None)
-    result: Any = SimpleNamespace(route=route, dropped=dropped, body={})
+    result: Any = SimpleNamespace(route=route, dropped=dropped, body={}, attempts=1, overhead_ms=2)
     telemetry: Any = None
     encoder = ChatEncoder(ResponseInfo("req_1", 5, "m", "p", "openai"))
     whole = mode == "whole"

@@ -53,13 +53,13 @@ def test_error_does_not_repeat_the_value() -> None:
 
 
 def test_first_invalid_field_is_reported() -> None:
-    assert refusal({}).param == "model"
+    assert refusal({}).param == "messages"
 
 
 def test_null_fields_count_as_absent() -> None:
     body = {**VALID, "temperature": None, "stream": None, "stop": None, "tools": None, "whatever": None, "n": None}
     assert parse(body).wire() == VALID
-    assert refusal({**VALID, "model": None}).code == "missing_required_parameter"
+    assert refusal({**VALID, "messages": None}).code == "missing_required_parameter"
 
 
 def test_nested_nulls_are_kept() -> None:

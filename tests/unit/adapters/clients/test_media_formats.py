@@ -28,6 +28,7 @@ from tollgate.gateway.uploads import File
 
 INFO = ResponseInfo("req_1", 9, "m", "p", "openai")
 FILE = File("a.wav", "audio/wav", memoryview(b"RIFF"))
+IMAGE = File("a.png", "image/png", memoryview(b"\x89PNG\r\n\x1a\n"))
 JSON_FORMATS: list[tuple[Any, dict[str, Any]]] = [
     (OpenAIEmbeddings(), {"model": "m", "input": "a"}),
     (OpenAIImageGenerations(), {"model": "m", "prompt": "a"}),
@@ -36,7 +37,7 @@ JSON_FORMATS: list[tuple[Any, dict[str, Any]]] = [
     (CohereRerank(), {"model": "m", "query": "a", "documents": ["b"]}),
 ]
 FORMS: list[tuple[Any, dict[str, Any]]] = [
-    (OpenAIImageEdits(), {"model": "m", "prompt": "a", "image": FILE}),
+    (OpenAIImageEdits(), {"model": "m", "prompt": "a", "image": IMAGE}),
     (OpenAITranscriptions(), {"model": "m", "file": FILE}),
     (OpenAITranslations(), {"model": "m", "file": FILE}),
 ]

@@ -13,7 +13,6 @@ from tollgate.gateway.chat import MAX_MESSAGES, MAX_PARTS, MAX_STOPS, MAX_TOOL_C
 from tollgate.gateway.errors import BadRequestError
 
 MISSING = {
-    "model": {"messages": [USER]},
     "messages": {"model": "m"},
     "messages[0].role": {**VALID, "messages": [{"content": "x"}]},
     "messages[1].role": {**VALID, "messages": [USER, {}]},
