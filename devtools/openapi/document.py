@@ -6,6 +6,7 @@ from typing import Any
 from devtools.openapi.endpoints import ENDPOINTS, EXAMPLES, Described
 from devtools.openapi.responses import ANY, SCHEMAS, TEXT, ref
 from devtools.openapi.schemas import request_schemas
+from tollgate.gateway.replay import CACHE, MAX_KEY_LENGTH
 from tollgate.handler.http.endpoints import ENDPOINTS as OPERATIONS
 from tollgate.handler.http.request_options import MAX_TIMEOUT_MS, SESSION, TIMEOUT
 
@@ -16,8 +17,10 @@ ERRORS = {
     "402": "The budget of the key does not cover the request",
     "403": "The key may not do this",
     "404": "The model, or what is requested, does not exist",
+    "409": "A request with this Idempotency-Key is in flight",
     "413": "The body is too large",
     "415": "The content type is wrong",
+    "422": "The Idempotency-Key was used for another request",
     "429": "A limit of the key or of the provider is reached; `retry-after` says how long to wait",
     "499": "The client disconnected",
     "500": "The gateway failed",
@@ -43,6 +46,18 @@ _OPTIONS: list[Json] = [
         "schema": {"type": "integer", "minimum": 1, "maximum": MAX_TIMEOUT_MS},
     },
     {"name": SESSION, "in": "header", "description": "Requests of one session prefer one route", "schema": TEXT},
+    {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "The same request under the same key gets the stored response, for 24 hours",
+        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
+    },
+    {
+        "name": CACHE,
+        "in": "header",
+        "description": "ttl=SECONDS: take the response from the cache, or keep it there for so long",
+        "schema": {"type": "string", "pattern": "^ttl=[1-9][0-9]{0,4}$"},
+    },
 ]
 
 
