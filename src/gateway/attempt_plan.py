@@ -32,12 +32,13 @@ LEAST_SECONDS = 5.0
 class Alternative:
     """A route that may be tried, and what the request reserves on it.
 
-    With `after`, it is only tried after an error with this code: a prompt that is too long for the models before it.
+    `after` says after which errors: None for any failure of a provider, else the code of an error of the client's, such
+    as a prompt that is too long for the models before it.
     """
 
     route: Route
     reservation: Reservation
-    after: str | None = None
+    after: Sequence[str | None] = (None,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class AttemptPlan:
     @property
     def has_others(self) -> bool:
         """Whether another route is left for a failure of the provider."""
-        return any(each.after in self._reasons for each in self._left)
+        return any(not self._reasons.isdisjoint(each.after) for each in self._left)
 
     def keep(self, may_try: Callable[[Alternative], bool]) -> None:
         """Drop the other alternatives that may not be tried."""
@@ -83,12 +84,13 @@ class AttemptPlan:
         return Step(self.current, wait) if wait <= (SHORT_WAIT if self.has_others else LONGEST_WAIT) else None
 
     def _another(self, error: GatewayError) -> Step | None:
+        """The next route that is for this error. Once one was for a client's error, the others for it may follow."""
         is_upstream = isinstance(error, (UpstreamError, RateLimitError))
         reasons = self._reasons if is_upstream else {error.code} - {None}
         for index, each in enumerate(self._left):
-            if each.after in reasons:
+            if not reasons.isdisjoint(each.after):
                 self._left = self._left[index + 1 :]
-                self._reasons.add(each.after)
+                self._reasons |= reasons
                 return Step(each)
         return None
 

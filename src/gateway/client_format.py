@@ -15,9 +15,9 @@ Req_co = TypeVar("Req_co", covariant=True)
 class ResponseInfo:
     """What an encoder writes around a result.
 
-    `created` is in Unix seconds, `model` is the name that the client requested, `provider` is the name of the
-    provider's row in the catalog, and `family` the wire protocol that it speaks. `content_type` is that of the
-    provider's response; empty if it has none.
+    `created` is in Unix seconds, `model` is the name that the client requested, or that of the model that stands in,
+    `provider` is the name of the provider's row in the catalog, and `family` the wire protocol that it speaks.
+    `content_type` is that of the provider's response; empty if it has none.
     """
 
     request_id: str

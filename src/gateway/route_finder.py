@@ -18,10 +18,10 @@ CONTEXT_CODE, CONTENT_CODE = "context_length_exceeded", "content_filter"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A route, and the code of the error that it is for; None if it is for any failure of a provider."""
+    """A route, and the errors that it is for: see `gateway.attempt_plan.Alternative`."""
 
     route: Route
-    after: str | None = None
+    after: Sequence[str | None] = (None,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ class RouteFinder:
             if not found:
                 raise no_route(model)
         for names, after in (
-            (row.fallbacks, None),
-            (row.context_window_fallbacks, CONTEXT_CODE),
-            (row.content_policy_fallbacks, CONTENT_CODE),
+            (row.fallbacks, (None,)),
+            (row.context_window_fallbacks, (CONTEXT_CODE,)),
+            (row.content_policy_fallbacks, (CONTENT_CODE,)),
         ):
             for name in names:
                 fallback = self._fallback_routes(operation, name, seed, preferences)
@@ -84,13 +84,15 @@ class RouteFinder:
     def _further_models(
         self, operation: str, models: Sequence[str], seed: str, preferences: RoutePreferences
     ) -> Iterator[Found]:
-        """The routes of the models that the request names after its own."""
+        """The routes of the models that the request names after its own, which are for any error that another model may
+        not have (OpenRouter's guide "Model Fallbacks")."""
         for number, name in enumerate(models):
             try:
                 routes = self.routes(operation, name)
             except (NotFoundError, BadRequestError) as error:
                 raise BadRequestError(error.message, param=f"models[{number}]", code=error.code) from None
-            yield from map(Found, self._in_order(routes, seed, preferences))
+            for route in self._in_order(routes, seed, preferences):
+                yield Found(route, (None, CONTEXT_CODE, CONTENT_CODE))
 
     def _fallback_routes(
         self, operation: str, model: str, seed: str, preferences: RoutePreferences | None

@@ -233,7 +233,9 @@ class Gateway:
         attempt.dropped = (*attempt.dropped, *calls[0].request.dropped)
         exchange = Exchange(self.dependencies.upstream, provider, _time_limits(context, clock, has_others), clock)
         created = int(accounting.hold.opened_at)
-        info = ResponseInfo(context.request_id, created, request.model, provider.name, provider.family)
+        model = attempt.route.model
+        name = request.model if model is accounting.attempts[0].route.model else model.id  # another one stands in
+        info = ResponseInfo(context.request_id, created, name, provider.name, provider.family)
         if batching is not None and len(calls) > 1:
             expected = [operation.reserve(part, attempt.route).unfinished for part in parts]
             result = batching.join(await exchange.send_parts(calls, attempt, expected))

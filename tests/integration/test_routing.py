@@ -97,6 +97,7 @@ def test_another_model_stands_in(gateway: RunningGateway, model: str, answers: s
         str(attempts),
     )
     line = gateway.log_of(response.headers["x-request-id"])
+    assert response.json()["model"] == line["model"]
     assert len(line.get("attempts", [line])) == attempts
 
 

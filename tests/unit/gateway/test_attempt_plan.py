@@ -82,12 +82,19 @@ def test_no_attempt_begins_that_cannot_end_in_time(error: GatewayError) -> None:
 
 
 def test_models_for_long_prompts_are_tried_for_those_alone() -> None:
-    long = Alternative(C.route, NOTHING, after="context_length_exceeded")
+    long = Alternative(C.route, NOTHING, after=("context_length_exceeded",))
     assert steps(AttemptPlan([A, B, long]), TOO_LONG) == names(C)
     assert steps(AttemptPlan([A, B, long]), UpstreamError("x")) == names(A, B, B)
     plan = AttemptPlan([A, long, B])
     assert plan.after(TOO_LONG, PLENTY, may_repeat=True) is not None
     assert steps(plan, UpstreamError("x")) == names(C, B, B)
+
+
+def test_models_of_the_client_are_tried_after_errors_that_another_model_may_not_have() -> None:
+    other = Alternative(C.route, NOTHING, after=(None, "context_length_exceeded"))
+    assert steps(AttemptPlan([A, B, other]), TOO_LONG) == names(C)
+    assert steps(AttemptPlan([A, other]), UpstreamAuthError("x")) == names(C)
+    assert steps(AttemptPlan([A, other]), BadRequestError("x")) == []
 
 
 def test_dropped_alternatives_are_not_tried() -> None:
