@@ -37,6 +37,8 @@ UNUSED_FOLDERS = (
     "examples",
     ".agents",
 )  # not `docs`: botocore.docs is code that its client imports
+UNUSED_MODULES = ("anyio/_backends/_trio.py", "anyio/pytest_plugin.py", "pydantic/mypy.py")
+"""For another event loop, for tests and for a type checker."""
 UNUSED_PACKAGES = (
     "aws_lambda_powertools/event_handler",  # with a bundle of Swagger UI
     *(
@@ -141,7 +143,8 @@ def prune(out: Path) -> None:
     for folder in sorted(out.rglob("*"), reverse=True):
         if folder.is_dir() and folder.name in UNUSED_FOLDERS:
             shutil.rmtree(folder)
-    for unused in [*out.rglob("*.pyi"), *out.rglob("*.rst"), *out.rglob("*.md")]:
+    modules = [out / module for module in UNUSED_MODULES]
+    for unused in [*modules, *out.rglob("*.pyi"), *out.rglob("*.rst"), *out.rglob("*.md")]:
         if not any(parent.name.endswith(".dist-info") for parent in unused.parents):  # there they are licences
             unused.unlink()
     data = out / "botocore/data"
