@@ -101,7 +101,9 @@ SCHEMAS: dict[str, Json] = {
     "Usage": OBJECT,
     "Key": _object({"data": OBJECT}),
     "Credits": _object({"data": _object({"total_credits": _OPTIONAL_NUMBER, "total_usage": _OPTIONAL_NUMBER})}),
-    "Generation": _object({"data": _object({"id": TEXT, "request_id": TEXT, "operation": TEXT, "model": TEXT})}),
+    "Generation": _object(
+        {"data": _object({"id": TEXT, "request_id": TEXT, "operation": TEXT, "model": TEXT, "attempts": _list(OBJECT)})}
+    ),
     "Health": _object({"status": {"const": "ok"}, "timestamp": TEXT}),
     "About": _object({"name": TEXT, "description": TEXT, "base_urls": OBJECT, "endpoints": _list(TEXT)}),
 }

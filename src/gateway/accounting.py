@@ -19,15 +19,16 @@ class RequestContext:
     """What one HTTP request leaves for its log line.
 
     `started`, and the `deadline` by which the response must be complete, are monotonic seconds. Requests with the same
-    `session_id` prefer the same route. `account` is the key's
-    state as soon as it is known. `record` is set once an admitted request is closed; `unsettled` is the error if the
-    store did not accept that record.
+    `session_id` prefer the same route. `is_hurried` says that the client itself bounded the time. `account` is the
+    key's state as soon as it is known. `record` is set once an admitted request is closed; `unsettled` is the error if
+    the store did not accept that record.
     """
 
     request_id: str
     started: float
     deadline: float | None = None
     session_id: str | None = None
+    is_hurried: bool = False
     account: Account | None = None
     record: UsageRecord | None = None
     unsettled: GatewayError | None = None
@@ -52,6 +53,7 @@ class RequestAccounting:
         self._operation = operation
         self._terms = terms
         self._streamed = streamed
+        self._held: int | None = None
         self._error: GatewayError | None = None
         self._settled = False
 
@@ -90,8 +92,22 @@ class RequestAccounting:
         """What the attempts before the last one cost."""
         return sum(self._bill(attempt).cost.micro_usd for attempt in self.attempts[:-1])
 
+    @property
+    def held_micro_usd(self) -> int | None:
+        """What is held of the key's budget by now, earlier attempts included; None as for `budget_lease`."""
+        if self._held is None:
+            lease = self.budget_lease
+            return lease and lease.micro_usd
+        return self._held
+
+    def left_micro_usd(self) -> int | None:
+        """What is held, less what all attempts so far cost; None if there is no budget."""
+        held = self.held_micro_usd
+        return None if held is None else held - sum(self._bill(attempt).cost.micro_usd for attempt in self.attempts)
+
     def set_held(self, micro_usd: int) -> None:
         """The hold now has this much of the budget in all."""
+        self._held = micro_usd
         self.hold = replace(self.hold, micro_usd=micro_usd, minimum_micro_usd=None, at_most_half=False)
         if self.allowance is not None:
             self.allowance.set_held(micro_usd)

@@ -74,8 +74,12 @@ class Attempt:
     def may_be_repeated(self) -> bool:
         """Whether the same can be requested again: not a batch whose other parts are billed, and not what was left
         unanswered until its time ran out."""
-        ran_out = isinstance(self.error, UpstreamTimeoutError) and self.error.code == "timeout"
-        return not self.parts and (self.is_rejected or not ran_out)
+        return not self.parts and not self.ran_out
+
+    @property
+    def ran_out(self) -> bool:
+        """Whether it was left unanswered until its time ran out."""
+        return isinstance(self.error, UpstreamTimeoutError) and self.error.code == "timeout" and not self.is_rejected
 
     def output_tokens_with(self, part: Result) -> int:
         """About how many tokens the output has with this chunk, at least one per chunk; 0 if the chunk has no text."""

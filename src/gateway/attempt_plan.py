@@ -4,7 +4,7 @@ An error of the client's own is never retried, and nothing is once a part of the
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tollgate.gateway.budget import Reservation
@@ -63,10 +63,6 @@ class AttemptPlan:
     def has_others(self) -> bool:
         """Whether another route is left for a failure of the provider."""
         return any(not self._reasons.isdisjoint(each.after) for each in self._left)
-
-    def keep(self, may_try: Callable[[Alternative], bool]) -> None:
-        """Drop the other alternatives that may not be tried."""
-        self._left = [each for each in self._left if may_try(each)]
 
     def after(self, error: GatewayError, seconds_left: float, *, may_repeat: bool) -> Step | None:
         """What follows a failed attempt, which may or may not be repeated on the same route; None if nothing does."""

@@ -15,11 +15,14 @@ FREE = Cost(Decimal(0), "cache")
 
 
 async def account_for_hit(
-    ledger: Ledger, clock: Clock, api_key: str, stored: StoredResponse, context: RequestContext
+    ledger: Ledger, clock: Clock, api_key: str, model: str, stored: StoredResponse, context: RequestContext
 ) -> None:
-    """Admit the request with no tokens and no money, and settle it. Raises GatewayError if the key may not have it."""
-    now = clock.now()
-    hold = Hold(context.request_id, keys.read(api_key), stored.model, opened_at=now, expires_at=now + HOLD_SECONDS)
+    """Admit the request for a model with no tokens and no money, and settle it.
+
+    Raises GatewayError if the key may not have it. A request without a model is one for the stored response's.
+    """
+    now, requested = clock.now(), model or stored.model
+    hold = Hold(context.request_id, keys.read(api_key), requested, opened_at=now, expires_at=now + HOLD_SECONDS)
     try:
         context.account = await ledger.admit(hold)
     except RefusedError as refused:

@@ -12,6 +12,7 @@ from tollgate.gateway.route_order import in_order
 from tollgate.gateway.route_preferences import RoutePreferences, no_route, read_preferences
 from tollgate.gateway.routing import Route, find_routes
 
+IsOnCooldown = Callable[[Route], bool]
 CONTEXT_CODE, CONTENT_CODE = "context_length_exceeded", "content_filter"
 """Codes of errors after which other models are tried."""
 
@@ -42,12 +43,13 @@ class RouteFinder:
         out if they cannot serve the operation here, or no route of theirs fits the preferences.
         """
         routes = self.routes(operation, model)
+        is_on_cooldown = _asked_once(self.health.is_on_cooldown)
         is_routed_here = not all(route.provider.quirks.router for route in routes)
         preferences = read_preferences(fields) if is_routed_here else None
         row = routes[0].model
-        found = [*map(Found, self._in_order(routes, seed, preferences))]
+        found = [*map(Found, self._in_order(routes, seed, preferences, is_on_cooldown))]
         if preferences is not None:
-            found += self._further_models(operation, preferences.models or (), seed, preferences)
+            found += self._further_models(operation, preferences.models or (), seed, preferences, is_on_cooldown)
             if not found:
                 raise no_route(model)
         for names, after in (
@@ -56,10 +58,11 @@ class RouteFinder:
             (row.content_policy_fallbacks, (CONTENT_CODE,)),
         ):
             for name in names:
-                fallback = self._fallback_routes(operation, name, seed, preferences)
+                fallback = self._fallback_routes(operation, name, seed, preferences, is_on_cooldown)
                 found += [Found(route, after) for route in fallback]
         if len(found) > 1:
             self.health.refresh()
+            found.sort(key=lambda each: None in each.after and is_on_cooldown(each.route))
         return found
 
     def routes(self, operation: str, model: str) -> Sequence[Route]:
@@ -74,15 +77,21 @@ class RouteFinder:
             raise BadRequestError(message, param="model", code="unsupported_operation")
         return routes
 
-    def _in_order(self, routes: Sequence[Route], seed: str, preferences: RoutePreferences | None) -> Sequence[Route]:
-        is_on_cooldown = _asked_once(self.health.is_on_cooldown)
+    def _in_order(
+        self, routes: Sequence[Route], seed: str, preferences: RoutePreferences | None, is_on_cooldown: IsOnCooldown
+    ) -> Sequence[Route]:
         ordered = in_order(routes, seed, is_on_cooldown)
         if preferences is None or preferences.provider is None:
             return ordered
         return preferences.provider.chosen(ordered, is_on_cooldown)
 
     def _further_models(
-        self, operation: str, models: Sequence[str], seed: str, preferences: RoutePreferences
+        self,
+        operation: str,
+        models: Sequence[str],
+        seed: str,
+        preferences: RoutePreferences,
+        is_on_cooldown: IsOnCooldown,
     ) -> Iterator[Found]:
         """The routes of the models that the request names after its own, which are for any error that another model may
         not have (OpenRouter's guide "Model Fallbacks")."""
@@ -91,21 +100,21 @@ class RouteFinder:
                 routes = self.routes(operation, name)
             except (NotFoundError, BadRequestError) as error:
                 raise BadRequestError(error.message, param=f"models[{number}]", code=error.code) from None
-            for route in self._in_order(routes, seed, preferences):
+            for route in self._in_order(routes, seed, preferences, is_on_cooldown):
                 yield Found(route, (None, CONTEXT_CODE, CONTENT_CODE))
 
     def _fallback_routes(
-        self, operation: str, model: str, seed: str, preferences: RoutePreferences | None
+        self, operation: str, model: str, seed: str, preferences: RoutePreferences | None, is_on_cooldown: IsOnCooldown
     ) -> Iterator[Route]:
         try:
             routes = self.routes(operation, model)
         except (NotFoundError, BadRequestError):
             return
         usable = [route for route in routes if self.upstream.has_credential(route.provider)]
-        yield from self._in_order(usable, seed, preferences)
+        yield from self._in_order(usable, seed, preferences, is_on_cooldown)
 
 
-def _asked_once(is_on_cooldown: Callable[[Route], bool]) -> Callable[[Route], bool]:
+def _asked_once(is_on_cooldown: IsOnCooldown) -> IsOnCooldown:
     """The same with one question for each route: an answer may be the leave to try the route again."""
     known: dict[str, bool] = {}
 

@@ -25,5 +25,5 @@ def _draw(route: Route, seed: str) -> float:
     """Exponentially distributed with the weight as its rate: the smallest of several is each with its share."""
     if not route.weight:
         return inf
-    digest = blake2b(f"{seed}\0{route.target}".encode(), digest_size=8).digest()
+    digest = blake2b(f"{seed}\0{route.target}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return -log((int.from_bytes(digest) + 1) / (_STEPS + 1)) / route.weight

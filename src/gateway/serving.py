@@ -21,14 +21,15 @@ from tollgate.gateway.metering import Cost, price_terms
 from tollgate.gateway.operations import Operation, Req, call_name
 from tollgate.gateway.ports import Clock, Family, Health, Images, KeyStore, Ledger, TimeLimits, Upstream
 from tollgate.gateway.route_finder import Found, RouteFinder
+from tollgate.gateway.routing import Route
 from tollgate.gateway.streaming import StreamedResponse, open_stream
 from tollgate.gateway.types import Request, Result, Usage
 
 HOLD_SECONDS = 900
 HOLD_MARGIN = 30
+"""How long an unsettled request keeps its hold: to its deadline (or a function's longest life), and a margin."""
 SESSION_FIELDS = ("session_id", "prompt_cache_key", "user")
 """Fields of a request that name its session: OpenRouter's, and OpenAI's for caches and for users."""
-"""How long an unsettled request keeps its hold: to its deadline (or a function's longest life), and a margin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +117,8 @@ class Gateway:
         alternatives = _with_reservations(operation, request, found)
         accounting = await self._admit(api_key, operation, request, context, alternatives)
         try:
-            plan = AttemptPlan(alternatives)
-            plan.keep(lambda other: _is_allowed(other, request, accounting))
-            return await self._attempts(plan, operation, request, accounting)
+            allowed = [each for each in alternatives if self._is_allowed(each, request, accounting)]
+            return await self._attempts(AttemptPlan(allowed or alternatives), operation, request, accounting)
         except BaseException as error:
             accounting.failed(error, self.dependencies.clock.monotonic())
             await accounting.close(self.dependencies.ledger, self.dependencies.clock)
@@ -137,10 +137,10 @@ class Gateway:
                 response = await self._call(operation, within_budget, accounting, plan.has_others)
             except GatewayError as error:
                 attempt.ended(clock.monotonic(), error)
-                if plan.has_choice:
+                if plan.has_choice and not (accounting.context.is_hurried and attempt.ran_out):
                     health.failed(route, error)
                 step = await self._next(plan, attempt, error, accounting.context)
-                if step is None:
+                if step is None or not await self._is_paid(step.alternative.reservation, accounting):
                     raise
             else:
                 if plan.has_choice:
@@ -160,6 +160,35 @@ class Gateway:
         deadline = math.inf if context.deadline is None else context.deadline
         return plan.after(error, deadline - self.dependencies.clock.monotonic(), may_repeat=attempt.may_be_repeated)
 
+    def _is_own(self, route: Route, request: Request) -> bool:
+        """Whether the route is one of the requested model, and not of one that stands in."""
+        return route.model.id == request.model or route.model is self.catalog.names.get(request.model)
+
+    def _is_allowed(self, other: Alternative, request: Request, accounting: RequestAccounting) -> bool:
+        """Whether the key may use this route, and the hold pays for it."""
+        account = accounting.context.account
+        if account is None:
+            return True
+        record, model = account.record, other.route.model.id
+        if not self._is_own(other.route, request) and not keys.allows_model(record, model):
+            return False
+        if record.limits.budget is not None and accounting.hold.priced and not other.reservation.priced:
+            return record.allow_unpriced
+        left = accounting.left_micro_usd()
+        return left is None or other.reservation.minimum_micro_usd <= left
+
+    async def _is_paid(self, reservation: Reservation, accounting: RequestAccounting) -> bool:
+        """Whether the budget pays for another attempt: earlier ones were billed, so more may have to be held."""
+        left = accounting.left_micro_usd()
+        if left is None or not reservation.priced or left >= reservation.minimum_micro_usd:
+            return True
+        wanted, least = reservation.amount_micro_usd - left, reservation.minimum_micro_usd - left
+        try:
+            accounting.set_held(await self.dependencies.ledger.extend(accounting.hold, max(wanted, least), least))
+        except (RefusedError, GatewayError):
+            return False
+        return True
+
     async def _admit(
         self,
         api_key: str,
@@ -170,8 +199,9 @@ class Gateway:
     ) -> RequestAccounting:
         """Reserve what the request may use on the dearest route that may be tried."""
         others = operation.other_models(request)
+        own = [each.reservation for each in alternatives if self._is_own(each.route, request)]
         reservations = [each.reservation for each in alternatives]
-        hold = self._hold(keys.read(api_key), request, reservations, others, context)
+        hold = self._hold(keys.read(api_key), request, own or reservations, reservations, others, context)
         if others and any(each.route.provider.quirks.router for each in alternatives):
             hold = replace(hold, priced=False)  # a router may call models that no route here has prices for
         try:
@@ -184,12 +214,12 @@ class Gateway:
 
     def _within_budget(self, operation: Operation[Req], request: Req, accounting: RequestAccounting) -> Req:
         """The request with an output limit that the reserved money pays for, if the key has a budget."""
-        lease = accounting.budget_lease
-        if lease is None:
+        held = accounting.held_micro_usd
+        if held is None:
             return request
         reservation, attempt = accounting.reservation, accounting.attempt
-        accounting.bound_by_budget(reservation, lease.micro_usd)
-        left = lease.micro_usd - accounting.spent_micro_usd
+        accounting.bound_by_budget(reservation, held)
+        left = held - accounting.spent_micro_usd
         request, attempt.dropped = operation.limit_output(request, attempt.route, reservation, left)
         return request
 
@@ -197,11 +227,13 @@ class Gateway:
         self,
         key: ApiKey,
         request: Request,
+        own: Sequence[Reservation],
         reservations: Sequence[Reservation],
         other_models: tuple[str, ...],
         context: RequestContext,
     ) -> Hold:
-        clock, first = self.dependencies.clock, reservations[0]
+        """The most that may be used on any route, and the least that one of the requested model needs."""
+        clock, first = self.dependencies.clock, own[0]
         now = clock.now()
         lifetime = HOLD_SECONDS if context.deadline is None else context.deadline - clock.monotonic()
         return Hold(
@@ -212,7 +244,7 @@ class Gateway:
             expires_at=now + lifetime + HOLD_MARGIN,
             tokens=max(each.usual.input_tokens + each.usual.output_tokens for each in reservations),
             micro_usd=max(each.amount_micro_usd for each in reservations),
-            priced=all(each.priced for each in reservations),
+            priced=any(each.priced for each in own),
             minimum_micro_usd=first.minimum_micro_usd,
             at_most_half=first.at_most_half,
             other_models=other_models,
@@ -270,15 +302,6 @@ def _session(request: Request, context: RequestContext) -> str:
     """What the requests of one session have in common, so that they reach the same route; else the request's own id."""
     named = (request.extra.get(name) for name in SESSION_FIELDS)
     return context.session_id or next((str(value) for value in named if value), context.request_id)
-
-
-def _is_allowed(other: Alternative, request: Request, accounting: RequestAccounting) -> bool:
-    """Whether the key may use the model of this fallback, and the hold pays for it."""
-    account, model = accounting.context.account, other.route.model.id
-    if account is not None and model != request.model and not keys.allows_model(account.record, model):
-        return False
-    lease = accounting.budget_lease
-    return lease is None or other.reservation.minimum_micro_usd <= lease.micro_usd
 
 
 def _time_limits(context: RequestContext, clock: Clock, has_others: bool) -> TimeLimits:

@@ -14,7 +14,7 @@ from support.instances import instance, make_store
 from support.running_gateway import RunningGateway
 from support.scenarios import error
 from support.scripted_gateway import scripted_gateway
-from support.upstream import Script, ScriptedUpstream, scripted_upstream
+from support.upstream import Cut, Script, ScriptedUpstream, scripted_upstream
 from support.waiting import LIMIT_SECONDS
 
 MESSAGES = [{"role": "user", "content": "?"}]
@@ -48,6 +48,7 @@ credentials = [{{ name = "FIRST_API_KEY", weight = 999 }}, {{ name = "SECOND_API
 {_model("plain", "a/ok")}
 {_model("premium", "b/ok")}
 {_model("long", "a/ok")}
+{_model("cut-off", "a/cut", "b/cut", prices=PRICES.replace("1000", "0"), usual_output_tokens=1)}
 {_model("silent-first", "a/silent", fallbacks=["premium"])}
 {_model("half-dead", "a/dead", "b/ok")}
 {_model("two-keys", "keyed/ok-for-second")}
@@ -67,7 +68,8 @@ def _model(name: str, *routes: str, prices: str = PRICES, **columns: Any) -> str
 
 
 SCRIPTS: dict[str, Any] = {
-    "ok": ok, "dead": dead, "silent": Script([NEVER]), "too-long": TOO_LONG, "filtered": FILTERED, "ok-for-second": ok,
+    "ok": ok, "dead": dead, "cut": Script([b'{"id": ', Cut()]), "silent": Script([NEVER]),
+    "too-long": TOO_LONG, "filtered": FILTERED, "ok-for-second": ok,
 }  # fmt: skip
 provider, gateway = scripted_gateway(SCRIPTS, catalog, {"FIRST_API_KEY": "first", "SECOND_API_KEY": "second"})
 
@@ -156,6 +158,23 @@ def test_hold_covers_the_dearest_route_that_may_be_tried(gateway: RunningGateway
     # 100 tokens of the dear model cost 100 USD: it is not tried, and the cheap one is.
     assert chat(gateway.base_url, poor, "cheap-first", max_tokens=100).status_code == 502
     assert gateway.open_holds() == 0
+
+
+def test_no_attempt_begins_that_the_budget_does_not_pay_for(gateway: RunningGateway) -> None:
+    messages = [{"role": "user", "content": "a" * 2000}]  # costs 0.0005 USD at each attempt
+    for budget, attempts in (("0.0016/day", 3), ("1/day", 4)):
+        response = chat(gateway.base_url, gateway.key("--budget", budget), "cut-off", messages=messages)
+        assert response.status_code == 502
+        line = gateway.log_of(response.headers["x-request-id"])
+        assert line["cost_usd"] <= float(budget.removesuffix("/day"))
+        assert len(line["attempts"]) == attempts
+
+
+def test_names_that_are_no_text_are_a_session_too(gateway: RunningGateway) -> None:
+    text = json.dumps({"model": "half-dead", "messages": MESSAGES, "stream": False, "user": "\ud800"})
+    headers = {"authorization": f"Bearer {gateway.api_key}", "content-type": "application/json"}
+    response = HTTP.post(f"{gateway.base_url}/chat/completions", content=text, headers=headers)
+    assert response.headers["x-tollgate-provider"] == "b"
 
 
 @pytest.fixture(params=["sqlite", "dynamodb"])

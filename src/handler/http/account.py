@@ -143,6 +143,7 @@ def _generation(requested_id: str, record: UsageRecord) -> Json:
         "cost_note": record.cost.note,
         "priced_on": record.cost.priced_on and record.cost.priced_on.isoformat(),
         "estimated": record.estimated,
+        "attempts": [attempt.to_json() for attempt in record.attempts],
         "latency": first if first is not None else whole,
         "generation_time": None if first is None else whole - first,
     }

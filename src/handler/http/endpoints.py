@@ -57,7 +57,7 @@ class Endpoint:
         if not REPLAY_HEADERS.isdisjoint(request.headers):
             from tollgate.handler.http.replays import serve_or_replay  # few requests ask for it
 
-            return await serve_or_replay(request, api_key, body, serve)
+            return await serve_or_replay(request, api_key, parsed.model, body, serve)
         return await serve()
 
     async def _respond(self, request: Request, api_key: str, parsed: Any, encoder_for: EncoderFor) -> Response:

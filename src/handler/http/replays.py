@@ -31,12 +31,16 @@ IN_FLIGHT_SECONDS = 900
 ITEM = "response"
 REPLAYED = {"x-tollgate-idempotent-replay": "true"}
 NOT_STORED = (b"x-tollgate-stored", b"false")
+OF_ONE_REQUEST = ("content-length", "x-tollgate-attempts", "x-tollgate-overhead-ms", "x-tollgate-cost-usd")
+"""Headers that are not true of a replay."""
 
 Serve = Callable[[], Awaitable[Response]]
 
 
-async def serve_or_replay(request: Request, api_key: str, body: bytes, serve: Serve) -> Response:
+async def serve_or_replay(request: Request, api_key: str, model: str, body: bytes, serve: Serve) -> Response:
     """The stored response that the headers ask for, or the one of `serve`, which is stored as it is sent.
+
+    `model` is the name that the client requests; the key must allow it for a hit of the cache too.
 
     Raises GatewayError; AuthenticationError before anything else.
     """
@@ -58,7 +62,7 @@ async def serve_or_replay(request: Request, api_key: str, body: bytes, serve: Se
         if stored is None:
             return _RecordedResponse(await serve(), components, context, claim, cache)
         dependencies = components.gateway.dependencies
-        await account_for_hit(dependencies.ledger, dependencies.clock, api_key, stored, context)
+        await account_for_hit(dependencies.ledger, dependencies.clock, api_key, model, stored, context)
         hit = _response(stored, {CACHE: "hit"})
         return hit if claim is None else _RecordedResponse(hit, components, context, claim, None)
     except BaseException:
@@ -216,7 +220,7 @@ class _RecordedResponse(Response):
         if record is None:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self._start["headers"]}
-        headers.pop("content-length", None)
+        headers = {name: value for name, value in headers.items() if name not in OF_ONE_REQUEST}
         stored = StoredResponse(
             fingerprint="" if self._claim is None else self._claim.marker.fingerprint,
             request_id=self._context.request_id,

@@ -19,6 +19,7 @@ def read_options(headers: Mapping[str, str], context: RequestContext) -> None:
         if not _NUMBER.fullmatch(timeout) or int(timeout) > MAX_TIMEOUT_MS:
             text = f"{TIMEOUT} must be a whole number of milliseconds from 1 to {MAX_TIMEOUT_MS}."
             raise BadRequestError(text, param=TIMEOUT, code="invalid_value")
+        context.is_hurried = True
         end = context.started + int(timeout) / 1000
         context.deadline = end if context.deadline is None else min(context.deadline, end)
     session = headers.get(SESSION)

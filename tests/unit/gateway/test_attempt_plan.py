@@ -97,9 +97,9 @@ def test_models_of_the_client_are_tried_after_errors_that_another_model_may_not_
     assert steps(AttemptPlan([A, other]), BadRequestError("x")) == []
 
 
-def test_dropped_alternatives_are_not_tried() -> None:
-    plan = AttemptPlan([A, B, C])
-    plan.keep(lambda each: each is not B)
+def test_choice_is_what_there_was_at_first() -> None:
+    plan = AttemptPlan([A, B])
     assert plan.has_choice
-    assert steps(plan, UpstreamAuthError("x")) == names(C)
+    assert steps(plan, UpstreamAuthError("x")) == names(B)
+    assert plan.has_choice
     assert not plan.has_others
