@@ -48,14 +48,15 @@ credentials = [{{ name = "FIRST_API_KEY", weight = 999 }}, {{ name = "SECOND_API
 {_model("plain", "a/ok")}
 {_model("premium", "b/ok")}
 {_model("long", "a/ok")}
+{_model("worn-out", "a/worn", fallbacks=["plain"])}
 {_model("cut-off", "a/cut", "b/cut", prices=PRICES.replace("1000", "0"), usual_output_tokens=1)}
 {_model("silent-first", "a/silent", fallbacks=["premium"])}
 {_model("half-dead", "a/dead", "b/ok")}
 {_model("two-keys", "keyed/ok-for-second")}
-{_model("stands-in", "a/dead", fallbacks=["plain"])}
+{_model("stands-in", "a/gone", fallbacks=["plain"])}
 {_model("short", "a/too-long", context_window_fallbacks=["long"])}
 {_model("strict", "a/filtered", content_policy_fallbacks=["premium"])}
-{_model("cheap-first", "a/dead", fallbacks=["dear"])}
+{_model("cheap-first", "a/lost", fallbacks=["dear"])}
 {_model("dear", "b/ok", prices=PRICES.replace("1000", "1000000"))}
 """
 
@@ -68,9 +69,13 @@ def _model(name: str, *routes: str, prices: str = PRICES, **columns: Any) -> str
 
 
 SCRIPTS: dict[str, Any] = {
-    "ok": ok, "dead": dead, "cut": Script([b'{"id": ', Cut()]), "silent": Script([NEVER]),
-    "too-long": TOO_LONG, "filtered": FILTERED, "ok-for-second": ok,
-}  # fmt: skip
+    **dict.fromkeys(("ok", "ok-for-second"), ok),
+    **dict.fromkeys(("dead", "gone", "lost", "worn"), dead),
+    "cut": Script([b'{"id": ', Cut()]),
+    "silent": Script([NEVER]),
+    "too-long": TOO_LONG,
+    "filtered": FILTERED,
+}
 provider, gateway = scripted_gateway(SCRIPTS, catalog, {"FIRST_API_KEY": "first", "SECOND_API_KEY": "second"})
 
 
@@ -175,6 +180,13 @@ def test_names_that_are_no_text_are_a_session_too(gateway: RunningGateway) -> No
     headers = {"authorization": f"Bearer {gateway.api_key}", "content-type": "application/json"}
     response = HTTP.post(f"{gateway.base_url}/chat/completions", content=text, headers=headers)
     assert response.headers["x-tollgate-provider"] == "b"
+
+
+def test_model_whose_only_route_is_on_cooldown_is_tried_after_the_one_that_stands_in(gateway: RunningGateway) -> None:
+    # Each of the environments of a function reads at most every five seconds what the others know.
+    needed = [ask(gateway, "worn-out").headers["x-tollgate-attempts"] for _ in range(20)]
+    assert needed[0] == "3"
+    assert needed[-1] == "1"
 
 
 @pytest.fixture(params=["sqlite", "dynamodb"])
