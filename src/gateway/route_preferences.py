@@ -107,7 +107,8 @@ def read_preferences(fields: Mapping[str, Any]) -> RoutePreferences | None:
         return convert(present, RoutePreferences)
     except ValidationError as error:
         fault = read_fault(error)
-        raise BadRequestError(f"Invalid {fault.path!r}: {fault.text}.", param=fault.path) from None
+        text = f"Invalid value for '{fault.path}': {fault.text}."
+        raise BadRequestError(text, param=fault.path, code="invalid_value") from None
 
 
 def no_route(model: str) -> NotFoundError:
