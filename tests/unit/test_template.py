@@ -26,7 +26,7 @@ def partitions_of(action: str) -> list[list[str]]:
 
 
 def test_functions_write_usage_and_balances_but_no_keys_and_no_audit() -> None:
-    assert partitions_of("dynamodb:PutItem") == [["USE#*"]]
+    assert partitions_of("dynamodb:PutItem") == [["DOC#*", "USE#*"]]
     assert partitions_of("dynamodb:UpdateItem") == [["KEY#*", "USE#*"]]
 
 
