@@ -12,6 +12,7 @@ from tollgate.adapters.strict_schema import is_open, strict_schema, without_bran
 from tollgate.gateway.chat import ChatRequest, Message
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.types import Json
+from tollgate.gateway.validation import missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +138,7 @@ def _function(tool: Json, path: str) -> Function:
     if tool.get("type", "function") != "function":
         raise unsupported(f"{path}.type", "The model supports tools of type 'function' only.")
     if name is None:
-        param = f"{path}.function.name"
-        raise BadRequestError(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
+        raise missing(f"{path}.function.name")
     parameters = child(function, "parameters")
     schema: Json = {"type": "object", **parameters} if parameters else {"type": "object", "properties": {}}
     if schema["type"] != "object":

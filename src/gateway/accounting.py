@@ -3,11 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from tollgate.gateway.admission import Account, Hold
+from tollgate.gateway.admission import Account, Hold, RefusedError, refusal_error
 from tollgate.gateway.attempt import Attempt
 from tollgate.gateway.budget import Allowance, Reservation
 from tollgate.gateway.errors import ClientClosedError, GatewayError
-from tollgate.gateway.limits import Lease
 from tollgate.gateway.metering import NO_COST, AttemptSummary, Cost, PriceTerms, UsageRecord, cost_of, total_cost
 from tollgate.gateway.ports import Clock, Ledger
 from tollgate.gateway.routing import Route
@@ -46,14 +45,13 @@ class RequestAccounting:
         streamed: bool,
     ) -> None:
         self.context = context
-        self.hold = hold
+        self.hold, self._has_budget = _with_lease(hold, context.account)
         self.allowance: Allowance | None = None
         """What the hold pays for of a growing output; None if it pays for all of it, or there is no budget."""
         self.attempts: list[Attempt] = []
         self._operation = operation
         self._terms = terms
         self._streamed = streamed
-        self._held: int | None = None
         self._error: GatewayError | None = None
         self._settled = False
 
@@ -70,45 +68,23 @@ class RequestAccounting:
         self.attempts.append(Attempt(route, reservation.unfinished))
         return self.attempt
 
-    def bound_by_budget(self, reservation: Reservation, held_micro_usd: int) -> None:
-        """A budget pays for this request, with so much held: a growing output is bounded by what is left of it."""
-        prices = self.attempt.route.prices
-        if prices is None:
-            return
-        self.set_held(held_micro_usd)
-        if reservation.max_output_tokens is None:
-            self.allowance = Allowance(prices, self._terms, reservation.usual, held_micro_usd, self.spent_micro_usd)
-
-    @property
-    def budget_lease(self) -> Lease | None:
-        """What is held of the key's budget for this request; None if it has none, or the price is not known."""
-        account = self.context.account
-        if account is None or not account.checked or account.record.limits.budget is None or not self.hold.priced:
-            return None
-        return account.balance.leases.get(self.hold.hold_id)
-
-    @property
-    def spent_micro_usd(self) -> int:
-        """What the attempts before the last one cost."""
-        return sum(self._bill(attempt).cost.micro_usd for attempt in self.attempts[:-1])
-
-    @property
-    def held_micro_usd(self) -> int | None:
-        """What is held of the key's budget by now, earlier attempts included; None as for `budget_lease`."""
-        if self._held is None:
-            lease = self.budget_lease
-            return lease and lease.micro_usd
-        return self._held
+    def bound_by_budget(self) -> None:
+        """A growing output of the attempt that begins now is bounded by what is left of the budget that is held."""
+        prices, reservation = self.attempt.route.prices, self.reservation
+        if prices is not None and reservation.max_output_tokens is None:
+            spent = self._spent_micro_usd()
+            self.allowance = Allowance(prices, self._terms, reservation.usual, self.hold.micro_usd, spent)
 
     def left_micro_usd(self) -> int | None:
-        """What is held, less what all attempts so far cost; None if there is no budget."""
-        held = self.held_micro_usd
-        return None if held is None else held - sum(self._bill(attempt).cost.micro_usd for attempt in self.attempts)
+        """What is held of the key's budget, less what all attempts so far cost; None if it does not have to pay."""
+        return self.hold.micro_usd - self._spent_micro_usd() if self._has_budget else None
+
+    def _spent_micro_usd(self) -> int:
+        return sum(self._bill(attempt).cost.micro_usd for attempt in self.attempts)
 
     def set_held(self, micro_usd: int) -> None:
         """The hold now has this much of the budget in all."""
-        self._held = micro_usd
-        self.hold = replace(self.hold, micro_usd=micro_usd, minimum_micro_usd=None, at_most_half=False)
+        self.hold = replace(self.hold, micro_usd=micro_usd)
         if self.allowance is not None:
             self.allowance.set_held(micro_usd)
 
@@ -197,6 +173,25 @@ class RequestAccounting:
         terms = replace(self._terms, tier=attempt.served_tier or requested)
         cost = NO_COST if usage is None else cost_of(usage, attempt.route.prices, terms, estimated=estimated)
         return _Bill(usage, estimated, cost)
+
+
+async def admit(ledger: Ledger, hold: Hold, context: RequestContext) -> None:
+    """Admit a hold; the context then has the key's account. Raises GatewayError if it is refused."""
+    try:
+        context.account = await ledger.admit(hold)
+    except RefusedError as refused:
+        context.account = refused.account
+        raise refusal_error(refused, hold) from None
+
+
+def _with_lease(hold: Hold, account: Account | None) -> tuple[Hold, bool]:
+    """The hold with what it got of the key's budget, and whether a budget has to pay for the request."""
+    if account is None or not account.checked or account.record.limits.budget is None or not hold.priced:
+        return hold, False
+    lease = account.balance.leases.get(hold.hold_id)
+    if lease is None:
+        return hold, False
+    return replace(hold, micro_usd=lease.micro_usd, minimum_micro_usd=None, at_most_half=False), True
 
 
 class _Bill(NamedTuple):

@@ -39,6 +39,8 @@ class Alternative:
     route: Route
     reservation: Reservation
     after: Sequence[str | None] = (None,)
+    stands_in: bool = False
+    """Whether its model is not the one that the client requests."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from typing import Any, cast
 from tollgate.gateway.catalog import Catalog
 from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.chat_estimate import measured
-from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.operations import Req
 from tollgate.gateway.types import Json
+from tollgate.gateway.validation import missing
 
 AUTO = "auto"
 _LENGTHS = ((64_000, 4), (16_000, 2), (4_000, 1))
@@ -36,8 +36,7 @@ def with_model(catalog: Catalog, request: Req) -> Req:
     if not request.model:
         default = catalog.routing.default_model
         if default is None:
-            text = "Missing required parameter: 'model'."
-            raise BadRequestError(text, param="model", code="missing_required_parameter")
+            raise missing("model")
         return _with_model(request, default)
     auto = catalog.routing.auto
     if request.model != AUTO or auto is None or AUTO in catalog.names or not isinstance(request, ChatRequest):

@@ -3,8 +3,8 @@
 from decimal import Decimal
 
 from tollgate.gateway import keys
-from tollgate.gateway.accounting import RequestContext
-from tollgate.gateway.admission import Hold, RefusedError, refusal_error
+from tollgate.gateway.accounting import RequestContext, admit
+from tollgate.gateway.admission import Hold
 from tollgate.gateway.errors import GatewayError
 from tollgate.gateway.metering import Cost, UsageRecord
 from tollgate.gateway.ports import Clock, Ledger
@@ -23,11 +23,7 @@ async def account_for_hit(
     """
     now, requested = clock.now(), model or stored.model
     hold = Hold(context.request_id, keys.read(api_key), requested, opened_at=now, expires_at=now + HOLD_SECONDS)
-    try:
-        context.account = await ledger.admit(hold)
-    except RefusedError as refused:
-        context.account = refused.account
-        raise refusal_error(refused, hold) from None
+    await admit(ledger, hold, context)
     context.record = _record(stored, hold, context, clock)
     try:
         await ledger.settle(context.record, hold)

@@ -1,8 +1,6 @@
 """A circuit breaker for one route or one credential: pure transitions, in Unix seconds."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 FAILURES, WINDOW = 3, 60.0
 """So many failures within so many seconds put it on cooldown."""
@@ -50,10 +48,6 @@ class Circuit:
     def as_probed(self, now: float) -> "Circuit":
         """While one instance tries it again: on cooldown for the others."""
         return replace(self, open_until=now + PROBE, is_probed=True)
-
-    def to_json(self) -> Mapping[str, Any]:
-        """As it is stored."""
-        return asdict(self)
 
 
 CLOSED = Circuit()

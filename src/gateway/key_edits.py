@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.keys import KeyRecord, Role
 from tollgate.gateway.limits import MAX_LIMIT_USD, Budget, Limits
+from tollgate.gateway.validation import invalid
 
 _DURATION = re.compile(r"(\d{1,12})([mhd])")
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400}
@@ -47,7 +47,7 @@ def edit_key(record: KeyRecord, edit: KeyEdit, tiers: Mapping[str, Limits], now:
     own = record.limits
     if edit.tier is not None:
         if edit.tier not in tiers:
-            raise _invalid("tier", f"there is no tier {edit.tier!r}; there are {', '.join(sorted(tiers))}")
+            raise invalid("tier", f"there is no tier {edit.tier!r}; there are {', '.join(sorted(tiers))}")
         own = tiers[edit.tier]
     edited = Limits(
         rpm=edit.rpm or own.rpm,
@@ -62,7 +62,7 @@ def _fields(edit: KeyEdit, now: int) -> dict[str, Any]:
     """The record's other fields that are edited."""
     for param, text in (("name", edit.name), ("owner", edit.owner)):
         if text is not None and not (text.strip() and text.isprintable()):
-            raise _invalid(param, "use printable characters, at least one")
+            raise invalid(param, "use printable characters, at least one")
     values = {"name": edit.name, "owner": edit.owner, "role": edit.role, "allow_unpriced": edit.allow_unpriced}
     fields: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
     if edit.models is not None:
@@ -86,7 +86,7 @@ def parse_budget(text: str) -> Budget | None:
     is_amount = usd.is_finite() and 0 <= usd <= MAX_LIMIT_USD and usd == round(usd, 6)
     if per not in ("day", "month", "total") or not is_amount:
         form = "write USD per day, month or total, such as 5/day or 2.50/month"
-        raise _invalid("budget", f"{form}, with {MAX_LIMIT_USD} at most")
+        raise invalid("budget", f"{form}, with {MAX_LIMIT_USD} at most")
     return Budget(usd, per)
 
 
@@ -97,9 +97,9 @@ def parse_time(param: str, text: str, now: int) -> int:
     """
     at = _parse_time(param, text, now)
     if at < now:
-        raise _invalid(param, f"{text} is in the past")
+        raise invalid(param, f"{text} is in the past")
     if at > MAX_TIME:
-        raise _invalid(param, f"{text[:50]} is after the year 9999")
+        raise invalid(param, f"{text[:50]} is after the year 9999")
     return at
 
 
@@ -110,7 +110,7 @@ def _parse_time(param: str, text: str, now: int) -> int:
         time = datetime.fromisoformat(text)
     except ValueError:
         form = "write a duration (30d, 12h, 90m), a day (2026-12-31) or a time (2026-12-31T12:00:00Z)"
-        raise _invalid(param, form) from None
+        raise invalid(param, form) from None
     return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
 
 
@@ -118,16 +118,12 @@ def _parse_models(text: str) -> tuple[str, ...]:
     """Globs separated by commas; `*` is every model, for which a record has none."""
     patterns = [pattern.strip() for pattern in text.split(",")]
     if not all(patterns) or not text.isprintable():
-        raise _invalid("models", "name at least one model or glob, such as gpt-*,claude-*; all models are '*'")
+        raise invalid("models", "name at least one model or glob, such as gpt-*,claude-*; all models are '*'")
     return () if "*" in patterns else tuple(patterns)
 
 
 def _parse_pair(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not separator or not name or not text.isprintable():
-        raise _invalid("metadata", "write NAME=VALUE")
+        raise invalid("metadata", "write NAME=VALUE")
     return name, value
-
-
-def _invalid(param: str, reason: str) -> BadRequestError:
-    return BadRequestError(f"Invalid value for '{param}': {reason}.", param=param, code="invalid_value")

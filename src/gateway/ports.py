@@ -283,3 +283,16 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """Everything outside the core that the gateway calls; `families` by their names in the catalog."""
+
+    families: Mapping[str, Family]
+    upstream: Upstream
+    images: Images
+    keys: KeyStore
+    ledger: Ledger
+    clock: Clock
+    health: Health

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tollgate.gateway.documents import MAX_DOCUMENT_BYTES
-from tollgate.gateway.errors import BadRequestError, ConflictError, UnprocessableError
+from tollgate.gateway.errors import ConflictError, UnprocessableError
+from tollgate.gateway.validation import invalid
 
 IDEMPOTENCY_KEY = "idempotency-key"
 CACHE = "x-tollgate-cache"
@@ -32,19 +33,17 @@ class Options:
     cache_seconds: int | None
 
 
-def read_options(headers: Mapping[str, str]) -> Options:
+def replay_options(headers: Mapping[str, str]) -> Options:
     """The options among these headers. Raises BadRequestError, naming the header."""
     key, cache = headers.get(IDEMPOTENCY_KEY), headers.get(CACHE)
     if key is not None and not 1 <= len(key) <= MAX_KEY_LENGTH:
-        text = f"Idempotency-Key has 1 to {MAX_KEY_LENGTH} characters."
-        raise BadRequestError(text, param="Idempotency-Key", code="invalid_value")
+        raise invalid("Idempotency-Key", f"it has 1 to {MAX_KEY_LENGTH} characters")
     seconds = None
     if cache is not None:
         match = _TTL.match(cache.strip())
         seconds = int(match[1]) if match else 0
         if not 1 <= seconds <= MAX_CACHE_SECONDS:
-            text = f"{CACHE} is ttl=SECONDS, from 1 to {MAX_CACHE_SECONDS}."
-            raise BadRequestError(text, param=CACHE, code="invalid_value")
+            raise invalid(CACHE, f"it is ttl=SECONDS, from 1 to {MAX_CACHE_SECONDS}")
     return Options(key, seconds)
 
 

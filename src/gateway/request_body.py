@@ -7,7 +7,7 @@ from msgspec.structs import force_setattr, replace
 
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.types import Json
-from tollgate.gateway.validation import Fault, in_form, read_fault
+from tollgate.gateway.validation import bad_field, in_form, read_fault
 
 
 class RequestBody(Struct, frozen=True, kw_only=True):
@@ -43,7 +43,7 @@ class RequestBody(Struct, frozen=True, kw_only=True):
             request = convert(declared, cls, strict=not from_text)
         except ValidationError as error:
             fault = read_fault(error)
-            raise _bad_field(fault._replace(text=in_form(fault.text)) if from_text else fault) from None
+            raise bad_field(fault._replace(text=in_form(fault.text)) if from_text else fault) from None
         except UnicodeEncodeError:
             raise BadRequestError(
                 "The name of a field, or a value, is not valid Unicode.", code="invalid_value"
@@ -74,10 +74,3 @@ class InputBody(RequestBody, frozen=True, kw_only=True):
 
 
 _NOT_IN_BODY = ("extra", "sent", "native")
-
-
-def _bad_field(fault: Fault) -> BadRequestError:
-    path = fault.path
-    if fault.kind == "missing":
-        return BadRequestError(f"Missing required parameter: '{path}'.", param=path, code="missing_required_parameter")
-    return BadRequestError(f"Invalid value for '{path}': {fault.text}.", param=path, code="invalid_value")

@@ -1,6 +1,6 @@
 """Finds the routes that may serve a request: those of its model, in order, and those of the models that stand in."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,21 +8,21 @@ from tollgate.gateway.catalog import Catalog, Model
 from tollgate.gateway.errors import BadRequestError, NotFoundError
 from tollgate.gateway.operations import call_name
 from tollgate.gateway.ports import Family, Health, Upstream
-from tollgate.gateway.route_order import in_order
 from tollgate.gateway.route_preferences import RoutePreferences, no_route, read_preferences
-from tollgate.gateway.routing import Route, find_routes
+from tollgate.gateway.routing import Route, find_routes, in_order
 
-IsOnCooldown = Callable[[Route], bool]
 CONTEXT_CODE, CONTENT_CODE = "context_length_exceeded", "content_filter"
 """Codes of errors after which other models are tried."""
+NO_PREFERENCES = RoutePreferences()
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A route, and the errors that it is for: see `gateway.attempt_plan.Alternative`."""
+    """A route, the errors that it is for, and whether its model stands in: see `gateway.attempt_plan.Alternative`."""
 
     route: Route
     after: Sequence[str | None] = (None,)
+    stands_in: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +43,21 @@ class RouteFinder:
         out if they cannot serve the operation here, or no route of theirs fits the preferences.
         """
         routes = self.routes(operation, model)
-        is_on_cooldown = _asked_once(self.health.is_on_cooldown)
         is_routed_here = not all(route.provider.quirks.router for route in routes)
-        preferences = read_preferences(fields) if is_routed_here else None
+        preferences = (read_preferences(fields) if is_routed_here else None) or NO_PREFERENCES
+        found = [Found(route, stands_in=False) for route in _preferred(routes, seed, preferences)]
+        found += self._models_of_client(operation, seed, preferences)
+        if not found:
+            raise no_route(model)
         row = routes[0].model
-        found = [*map(Found, self._in_order(routes, seed, preferences, is_on_cooldown))]
-        if preferences is not None:
-            found += self._further_models(operation, preferences.models or (), seed, preferences, is_on_cooldown)
-            if not found:
-                raise no_route(model)
         for names, after in (
             (row.fallbacks, (None,)),
             (row.context_window_fallbacks, (CONTEXT_CODE,)),
             (row.content_policy_fallbacks, (CONTENT_CODE,)),
         ):
             for name in names:
-                fallback = self._fallback_routes(operation, name, seed, preferences, is_on_cooldown)
-                found += [Found(route, after) for route in fallback]
-        if len(found) > 1:
-            self.health.refresh()
-            found.sort(key=lambda each: None in each.after and is_on_cooldown(each.route))
-        return found
+                found += [Found(route, after) for route in self._fallback(operation, name, seed, preferences)]
+        return found if len(found) == 1 else self._healthy_first(found, preferences)
 
     def routes(self, operation: str, model: str) -> Sequence[Route]:
         """The routes of one model as they are written. Raises NotFoundError, BadRequestError."""
@@ -77,50 +71,39 @@ class RouteFinder:
             raise BadRequestError(message, param="model", code="unsupported_operation")
         return routes
 
-    def _in_order(
-        self, routes: Sequence[Route], seed: str, preferences: RoutePreferences | None, is_on_cooldown: IsOnCooldown
-    ) -> Sequence[Route]:
-        ordered = in_order(routes, seed, is_on_cooldown)
-        if preferences is None or preferences.provider is None:
-            return ordered
-        return preferences.provider.chosen(ordered, is_on_cooldown)
-
-    def _further_models(
-        self,
-        operation: str,
-        models: Sequence[str],
-        seed: str,
-        preferences: RoutePreferences,
-        is_on_cooldown: IsOnCooldown,
-    ) -> Iterator[Found]:
+    def _models_of_client(self, operation: str, seed: str, preferences: RoutePreferences) -> Iterator[Found]:
         """The routes of the models that the request names after its own, which are for any error that another model may
         not have (OpenRouter's guide "Model Fallbacks")."""
-        for number, name in enumerate(models):
+        for number, name in enumerate(preferences.models or ()):
             try:
                 routes = self.routes(operation, name)
             except (NotFoundError, BadRequestError) as error:
                 raise BadRequestError(error.message, param=f"models[{number}]", code=error.code) from None
-            for route in self._in_order(routes, seed, preferences, is_on_cooldown):
+            for route in _preferred(routes, seed, preferences):
                 yield Found(route, (None, CONTEXT_CODE, CONTENT_CODE))
 
-    def _fallback_routes(
-        self, operation: str, model: str, seed: str, preferences: RoutePreferences | None, is_on_cooldown: IsOnCooldown
-    ) -> Iterator[Route]:
+    def _fallback(self, operation: str, model: str, seed: str, preferences: RoutePreferences) -> Sequence[Route]:
+        """The routes of a model that the catalog names, if it can serve the operation here."""
         try:
             routes = self.routes(operation, model)
         except (NotFoundError, BadRequestError):
-            return
+            return ()
         usable = [route for route in routes if self.upstream.has_credential(route.provider)]
-        yield from self._in_order(usable, seed, preferences, is_on_cooldown)
+        return _preferred(usable, seed, preferences)
+
+    def _healthy_first(self, found: Iterable[Found], preferences: RoutePreferences) -> Sequence[Found]:
+        """Routes on cooldown after all others that are for the failure of a provider."""
+        self.health.refresh()
+        is_on_cooldown = self.health.is_on_cooldown
+        ordered = sorted(found, key=lambda each: (None not in each.after, is_on_cooldown(each.route)))
+        provider = preferences.provider
+        if provider is None or provider.allow_fallbacks is not False:
+            return ordered
+        best = {each.route.model.id: each for each in reversed(ordered)}
+        return [each for each in ordered if provider.names(each.route) or best[each.route.model.id] is each]
 
 
-def _asked_once(is_on_cooldown: IsOnCooldown) -> IsOnCooldown:
-    """The same with one question for each route: an answer may be the leave to try the route again."""
-    known: dict[str, bool] = {}
-
-    def ask(route: Route) -> bool:
-        if route.target not in known:
-            known[route.target] = is_on_cooldown(route)
-        return known[route.target]
-
-    return ask
+def _preferred(routes: Sequence[Route], seed: str, preferences: RoutePreferences) -> Sequence[Route]:
+    """Those of one model's routes that fit, in the order in which they are tried."""
+    ordered = in_order(routes, seed)
+    return ordered if preferences.provider is None else preferences.provider.chosen(ordered)

@@ -4,16 +4,16 @@ OpenRouter's guides "Provider Routing" and "Model Fallbacks" say what the fields
 measured: preferences for them leave the order as it is.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from math import inf
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, ValidationError, convert
 
-from tollgate.gateway.errors import BadRequestError, NotFoundError
+from tollgate.gateway.errors import NotFoundError
 from tollgate.gateway.routing import Route
-from tollgate.gateway.validation import read_fault
+from tollgate.gateway.validation import bad_field, read_fault
 
 Amount = Annotated[float, Meta(ge=0)]
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -61,16 +61,19 @@ class ProviderPreferences(Struct, frozen=True, kw_only=True):
     preferred_min_throughput: Amount | dict[str, Amount | None] | None = None
     preferred_max_latency: Amount | dict[str, Amount | None] | None = None
 
-    def chosen(self, routes: Sequence[Route], is_on_cooldown: Callable[[Route], bool]) -> Sequence[Route]:
-        """The routes that fit, in the order that is preferred; none if none fits. Those on cooldown come last."""
+    def chosen(self, routes: Sequence[Route]) -> Sequence[Route]:
+        """The routes of one model that fit, in the order that is preferred; none if none fits."""
         fitting = [route for route in routes if self._fits(route)]
+        if self.allow_fallbacks is False:
+            fitting = [route for route in fitting if self.names(route)] or fitting
         ordered = [_key(name) for name in self.order or ()]
-        named = [route for route in fitting if _key(route.provider.name) in ordered]
-        if self.allow_fallbacks is False and named:
-            fitting = named
         if ordered or self.sort == "price":
-            fitting.sort(key=lambda route: (is_on_cooldown(route), *self._rank(route, ordered)))
-        return fitting[:1] if self.allow_fallbacks is False and not named else fitting
+            fitting.sort(key=lambda route: self._rank(route, ordered))
+        return fitting
+
+    def names(self, route: Route) -> bool:
+        """Whether the route's provider is in `order`."""
+        return _key(route.provider.name) in map(_key, self.order or ())
 
     def _fits(self, route: Route) -> bool:
         name = _key(route.provider.name)
@@ -106,9 +109,7 @@ def read_preferences(fields: Mapping[str, Any]) -> RoutePreferences | None:
     try:
         return convert(present, RoutePreferences)
     except ValidationError as error:
-        fault = read_fault(error)
-        text = f"Invalid value for '{fault.path}': {fault.text}."
-        raise BadRequestError(text, param=fault.path, code="invalid_value") from None
+        raise bad_field(read_fault(error)) from None
 
 
 def no_route(model: str) -> NotFoundError:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
+from math import inf, log
 from typing import Any, cast
 
 from tollgate.gateway.catalog import Catalog, Model, Provider
@@ -74,6 +76,26 @@ def _routes(catalog: Catalog, model: Model) -> list[Route]:
         for row in model.routes
         for provider, share in catalog.providers[row.provider].by_credential()
     ]
+
+
+def in_order(routes: Sequence[Route], seed: str) -> Sequence[Route]:
+    """The routes in a random order by their weights.
+
+    The same seed gives the same order, so that the requests of a session reach the provider that has their prompt in
+    its cache; when a route goes, only its sessions move (weighted rendezvous hashing). Routes of weight 0 come after
+    all others, as they are written.
+    """
+    if len(routes) < 2:
+        return routes
+    return sorted(routes, key=lambda route: _draw(route, seed))
+
+
+def _draw(route: Route, seed: str) -> float:
+    """Exponentially distributed with the weight as its rate: the smallest of several is each with its share."""
+    if not route.weight:
+        return inf
+    digest = blake2b(f"{seed}\0{route.target}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return -log((int.from_bytes(digest) + 1) / (2**64 + 1)) / route.weight
 
 
 def other_models(fields: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,9 +1,11 @@
-"""Reads msgspec's validation errors: which field is at fault, and what is wrong with it."""
+"""The errors for values that are missing or not accepted, and msgspec's faults as such errors."""
 
 import re
 from typing import Literal, NamedTuple
 
 from msgspec import ValidationError
+
+from tollgate.gateway.errors import BadRequestError
 
 _KINDS: dict[str, Literal["missing", "unknown"]] = {
     "Object missing required field `": "missing",
@@ -58,3 +60,18 @@ def read_fault(error: ValidationError) -> Fault:
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
+
+
+def bad_field(fault: Fault) -> BadRequestError:
+    """The error for a fault in a request."""
+    return missing(fault.path) if fault.kind == "missing" else invalid(fault.path, fault.text)
+
+
+def missing(path: str) -> BadRequestError:
+    """The error for a value that is required."""
+    return BadRequestError(f"Missing required parameter: '{path}'.", param=path, code="missing_required_parameter")
+
+
+def invalid(path: str, reason: str) -> BadRequestError:
+    """The error for a value that is not accepted; the path leads to it in the request."""
+    return BadRequestError(f"Invalid value for '{path}': {reason}.", param=path, code="invalid_value")

@@ -15,8 +15,8 @@ from tollgate.gateway.documents import Documents
 from tollgate.gateway.errors import AuthenticationError, ConfigurationError
 from tollgate.gateway.keys import KeyRecord
 from tollgate.gateway.large_bodies import Uploads
-from tollgate.gateway.ports import KeyStore, Store, UsageStore
-from tollgate.gateway.serving import Dependencies, Gateway
+from tollgate.gateway.ports import Dependencies, KeyStore, Store, UsageStore
+from tollgate.gateway.serving import Gateway
 from tollgate.handler.credentials import EnvironmentCredentials, ParameterStoreCredentials
 from tollgate.handler.settings import Settings
 from tollgate.handler.telemetry import Telemetry
@@ -81,6 +81,7 @@ def build(settings: Settings) -> Components:
     async def close() -> None:
         await upstream.aclose()
         await images.aclose()
+        await health.idle()
         store.close()
 
     telemetry = Telemetry(settings.log_level, settings.metrics_namespace)

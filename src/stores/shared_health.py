@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 from tollgate.gateway.circuit import CLOSED, FORGOTTEN, Circuit
@@ -113,7 +114,7 @@ class SharedHealth:
             self._probes.add(name)
 
     async def _replace(self, name: str, circuit: Circuit, document: Document | None) -> bool:
-        body, until = json.dumps(circuit.to_json()).encode(), self._now() + FORGOTTEN
+        body, until = json.dumps(asdict(circuit)).encode(), self._now() + FORGOTTEN
         return await self._documents.write(COLLECTION, name, body, until, document)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:

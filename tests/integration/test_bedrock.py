@@ -1,7 +1,6 @@
 """The Bedrock family end to end: the official OpenAI client, the gateway, and bytes of the Converse API."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,8 @@ import pytest
 from openai import APIError, APIStatusError, BadRequestError, OpenAI, RateLimitError
 
 from support.aws_event_stream import encode
-from support.running_gateway import RunningGateway, run_gateway
-from support.upstream import Script, ScriptedUpstream, scripted_upstream
+from support.scripted_gateway import scripted_gateway
+from support.upstream import Script, ScriptedUpstream
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "bedrock"
 MESSAGES: list[Any] = [{"role": "user", "content": "How many?"}]
@@ -54,33 +53,24 @@ def overlay(url: str) -> str:
     return providers + "".join(models)
 
 
-@pytest.fixture(scope="module")
-def bedrock() -> Iterator[ScriptedUpstream]:
-    with scripted_upstream(SCRIPTS) as running:
-        yield running
-
-
-@pytest.fixture(scope="module", params=["server", "function"])
-def gateway(
-    request: pytest.FixtureRequest, bedrock: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningGateway]:
-    env = {
-        "TOLLGATE_ECHO": "off",
+provider, gateway = scripted_gateway(
+    SCRIPTS,
+    overlay,
+    {
         "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
         "AWS_SECRET_ACCESS_KEY": "s3cret",
         "AWS_SESSION_TOKEN": "t0ken",
         "AWS_REGION": "eu-west-3",
         "AWS_BEARER_TOKEN_BEDROCK": "bedrock-api-key",
-    }
-    with run_gateway(request.param, tmp_path_factory.mktemp("bedrock"), overlay(bedrock.url), env) as running:
-        yield running
+    },
+)
 
 
-def test_request_is_translated_to_converse_and_signed(client: OpenAI, bedrock: ScriptedUpstream) -> None:
+def test_request_is_translated_to_converse_and_signed(client: OpenAI, provider: ScriptedUpstream) -> None:
     raw = client.chat.completions.with_raw_response.create(
         model="us.text-v1:0", messages=MESSAGES, temperature=0.3, seed=7
     )
-    received = bedrock.requests[-1]
+    received = provider.requests[-1]
     assert received.path == "/eu-west-3/model/us.text-v1%3A0/converse"
     assert received.headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
     assert "/eu-west-3/bedrock/aws4_request" in received.headers["authorization"]
@@ -93,22 +83,22 @@ def test_request_is_translated_to_converse_and_signed(client: OpenAI, bedrock: S
     assert raw.headers["x-tollgate-dropped-params"] == "seed"
 
 
-def test_bedrock_api_key_is_a_bearer_token(client: OpenAI, bedrock: ScriptedUpstream) -> None:
+def test_bedrock_api_key_is_a_bearer_token(client: OpenAI, provider: ScriptedUpstream) -> None:
     client.chat.completions.create(model="by-key", messages=MESSAGES)
-    received = bedrock.requests[-1]
+    received = provider.requests[-1]
     assert (received.path, received.headers["authorization"]) == (
         "/model/us.text-v1%3A0/converse",
         "Bearer bedrock-api-key",
     )
 
 
-def test_text_is_streamed_with_its_usage(client: OpenAI, bedrock: ScriptedUpstream) -> None:
+def test_text_is_streamed_with_its_usage(client: OpenAI, provider: ScriptedUpstream) -> None:
     chunks = [
         *client.chat.completions.create(
             model="us.text-stream-v1:0", messages=MESSAGES, stream=True, stream_options={"include_usage": True}
         )
     ]
-    assert bedrock.requests[-1].path.endswith("/converse-stream")
+    assert provider.requests[-1].path.endswith("/converse-stream")
     assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == (
         "Four score\u2028 and s\u00e9ven \U0001f600."
     )
@@ -116,7 +106,7 @@ def test_text_is_streamed_with_its_usage(client: OpenAI, bedrock: ScriptedUpstre
     assert (chunks[-1].usage.prompt_tokens, chunks[-1].usage.completion_tokens) == (11, 9)
 
 
-def test_tool_calls_and_results_round_trip(client: OpenAI, bedrock: ScriptedUpstream) -> None:
+def test_tool_calls_and_results_round_trip(client: OpenAI, provider: ScriptedUpstream) -> None:
     whole = client.chat.completions.create(model="tools", messages=MESSAGES, tools=TOOLS).choices[0]
     with client.chat.completions.stream(model="tools-stream", messages=MESSAGES, tools=TOOLS) as stream:
         streamed = stream.get_final_completion().choices[0]
@@ -126,7 +116,7 @@ def test_tool_calls_and_results_round_trip(client: OpenAI, bedrock: ScriptedUpst
     results: list[Any] = [{"role": "tool", "tool_call_id": call.id, "content": "7"} for call in calls]
     assistant: Any = streamed.message.model_dump(exclude_none=True, include={"role", "content", "tool_calls"})
     client.chat.completions.create(model="us.text-v1:0", messages=[*MESSAGES, assistant, *results], tools=TOOLS)
-    sent = bedrock.requests[-1].body["messages"]
+    sent = provider.requests[-1].body["messages"]
     uses = [block["toolUse"] for block in sent[1]["content"][1:]]
     assert [use["toolUseId"] for use in uses] == [call.id for call in calls]
     assert uses[0]["input"] == {"location": "Z\u00fcrich, CH", "days": 3}

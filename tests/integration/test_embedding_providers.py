@@ -1,16 +1,16 @@
 """Embeddings of providers with protocols of their own, end to end, with batches that are split and joined."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from openai import APIStatusError, BadRequestError, OpenAI, RateLimitError
 
-from support.http import openai_client
-from support.running_gateway import RunningGateway, run_gateway
-from support.upstream import Script, ScriptedUpstream, scripted_upstream
+from support.running_gateway import RunningGateway
+from support.scripted_gateway import scripted_gateway
+from support.upstream import Script, ScriptedUpstream
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "embeddings"
 VECTORS = [[0.5, -0.25, 3.0], [1.0, 2.0, -4.5]]
@@ -82,25 +82,7 @@ def overlay(url: str) -> str:
     return providers + "".join(models)
 
 
-@pytest.fixture(scope="module")
-def providers() -> Iterator[ScriptedUpstream]:
-    with scripted_upstream({name: script for name, (_, _, script) in SCRIPTS.items()}) as running:
-        yield running
-
-
-@pytest.fixture(scope="module", params=["server", "function"])
-def gateway(
-    request: pytest.FixtureRequest, providers: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningGateway]:
-    folder = tmp_path_factory.mktemp("embeddings")
-    with run_gateway(request.param, folder, overlay(providers.url), {"TOLLGATE_ECHO": "off"}) as running:
-        yield running
-
-
-@pytest.fixture
-def client(gateway: RunningGateway) -> Iterator[OpenAI]:
-    with openai_client(gateway) as openai:
-        yield openai
+provider, gateway = scripted_gateway({name: script for name, (_, _, script) in SCRIPTS.items()}, overlay)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +97,7 @@ def client(gateway: RunningGateway) -> Iterator[OpenAI]:
 def test_official_client_reads_the_vectors_of_each_protocol(
     client: OpenAI,
     gateway: RunningGateway,
-    providers: ScriptedUpstream,
+    provider: ScriptedUpstream,
     model: str,
     texts: list[str],
     path: str,
@@ -124,7 +106,7 @@ def test_official_client_reads_the_vectors_of_each_protocol(
     raw = client.embeddings.with_raw_response.create(model=model, input=texts)
     response = raw.parse()
     assert [item.embedding for item in response.data] == VECTORS[: len(texts)]
-    assert providers.requests[-1].path == path
+    assert provider.requests[-1].path == path
     record = gateway.settled(raw.headers["x-request-id"])
     assert (record["input_tokens"], record["estimated"]) == ((2, 1) if tokens is None else (tokens, 0))
     assert record["cost_micro_usd"] == record["input_tokens"] * 2
@@ -139,14 +121,14 @@ def test_uncounted_usage_is_estimated_and_not_reported(client: OpenAI, gateway: 
 
 @pytest.mark.parametrize(("model", "requests", "tokens"), [("gemini-batch", 3, 50), ("titan-batch", 5, 50)])
 def test_batch_above_the_limit_is_split_and_joined_in_order(
-    client: OpenAI, gateway: RunningGateway, providers: ScriptedUpstream, model: str, requests: int, tokens: int
+    client: OpenAI, gateway: RunningGateway, provider: ScriptedUpstream, model: str, requests: int, tokens: int
 ) -> None:
-    before = len(providers.requests)
+    before = len(provider.requests)
     raw = client.embeddings.with_raw_response.create(model=model, input=["5", "3", "1", "4", "2"])
     response = raw.parse()
     assert [item.embedding[0] for item in response.data] == [5, 3, 1, 4, 2]
     assert response.usage.prompt_tokens == tokens
-    assert len(providers.requests) - before == requests
+    assert len(provider.requests) - before == requests
     record = gateway.settled(raw.headers["x-request-id"])
     assert (record["input_tokens"], record["estimated"]) == (tokens, 0)
 

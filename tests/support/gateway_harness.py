@@ -17,10 +17,11 @@ from tollgate.gateway.chat import Completion
 from tollgate.gateway.chat_operation import CHAT
 from tollgate.gateway.keys import KeyRecord
 from tollgate.gateway.metering import UsageRecord
+from tollgate.gateway.ports import Dependencies
 from tollgate.gateway.prices import Prices
-from tollgate.gateway.serving import BufferedResponse, Dependencies, Gateway
+from tollgate.gateway.responses import BufferedResponse, StreamedResponse
+from tollgate.gateway.serving import Gateway
 from tollgate.gateway.sse import DONE
-from tollgate.gateway.streaming import StreamedResponse
 
 KEY, API_KEY = keys.generate(lambda count: b"\x01" * count)
 OTHER_KEY, _ = keys.generate(lambda count: b"\x02" * count)

@@ -4,10 +4,10 @@ import base64
 from collections.abc import Sequence
 from typing import Any, cast
 
-from tollgate.adapters.clients.invalid import invalid
 from tollgate.adapters.dropped_params import unsupported
 from tollgate.adapters.json_access import child, children, text
 from tollgate.gateway.types import Json
+from tollgate.gateway.validation import invalid
 
 
 def blocks_of(content: Any, path: str) -> list[Json]:

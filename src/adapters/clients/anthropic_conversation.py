@@ -6,11 +6,12 @@ from typing import Any
 
 from tollgate.adapters.claude import ThinkingBlock
 from tollgate.adapters.clients.anthropic_content import block_parts, blocks_of, joined_if_plain, parts_of
-from tollgate.adapters.clients.invalid import invalid, missing, required_text
+from tollgate.adapters.clients.required_text import required_text
 from tollgate.adapters.dropped_params import unsupported
 from tollgate.adapters.json_access import text
 from tollgate.adapters.replayed_reasoning import MessageReasoning, read_reasoning
 from tollgate.gateway.types import Json
+from tollgate.gateway.validation import invalid, missing
 
 BILLING_LINE = "x-anthropic-billing-header:"
 """How Claude Code's first system text begins. It changes between requests, so it would break prefix caching elsewhere.

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from tollgate.adapters.clients.anthropic import api_key, error_body
 from tollgate.adapters.clients.anthropic_messages_request import MessagesRequest, chat_request
 from tollgate.adapters.clients.anthropic_messages_response import MessagesEncoder
-from tollgate.adapters.clients.invalid import missing
 from tollgate.adapters.clients.json_body import parse_json
 from tollgate.adapters.json_access import refuses_depth
 from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.chat_operation import CHAT
 from tollgate.gateway.client_format import Encoder, ResponseInfo
+from tollgate.gateway.validation import missing
 
 
 class AnthropicMessages:

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from tollgate.adapters.clients.anthropic_content import requests_citations
 from tollgate.adapters.clients.anthropic_conversation import chat_messages, system_messages
-from tollgate.adapters.clients.invalid import invalid, required_text
+from tollgate.adapters.clients.required_text import required_text
 from tollgate.adapters.clients.untranslated import whole_text
 from tollgate.adapters.dropped_params import unsupported
 from tollgate.adapters.identifiers import hash_identifier
@@ -19,6 +19,7 @@ from tollgate.gateway.chat import MAX_MESSAGES, MAX_TOOLS, ChatRequest, NativeBo
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.request_body import RequestBody
 from tollgate.gateway.types import Json
+from tollgate.gateway.validation import invalid
 
 API_HEADERS = ("anthropic-version", "anthropic-beta")
 MAX_USER_LENGTH = 64

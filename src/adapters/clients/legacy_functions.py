@@ -8,8 +8,8 @@ a result belongs to the last call of its name.
 from typing import Any, cast
 
 from tollgate.gateway.chat import ChatRequest
-from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.types import Json
+from tollgate.gateway.validation import invalid
 
 _FIELDS = ("functions", "function_call")
 
@@ -23,7 +23,7 @@ def with_tools(request: ChatRequest) -> ChatRequest:
     body = request.wire()
     if functions := body.pop("functions", None):
         if request.tools:
-            raise _invalid("functions", "it is not given beside tools")
+            raise invalid("functions", "it is not given beside tools")
         body["tools"] = _tools(functions)
         body["parallel_tool_calls"] = False  # an answer has room for one function_call
     choice = body.pop("function_call", None)
@@ -35,11 +35,11 @@ def with_tools(request: ChatRequest) -> ChatRequest:
 
 def _tools(functions: Any) -> list[Json]:
     if not isinstance(functions, list):
-        raise _invalid("functions", "it is a list of objects")
+        raise invalid("functions", "it is a list of objects")
     tools: list[Json] = []
     for index, function in enumerate(cast("list[Any]", functions)):
         if not isinstance(function, dict) or not isinstance(cast(Json, function).get("name"), str):
-            raise _invalid(f"functions[{index}].name", "a function has a name")
+            raise invalid(f"functions[{index}].name", "a function has a name")
         tools.append({"type": "function", "function": function})
     return tools
 
@@ -49,7 +49,7 @@ def _choice(given: Any) -> Any:
         return given
     name = cast(Json, given).get("name") if isinstance(given, dict) else None
     if not isinstance(name, str):
-        raise _invalid("function_call", "it is 'auto', 'none' or an object with the name of a function")
+        raise invalid("function_call", "it is 'auto', 'none' or an object with the name of a function")
     return {"type": "function", "function": {"name": name}}
 
 
@@ -62,7 +62,7 @@ def _message(message: Json, place: int, waiting: dict[str, list[str]]) -> Json:
     if call := message.get("function_call"):
         name = cast(Json, call).get("name") if isinstance(call, dict) else None
         if not isinstance(name, str):
-            raise _invalid(f"messages[{place}].function_call", "it is an object with the name of a function")
+            raise invalid(f"messages[{place}].function_call", "it is an object with the name of a function")
         call_id = f"call_{place}"
         waiting.setdefault(name, []).append(call_id)
         function = {"name": name, "arguments": cast(Json, call).get("arguments") or ""}
@@ -70,10 +70,6 @@ def _message(message: Json, place: int, waiting: dict[str, list[str]]) -> Json:
     elif message["role"] == "function":
         ids = waiting.get(message.get("name") or "")
         if not ids:
-            raise _invalid(f"messages[{place}].name", "it names no function that was called before")
+            raise invalid(f"messages[{place}].name", "it names no function that was called before")
         message = {"role": "tool", "tool_call_id": ids.pop(), "content": message.get("content") or ""}
     return {name: value for name, value in message.items() if name != "function_call"}
-
-
-def _invalid(param: str, why: str) -> BadRequestError:
-    return BadRequestError(f"Invalid value for '{param}': {why}.", param=param, code="invalid_value")

@@ -5,7 +5,6 @@ from functools import partial
 
 from tollgate.adapters.attachments import detect_type
 from tollgate.adapters.clients.audio_events import EventEncoder
-from tollgate.adapters.clients.invalid import invalid
 from tollgate.adapters.clients.json_body import parse_json
 from tollgate.adapters.clients.multipart import read_form
 from tollgate.adapters.clients.openai import bearer_key, error_body
@@ -16,6 +15,7 @@ from tollgate.gateway.json_text import dump
 from tollgate.gateway.sse import encode
 from tollgate.gateway.types import Json, Usage
 from tollgate.gateway.uploads import File
+from tollgate.gateway.validation import invalid
 
 EDITABLE = ("image/png", "image/jpeg", "image/webp")
 """Types of images that can be edited (API reference, "Create image edit", `image`)."""

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from tollgate.adapters.clients.invalid import invalid, required_text
+from tollgate.adapters.clients.required_text import required_text
 from tollgate.adapters.clients.responses_tools import custom_arguments, function_name
 from tollgate.adapters.dropped_params import unsupported
 from tollgate.adapters.json_access import child, text
 from tollgate.adapters.replayed_reasoning import MessageReasoning, read_reasoning
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.types import Json
+from tollgate.gateway.validation import invalid
 
 ROLES = ("user", "assistant", "system", "developer")
 _HOSTED = frozenset({

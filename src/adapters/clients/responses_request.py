@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from tollgate.adapters.clients.invalid import invalid
 from tollgate.adapters.clients.responses_items import ItemReader
 from tollgate.adapters.clients.responses_tools import ToolName, read_tools, tool_fields
 from tollgate.adapters.clients.untranslated import whole_text
@@ -18,6 +17,7 @@ from tollgate.gateway.chat import MAX_MESSAGES, MAX_TOOLS, ChatRequest, NativeBo
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.request_body import RequestBody
 from tollgate.gateway.types import Json
+from tollgate.gateway.validation import invalid
 
 _STATEFUL = ("previous_response_id", "conversation", "prompt", "background")
 _PASSED_ON = (

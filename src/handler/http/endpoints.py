@@ -11,8 +11,7 @@ from tollgate.adapters.clients import client_format
 from tollgate.adapters.clients.openai import error_body
 from tollgate.gateway.client_format import ClientFormat, Encoder, ResponseInfo, StreamEncoder
 from tollgate.gateway.errors import GatewayError, UpgradeRequiredError
-from tollgate.gateway.serving import BufferedResponse
-from tollgate.gateway.streaming import StreamedResponse
+from tollgate.gateway.responses import BufferedResponse, StreamedResponse
 from tollgate.gateway.types import Json
 from tollgate.handler.http.request_options import read_options
 from tollgate.handler.http.requests import components_of, context_of, is_small

@@ -18,7 +18,7 @@ from tollgate.gateway.replay import (
     RequestText,
     StoredResponse,
     idempotency_name,
-    read_options,
+    replay_options,
     require_replayable,
 )
 from tollgate.handler.components import Components
@@ -46,7 +46,7 @@ async def serve_or_replay(request: Request, api_key: str, model: str, body: byte
     """
     components, context = components_of(request), context_of(request)
     account = await components.gateway.authenticate(api_key, context)
-    options = read_options(request.headers)
+    options = replay_options(request.headers)
     text = RequestText(path_without_alias(request.url.path), request.headers, body)
     claim = None
     if options.idempotency_key is not None:

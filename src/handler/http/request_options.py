@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from tollgate.gateway.accounting import RequestContext
-from tollgate.gateway.errors import BadRequestError
+from tollgate.gateway.validation import invalid
 
 TIMEOUT, SESSION = "x-tollgate-timeout-ms", "x-session-id"
 MAX_TIMEOUT_MS = 900_000
@@ -17,8 +17,7 @@ def read_options(headers: Mapping[str, str], context: RequestContext) -> None:
     timeout = headers.get(TIMEOUT)
     if timeout is not None:
         if not _NUMBER.fullmatch(timeout) or int(timeout) > MAX_TIMEOUT_MS:
-            text = f"{TIMEOUT} must be a whole number of milliseconds from 1 to {MAX_TIMEOUT_MS}."
-            raise BadRequestError(text, param=TIMEOUT, code="invalid_value")
+            raise invalid(TIMEOUT, f"it is a whole number of milliseconds from 1 to {MAX_TIMEOUT_MS}")
         context.is_hurried = True
         end = context.started + int(timeout) / 1000
         context.deadline = end if context.deadline is None else min(context.deadline, end)

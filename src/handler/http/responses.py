@@ -13,8 +13,7 @@ from starlette.types import Receive, Scope, Send
 from tollgate.gateway.client_format import Encoder, StreamEncoder
 from tollgate.gateway.errors import ClientClosedError, GatewayError
 from tollgate.gateway.json_text import dump
-from tollgate.gateway.serving import BufferedResponse
-from tollgate.gateway.streaming import StreamedResponse
+from tollgate.gateway.responses import BufferedResponse, StreamedResponse
 from tollgate.gateway.types import Json
 from tollgate.handler.telemetry import Telemetry
 

@@ -43,8 +43,8 @@ class DynamoDBDocuments(TableStore):
             condition, values = "#made = :made", {":made": to_attribute(replaces.revision)}
         try:
             await self._table.put_if(item, condition, values)
-        except ConditionFailedError as failed:
-            return failed.item is not None and failed.item.get("made") == item["made"]
+        except ConditionFailedError:
+            return False
         return True
 
     def _current(self, item: Item) -> Document | None:

@@ -104,44 +104,33 @@ class Table:
         return [key async for page in pages for key in page]
 
     async def put_if_absent(self, item: Item) -> Item | None:
-        """Write an item if there is none with its primary key; return the existing item otherwise.
-
-        An existing item with the same `made` was written by an attempt whose response was lost, and counts as absent.
-        """
+        """Write an item if there is none with its primary key; return the existing item otherwise."""
         try:
-            await self._client.call(
-                "PutItem",
-                {
-                    "TableName": self.name,
-                    "Item": item,
-                    "ConditionExpression": "attribute_not_exists(pk)",
-                    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-                },
-            )
-        except DynamoDBError as error:
-            if error.code != CONDITION_FAILED_ERROR:
-                raise
-            existing = error.item
-            return None if existing is None or existing.get("made") == item["made"] else existing
+            await self.put_if(item, "attribute_not_exists(pk)")
+        except ConditionFailedError as failed:
+            return failed.item
         return None
 
-    async def put_if(self, item: Item, condition: str, values: Item) -> None:
-        """Write an item if the condition holds (see Update for its placeholders). Raises ConditionFailedError."""
+    async def put_if(self, item: Item, condition: str, values: Item | None = None) -> None:
+        """Write an item if the condition holds (see Update for its placeholders). Raises ConditionFailedError.
+
+        An existing item with the same `made` was written by an attempt whose response was lost, and is this one.
+        """
         parameters: dict[str, Any] = {
             "TableName": self.name,
             "Item": item,
             "ConditionExpression": condition,
-            "ExpressionAttributeValues": values,
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
-        if names := names_in(condition):
-            parameters["ExpressionAttributeNames"] = names
+        if values is not None:
+            parameters |= {"ExpressionAttributeValues": values, "ExpressionAttributeNames": names_in(condition)}
         try:
-            await _retry_conflicts(lambda: self._client.call("PutItem", parameters))
+            await self._client.call("PutItem", parameters)
         except DynamoDBError as error:
             if error.code != CONDITION_FAILED_ERROR:
                 raise
-            raise ConditionFailedError(error.item) from error
+            if error.item is None or error.item.get("made") != item["made"]:
+                raise ConditionFailedError(error.item) from error
 
     async def update(self, update: Update) -> KeyItem:
         """Make one conditional update of a key's item and return the new item. Raises ConditionFailedError."""

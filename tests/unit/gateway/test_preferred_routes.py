@@ -1,9 +1,11 @@
 """Which routes a request may try, by its fields `provider` and `models`: routes of the catalog, through the finder."""
 
 import datetime
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as struct_replace
 
 from support.fakes import FakeResponse, FakeUpstream, NoHealth
 from support.json_lines import JSON_LINES
@@ -11,6 +13,7 @@ from tollgate.gateway.catalog import Catalog, Model, Provider, RouteRow
 from tollgate.gateway.errors import BadRequestError, NotFoundError
 from tollgate.gateway.quirks import Quirks
 from tollgate.gateway.route_finder import RouteFinder
+from tollgate.gateway.routing import Route
 
 
 def model(name: str, *providers: str, fallbacks: tuple[str, ...] = ()) -> Model:
@@ -26,16 +29,28 @@ PROVIDERS = {
 MODELS = {
     "m": model("m", "a", "b", fallbacks=("n",)),
     "n": model("n", "b", "c"),
+    "strict": struct_replace(model("strict", "a", "b"), context_window_fallbacks=("only-c",)),
+    "only-c": model("n", "c"),
     "mixed": model("mixed", "router", "a"),
     "routed": model("routed", "router"),
 }
-FINDER = RouteFinder(
-    Catalog(PROVIDERS, MODELS, MODELS, {}), {"lines": JSON_LINES}, FakeUpstream(FakeResponse([]), ""), NoHealth(), None
-)
+CATALOG = Catalog(PROVIDERS, MODELS, MODELS, {})
 
 
-def found(name: str, **fields: Any) -> list[str]:
-    return [f"{each.route.provider.name}/{each.route.model.id}" for each in FINDER.find("chat", name, "seed", fields)]
+@dataclass
+class Cooling(NoHealth):
+    """These providers are on cooldown."""
+
+    providers: str
+
+    def is_on_cooldown(self, route: Route) -> bool:
+        return route.provider.name in self.providers
+
+
+def found(name: str, cooling: str = "", **fields: Any) -> list[str]:
+    upstream = FakeUpstream(FakeResponse([]), "")
+    finder = RouteFinder(CATALOG, {"lines": JSON_LINES}, upstream, Cooling(cooling), None)
+    return [f"{each.route.provider.name}/{each.route.model.id}" for each in finder.find("chat", name, "seed", fields)]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +62,14 @@ def found(name: str, **fields: Any) -> list[str]:
         ("n", {"models": ["mixed", "m"], "route": "fallback"}, ["b/n", "c/n", "router/mixed", "a/mixed", "a/m", "b/m"]),
         ("n", {"models": ["m"], "provider": {"only": ["a"]}}, ["a/m"]),
         ("mixed", {"provider": {"ignore": ["router"]}}, ["a/mixed"]),
+        ("m", {"cooling": "a"}, ["b/m", "b/n", "c/n", "a/m"]),
+        ("m", {"cooling": "b", "provider": {"order": ["b", "a"]}}, ["a/m", "c/n", "b/m", "b/n"]),
+        ("m", {"provider": {"allow_fallbacks": False}}, ["a/m", "b/n"]),
+        ("m", {"provider": {"allow_fallbacks": False, "order": ["nobody"]}}, ["a/m", "b/n"]),
+        ("m", {"provider": {"allow_fallbacks": False, "order": ["b", "a"]}}, ["b/m", "a/m", "b/n"]),
+        ("m", {"cooling": "a", "provider": {"allow_fallbacks": False}}, ["b/m", "b/n"]),
+        ("strict", {}, ["a/strict", "b/strict", "c/n"]),
+        ("strict", {"cooling": "ab"}, ["a/strict", "b/strict", "c/n"]),
         ("routed", {"provider": {"only": ["anthropic"]}, "models": ["theirs"]}, ["router/routed"]),
     ],
 )

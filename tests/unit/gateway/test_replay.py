@@ -4,7 +4,7 @@ import pytest
 
 from tollgate.gateway.documents import MAX_DOCUMENT_BYTES
 from tollgate.gateway.errors import BadRequestError, ConflictError, UnprocessableError
-from tollgate.gateway.replay import Options, RequestText, StoredResponse, read_options, require_replayable
+from tollgate.gateway.replay import Options, RequestText, StoredResponse, replay_options, require_replayable
 
 PATH = "/v1/chat/completions"
 JSON = {"content-type": "application/json"}
@@ -16,8 +16,8 @@ def text(body: bytes, path: str = PATH, **headers: str) -> RequestText:
 
 def test_options_are_read_of_the_headers() -> None:
     headers = {"idempotency-key": "stainless-python-retry-1", "x-tollgate-cache": "ttl=86400"}
-    assert read_options(headers) == Options("stainless-python-retry-1", 86400)
-    assert read_options({}) == Options(None, None)
+    assert replay_options(headers) == Options("stainless-python-retry-1", 86400)
+    assert replay_options({}) == Options(None, None)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_options_are_read_of_the_headers() -> None:
 )
 def test_bad_options_name_their_header(name: str, value: str, param: str) -> None:
     with pytest.raises(BadRequestError) as raised:
-        read_options({name: value})
+        replay_options({name: value})
     assert raised.value.param == param
 
 

@@ -28,11 +28,11 @@ def route(name: str, usd: int | None, *, keeps_prompts: bool = True, quantizatio
 ROUTES = [route("a", 3), route("b", 1, keeps_prompts=False), route("c", None, quantization="fp8")]
 
 
-def chosen(provider: dict[str, Any], on_cooldown: str = "") -> str:
+def chosen(provider: dict[str, Any]) -> str:
     preferences = read_preferences({"provider": provider})
     assert preferences is not None
     assert preferences.provider is not None
-    routes = preferences.provider.chosen(ROUTES, lambda route: route.provider.name in on_cooldown)
+    routes = preferences.provider.chosen(ROUTES)
     return "".join(each.provider.name for each in routes)
 
 
@@ -44,8 +44,6 @@ def chosen(provider: dict[str, Any], on_cooldown: str = "") -> str:
         ({"order": ["c", "nobody", "B"]}, "cba"),
         ({"order": ["c/turbo"]}, "cab"),
         ({"order": ["c", "b"], "allow_fallbacks": False}, "cb"),
-        ({"allow_fallbacks": False}, "a"),
-        ({"order": ["nobody"], "allow_fallbacks": False}, "a"),
         ({"only": ["A", "c"]}, "ac"),
         ({"only": ["nobody"]}, ""),
         ({"ignore": ["a"]}, "bc"),
@@ -63,10 +61,6 @@ def chosen(provider: dict[str, Any], on_cooldown: str = "") -> str:
 )
 def test_routes_that_fit_are_chosen_in_the_preferred_order(provider: dict[str, Any], routes: str) -> None:
     assert chosen(provider) == routes
-
-
-def test_route_on_cooldown_comes_last_in_the_preferred_order() -> None:
-    assert chosen({"order": ["c", "b"]}, on_cooldown="c") == "bac"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ from tollgate.gateway.catalog_reader import load
 from tollgate.gateway.keys import KeyRecord
 from tollgate.gateway.limits import Limits
 from tollgate.gateway.metering import Cost
-from tollgate.gateway.serving import Dependencies, Gateway
+from tollgate.gateway.ports import Dependencies
+from tollgate.gateway.serving import Gateway
 from tollgate.handler.components import Components
 from tollgate.handler.http.app import Application
 from tollgate.handler.settings import Settings

@@ -1,17 +1,16 @@
-"""The order of routes: by weight, stable for a session, and routes on cooldown last."""
+"""The order of routes: by weight, and stable for a session."""
 
 from collections import Counter
 from dataclasses import replace
 
 from support.families import route_to
-from tollgate.gateway.route_order import in_order
-from tollgate.gateway.routing import Route
+from tollgate.gateway.routing import Route, in_order
 
 A, B, LAST = route_to("a", 3), route_to("b", 1), route_to("c", 0)
 
 
-def order(routes: list[Route], seed: str, *cooling: Route) -> list[Route]:
-    return list(in_order(routes, seed, lambda each: each in cooling))
+def order(routes: list[Route], seed: str) -> list[Route]:
+    return list(in_order(routes, seed))
 
 
 def test_first_route_is_chosen_by_weight() -> None:
@@ -33,8 +32,3 @@ def test_only_sessions_of_a_missing_route_move() -> None:
 def test_routes_of_weight_zero_are_last_as_they_are_written() -> None:
     other = replace(LAST, upstream_model="other")
     assert order([other, LAST, A], "x") == [A, other, LAST]
-
-
-def test_route_on_cooldown_comes_after_all_others() -> None:
-    assert all(order([A, B, LAST], str(number), A, B)[0] is LAST for number in range(20))
-    assert order([A], "x", A) == [A]

@@ -1,4 +1,4 @@
-"""A streamed response on its way to the client: paid for before it is passed on, and settled before its end is sent."""
+"""Responses on their way to the client, whole or streamed: paid for before they are sent, settled before their end."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -8,10 +8,39 @@ from tollgate.gateway.admission import RefusedError
 from tollgate.gateway.budget import Allowance
 from tollgate.gateway.client_format import ResponseInfo
 from tollgate.gateway.errors import GatewayError, InsufficientQuotaError, UpstreamError
+from tollgate.gateway.metering import Cost
 from tollgate.gateway.ports import Clock, Ledger
 from tollgate.gateway.response_reader import Batch, ResponseReader
 from tollgate.gateway.routing import Route
-from tollgate.gateway.types import Usage
+from tollgate.gateway.types import Result, Usage
+
+
+class BufferedResponse:
+    """A whole response. `settle` it before it is sent: a client that has it may send its next request at once."""
+
+    def __init__(
+        self, info: ResponseInfo, result: Result, accounting: RequestAccounting, ledger: Ledger, clock: Clock
+    ) -> None:
+        self.info = info
+        self.result = result
+        self.route = accounting.attempt.route
+        self.dropped = accounting.attempt.dropped
+        self.attempts = len(accounting.attempts)
+        self.overhead_ms = accounting.overhead_ms(clock.monotonic())
+        self.usage: Usage | None = accounting.attempt.reported_usage
+        self._accounting = accounting
+        self._ledger = ledger
+        self._clock = clock
+
+    @property
+    def cost(self) -> Cost | None:
+        """What it cost, once it is settled."""
+        record = self._accounting.context.record
+        return record and record.cost
+
+    async def settle(self) -> None:
+        """Close the accounting of this request. Settling again does nothing."""
+        await self._accounting.close(self._ledger, self._clock)
 
 
 async def open_stream(
