@@ -57,6 +57,7 @@ class Endpoint:
             from tollgate.handler.http.replays import serve_or_replay  # few requests ask for it
 
             return await serve_or_replay(request, api_key, parsed.model, body, serve)
+        del body  # it may be large, and the response may take minutes
         return await serve()
 
     async def _respond(self, request: Request, api_key: str, parsed: Any, encoder_for: EncoderFor) -> Response:
