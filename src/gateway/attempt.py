@@ -1,9 +1,12 @@
 """One attempt of a request on one route: when it was sent, what came back, and what the provider will bill for it."""
 
+from collections.abc import Callable
+
 from tollgate.gateway.errors import GatewayError, UpstreamTimeoutError
 from tollgate.gateway.metering import estimate_tokens, service_tier
 from tollgate.gateway.ports import UpstreamResponse
 from tollgate.gateway.routing import Route
+from tollgate.gateway.speed import LEAST_TOKENS, Speed
 from tollgate.gateway.types import UNITS, Result, Usage, add_usages
 
 INTERRUPTED = frozenset({
@@ -32,6 +35,8 @@ class Attempt:
         self.first_content_at: float | None = None
         self.ended_at: float | None = None
         self.is_complete = False
+        self.on_complete: Callable[[], None] | None = None
+        """Called once the response is complete."""
         self.parts: list[Attempt] = []
         """The requests of which the attempt consists, if it is more than one."""
         self.is_rejected = False
@@ -64,6 +69,8 @@ class Attempt:
         """The response is complete."""
         self.is_complete = True
         self.ended_at = at
+        if self.on_complete is not None:
+            self.on_complete()
 
     def ended(self, at: float, error: GatewayError | None = None) -> None:
         """The attempt ended, complete or not."""
@@ -80,6 +87,14 @@ class Attempt:
     def ran_out(self) -> bool:
         """Whether it was left unanswered until its time ran out."""
         return isinstance(self.error, UpstreamTimeoutError) and self.error.code == "timeout" and not self.is_rejected
+
+    def speed(self, *, streamed: bool) -> Speed:
+        """How fast the complete response came."""
+        if self.sent_at is None or self.ended_at is None:
+            return Speed()
+        tokens, seconds = 0 if self.usage is None else self.usage.output_tokens, self.ended_at - self.sent_at
+        latency = self.first_content_at - self.sent_at if streamed and self.first_content_at is not None else None
+        return Speed(latency, tokens / seconds if tokens >= LEAST_TOKENS and seconds > 0 else None)
 
     def output_tokens_with(self, part: Result) -> int:
         """About how many tokens the output has with this chunk, at least one per chunk; 0 if the chunk has no text."""

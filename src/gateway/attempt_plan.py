@@ -27,6 +27,9 @@ SHORT_WAIT = 1.0
 LEAST_SECONDS = 5.0
 """Seconds that must be left for another attempt: one that cannot end in time is only billed."""
 
+UNSUPPORTED = "unsupported_parameter"
+"""The code of the error for what a family cannot express."""
+
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
@@ -66,10 +69,14 @@ class AttemptPlan:
         """Whether another route is left for a failure of the provider."""
         return any(not self._reasons.isdisjoint(each.after) for each in self._left)
 
-    def after(self, error: GatewayError, seconds_left: float, *, may_repeat: bool) -> Step | None:
-        """What follows a failed attempt, which may or may not be repeated on the same route; None if nothing does."""
+    def after(self, error: GatewayError, seconds_left: float, *, may_repeat: bool, was_sent: bool) -> Step | None:
+        """What follows a failed attempt, which may or may not be repeated on the same route; None if nothing does.
+
+        An attempt that was not sent, because its family cannot express the request, is followed by the next route.
+        """
         is_repeated = may_repeat and self._tried < ATTEMPTS_PER_ROUTE and _is_passing(error)
-        step = (self._again(error) if is_repeated else None) or self._another(error)
+        is_inexpressible = not was_sent and error.code == UNSUPPORTED
+        step = (self._again(error) if is_repeated else None) or self._another(error, is_inexpressible)
         if step is None or seconds_left < step.wait + LEAST_SECONDS:
             return None
         self._tried = self._tried + 1 if step.alternative is self.current else 1
@@ -81,9 +88,9 @@ class AttemptPlan:
         wait = max(pause, error.retry_after or 0.0)
         return Step(self.current, wait) if wait <= (SHORT_WAIT if self.has_others else LONGEST_WAIT) else None
 
-    def _another(self, error: GatewayError) -> Step | None:
+    def _another(self, error: GatewayError, is_inexpressible: bool) -> Step | None:
         """The next route that is for this error. Once one was for a client's error, the others for it may follow."""
-        is_upstream = isinstance(error, (UpstreamError, RateLimitError))
+        is_upstream = is_inexpressible or isinstance(error, (UpstreamError, RateLimitError))
         reasons = self._reasons if is_upstream else {error.code} - {None}
         for index, each in enumerate(self._left):
             if not reasons.isdisjoint(each.after):

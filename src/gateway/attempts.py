@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 
 from tollgate.gateway.accounting import RequestAccounting, RequestContext
 from tollgate.gateway.admission import RefusedError
@@ -9,7 +10,7 @@ from tollgate.gateway.attempt import Attempt
 from tollgate.gateway.attempt_plan import LEAST_SECONDS, AttemptPlan, Step
 from tollgate.gateway.budget import Reservation
 from tollgate.gateway.client_format import ResponseInfo
-from tollgate.gateway.errors import GatewayError, UpstreamAuthError
+from tollgate.gateway.errors import GatewayError, RateLimitError, UpstreamAuthError, UpstreamError
 from tollgate.gateway.exchange import Exchange
 from tollgate.gateway.operations import Operation, Req, call_name
 from tollgate.gateway.ports import Clock, Dependencies, TimeLimits
@@ -25,11 +26,18 @@ class Attempts:
     async def make(
         self, plan: AttemptPlan, operation: Operation[Req], request: Req, accounting: RequestAccounting
     ) -> BufferedResponse | StreamedResponse:
-        """Try one route after the other until a response begins. Raises the error of the last attempt if none does."""
+        """Try one route after the other until a response begins.
+
+        If none does, raises the last failure of a provider, else the client's error: what another provider or model
+        cannot do does not hide that the requested one failed.
+        """
         clock, health = self._dependencies.clock, self._dependencies.health
+        failure: GatewayError | None = None
         while True:
             route = plan.current.route
             attempt = accounting.begin(route, plan.current.reservation)
+            if plan.has_choice:
+                attempt.on_complete = partial(self._observe, attempt, request.stream)
             try:
                 within_budget = _within_budget(operation, request, accounting)
                 response = await self._call(operation, within_budget, accounting, plan)
@@ -37,9 +45,11 @@ class Attempts:
                 attempt.ended(clock.monotonic(), error)
                 if plan.has_choice and not (accounting.context.is_hurried and attempt.ran_out):
                     health.failed(route, error)
+                if isinstance(error, UpstreamError | RateLimitError):
+                    failure = error
                 step = await self._next(plan, attempt, error, accounting.context)
                 if step is None or not await self._is_paid(step.alternative.reservation, accounting):
-                    raise
+                    raise failure or error from None
             else:
                 if plan.has_choice:
                     health.succeeded(route)
@@ -47,6 +57,9 @@ class Attempts:
             await attempt.close()
             if step.wait:
                 await clock.sleep(step.wait)
+
+    def _observe(self, attempt: Attempt, streamed: bool) -> None:
+        self._dependencies.speeds.observed(attempt.route, attempt.speed(streamed=streamed))
 
     async def _next(
         self, plan: AttemptPlan, attempt: Attempt, error: GatewayError, context: RequestContext
@@ -56,7 +69,8 @@ class Attempts:
         if was_refused and await self._dependencies.upstream.reread_credential(attempt.route.provider):
             return Step(plan.current)
         deadline = math.inf if context.deadline is None else context.deadline
-        return plan.after(error, deadline - self._dependencies.clock.monotonic(), may_repeat=attempt.may_be_repeated)
+        left = deadline - self._dependencies.clock.monotonic()
+        return plan.after(error, left, may_repeat=attempt.may_be_repeated, was_sent=attempt.sent_at is not None)
 
     async def _is_paid(self, reservation: Reservation, accounting: RequestAccounting) -> bool:
         """Whether the budget pays for another attempt: earlier ones were billed, so more may have to be held."""

@@ -17,6 +17,7 @@ from typing import Any, cast
 from tollgate.gateway.catalog import Catalog
 from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.chat_estimate import measured
+from tollgate.gateway.model_suffixes import without_suffix
 from tollgate.gateway.operations import Req
 from tollgate.gateway.types import Json
 from tollgate.gateway.validation import missing
@@ -29,9 +30,11 @@ _LITTLE_REASONING = frozenset({"none", "minimal", "low"})
 
 
 def with_model(catalog: Catalog, request: Req) -> Req:
-    """The request with the model that the catalog chooses for it, if its client leaves the choice.
+    """The request with the model that the catalog chooses for it, if its client leaves the choice, and without a
+    suffix for the gateway.
 
-    Raises BadRequestError for a request without a model, if the catalog has no default.
+    Raises BadRequestError for a request without a model, if the catalog has no default, and for a suffix that the
+    gateway cannot follow.
     """
     if not request.model:
         default = catalog.routing.default_model
@@ -40,7 +43,7 @@ def with_model(catalog: Catalog, request: Req) -> Req:
         return _with_model(request, default)
     auto = catalog.routing.auto
     if request.model != AUTO or auto is None or AUTO in catalog.names or not isinstance(request, ChatRequest):
-        return request
+        return without_suffix(catalog, request) if ":" in request.model else request
     return _with_model(request, auto.complex if score(request) >= auto.threshold else auto.plain)
 
 

@@ -9,6 +9,8 @@ COOLDOWN, LONGEST_COOLDOWN = 30.0, 480.0
 MAX_TRIPS = 10
 PROBE = 15.0
 """Seconds for which one instance alone may try what was on cooldown."""
+RENEWED = 5.0
+"""Seconds by which a cooldown that a provider asks for must grow to be changed: each change is a write."""
 FORGOTTEN = 3600.0
 """Seconds after its last change for which a circuit is kept."""
 
@@ -36,6 +38,8 @@ class Circuit:
     def after_failure(self, now: float, wait: float | None) -> "Circuit":
         """With `wait`, what failed says itself for how many seconds it is of no use."""
         if wait is not None:
+            if now + wait < self.open_until + RENEWED and self.is_open(now) and not self.is_probed:
+                return self
             return replace(self, open_until=max(self.open_until, now + wait), is_probed=False)
         if self.is_open(now) and not self.is_probed:
             return self

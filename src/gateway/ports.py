@@ -11,6 +11,7 @@ from tollgate.gateway.errors import GatewayError
 from tollgate.gateway.keys import AuditEntry, Change, KeyRecord
 from tollgate.gateway.metering import UsageRecord
 from tollgate.gateway.routing import Route
+from tollgate.gateway.speed import Speed
 from tollgate.gateway.types import Result, UpstreamRequest
 from tollgate.gateway.usage_totals import DailyTotal
 
@@ -170,6 +171,22 @@ class Health(Protocol):
         ...
 
 
+class Speeds(Protocol):
+    """How fast the routes answer, where there is a choice. No method waits for anything."""
+
+    def refresh(self) -> None:
+        """Read what other instances measured, in the background, unless that was done a moment ago."""
+        ...
+
+    def speed(self, route: Route) -> Speed:
+        """What is known of a route."""
+        ...
+
+    def observed(self, route: Route, speed: Speed) -> None:
+        """What one complete answer showed."""
+        ...
+
+
 class Ledger(Protocol):
     """Admission and settlement, exact across every instance of the gateway."""
 
@@ -296,3 +313,4 @@ class Dependencies:
     ledger: Ledger
     clock: Clock
     health: Health
+    speeds: Speeds

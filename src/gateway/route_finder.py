@@ -7,7 +7,7 @@ from typing import Any
 from tollgate.gateway.catalog import Catalog, Model
 from tollgate.gateway.errors import BadRequestError, NotFoundError
 from tollgate.gateway.operations import call_name
-from tollgate.gateway.ports import Family, Health, Upstream
+from tollgate.gateway.ports import Family, Health, Speeds, Upstream
 from tollgate.gateway.route_preferences import RoutePreferences, no_route, read_preferences
 from tollgate.gateway.routing import Route, find_routes, in_order
 
@@ -33,6 +33,7 @@ class RouteFinder:
     families: Mapping[str, Family]
     upstream: Upstream
     health: Health
+    speeds: Speeds
     substitute: Model | None
 
     def find(self, operation: str, model: str, seed: str, fields: Mapping[str, Any]) -> Sequence[Found]:
@@ -45,10 +46,13 @@ class RouteFinder:
         routes = self.routes(operation, model)
         is_routed_here = not all(route.provider.quirks.router for route in routes)
         preferences = (read_preferences(fields) if is_routed_here else None) or NO_PREFERENCES
-        found = [Found(route, stands_in=False) for route in _preferred(routes, seed, preferences)]
+        found = [Found(route, stands_in=False) for route in self._preferred(routes, seed, preferences)]
         found += self._models_of_client(operation, seed, preferences)
         if not found:
             raise no_route(model)
+        provider = preferences.provider
+        if provider is not None and preferences.mixes_models:
+            found.sort(key=lambda each: provider.rank(each.route, self.speeds.speed))
         row = routes[0].model
         for names, after in (
             (row.fallbacks, (None,)),
@@ -79,7 +83,7 @@ class RouteFinder:
                 routes = self.routes(operation, name)
             except (NotFoundError, BadRequestError) as error:
                 raise BadRequestError(error.message, param=f"models[{number}]", code=error.code) from None
-            for route in _preferred(routes, seed, preferences):
+            for route in self._preferred(routes, seed, preferences):
                 yield Found(route, (None, CONTEXT_CODE, CONTENT_CODE))
 
     def _fallback(self, operation: str, model: str, seed: str, preferences: RoutePreferences) -> Sequence[Route]:
@@ -89,7 +93,7 @@ class RouteFinder:
         except (NotFoundError, BadRequestError):
             return ()
         usable = [route for route in routes if self.upstream.has_credential(route.provider)]
-        return _preferred(usable, seed, preferences)
+        return self._preferred(usable, seed, preferences)
 
     def _healthy_first(self, found: Iterable[Found], preferences: RoutePreferences) -> Sequence[Found]:
         """Routes on cooldown after all others that are for the failure of a provider."""
@@ -102,8 +106,11 @@ class RouteFinder:
         best = {each.route.model.id: each for each in reversed(ordered)}
         return [each for each in ordered if provider.names(each.route) or best[each.route.model.id] is each]
 
-
-def _preferred(routes: Sequence[Route], seed: str, preferences: RoutePreferences) -> Sequence[Route]:
-    """Those of one model's routes that fit, in the order in which they are tried."""
-    ordered = in_order(routes, seed)
-    return ordered if preferences.provider is None else preferences.provider.chosen(ordered)
+    def _preferred(self, routes: Sequence[Route], seed: str, preferences: RoutePreferences) -> Sequence[Route]:
+        """Those of one model's routes that fit, in the order in which they are tried."""
+        ordered, provider = in_order(routes, seed), preferences.provider
+        if provider is None:
+            return ordered
+        if provider.needs_speed:
+            self.speeds.refresh()
+        return provider.chosen(ordered, self.speeds.speed)

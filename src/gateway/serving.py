@@ -35,7 +35,12 @@ class Gateway:
         self.catalog = catalog
         self.dependencies = dependencies
         self.finder = RouteFinder(
-            catalog, dependencies.families, dependencies.upstream, dependencies.health, substitute
+            catalog,
+            dependencies.families,
+            dependencies.upstream,
+            dependencies.health,
+            dependencies.speeds,
+            substitute,
         )
         self._attempts = Attempts(dependencies)
         self._recent_keys = RecentKeys(dependencies.clock.monotonic)

@@ -23,6 +23,7 @@ from tollgate.handler.telemetry import Telemetry
 from tollgate.stores.fail_open import FailOpenLedger
 from tollgate.stores.retrying import RetryingLedger
 from tollgate.stores.shared_health import SharedHealth
+from tollgate.stores.shared_speeds import SharedSpeeds
 from tollgate.upstream.client import Timeouts, UpstreamClient
 from tollgate.upstream.images import ImageFetcher
 
@@ -75,13 +76,15 @@ def build(settings: Settings) -> Components:
     ledger = RetryingLedger(FailOpenLedger(store, clock.now) if settings.fail_open else store)
     images = ImageFetcher(settings.image_hosts)
     health = SharedHealth(store, clock.now)
-    dependencies = Dependencies(FAMILIES, upstream, images, keys=store, ledger=ledger, clock=clock, health=health)
+    speeds = SharedSpeeds(store, clock.now)
+    dependencies = Dependencies(FAMILIES, upstream, images, store, ledger, clock, health, speeds)
     gateway = Gateway(catalog, dependencies, substitute)
 
     async def close() -> None:
         await upstream.aclose()
         await images.aclose()
         await health.idle()
+        await speeds.idle()
         store.close()
 
     telemetry = Telemetry(settings.log_level, settings.metrics_namespace)

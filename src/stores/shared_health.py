@@ -1,22 +1,14 @@
 """The health of routes, known to all instances: circuit breakers in the store, read and written in the background."""
 
-import asyncio
 import json
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
 
 from tollgate.gateway.circuit import CLOSED, FORGOTTEN, Circuit
 from tollgate.gateway.documents import Document, Documents
-from tollgate.gateway.errors import (
-    GatewayError,
-    RateLimitError,
-    StoreUnavailableError,
-    UpstreamAuthError,
-    UpstreamError,
-)
+from tollgate.gateway.errors import GatewayError, RateLimitError, UpstreamAuthError, UpstreamError
 from tollgate.gateway.routing import Route
+from tollgate.stores.background import Background
 
 COLLECTION = "health"
 READ_SECONDS = 5.0
@@ -36,15 +28,17 @@ class SharedHealth:
         self._now = now
         self._circuits: dict[str, Circuit] = {}
         self._read_at = -READ_SECONDS
+        self._changed: set[str] = set()
+        """What this process changed since it last began to read."""
         self._probes: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
 
     def refresh(self) -> None:
         """See `Health.refresh`."""
         now = self._now()
         if now - self._read_at >= READ_SECONDS:
             self._read_at = now
-            self._start(self._read())
+            self._background.start(self._read())
 
     def is_on_cooldown(self, route: Route) -> bool:
         """See `Health.is_on_cooldown`. When a cooldown is over, one request of one instance tries the route again."""
@@ -74,7 +68,7 @@ class SharedHealth:
 
     async def idle(self) -> None:
         """Wait until nothing is read or written any more."""
-        await asyncio.gather(*self._tasks)
+        await self._background.idle()
 
     def _is_on_cooldown(self, name: str) -> bool:
         circuit, now = self._circuits.get(name, CLOSED), self._now()
@@ -83,7 +77,7 @@ class SharedHealth:
             return False
         if circuit.is_half_open(now):
             self._circuits[name] = circuit.as_probed(now)
-            self._start(self._claim_probe(name, circuit))
+            self._background.start(self._claim_probe(name, circuit))
             return True
         return circuit.is_open(now)
 
@@ -92,11 +86,14 @@ class SharedHealth:
         before = self._circuits.get(name, CLOSED)
         after = self._circuits[name] = change(before)
         if after != before:
-            self._start(self._write(name, change))
+            self._changed.add(name)
+            self._background.start(self._write(name, change))
 
     async def _read(self) -> None:
+        self._changed.clear()
         found = await self._documents.read_all(COLLECTION)
-        self._circuits = {name: _circuit(document) for name, document in found.items()}
+        own = {name: self._circuits[name] for name in self._changed}
+        self._circuits = {name: _circuit(document) for name, document in found.items()} | own
 
     async def _write(self, name: str, change: Callable[[Circuit], Circuit]) -> None:
         for _ in range(MAX_TRIES):
@@ -116,16 +113,6 @@ class SharedHealth:
     async def _replace(self, name: str, circuit: Circuit, document: Document | None) -> bool:
         body, until = json.dumps(asdict(circuit)).encode(), self._now() + FORGOTTEN
         return await self._documents.write(COLLECTION, name, body, until, document)
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(_quietly(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-
-async def _quietly(work: Coroutine[Any, Any, None]) -> None:
-    with suppress(StoreUnavailableError):
-        await work
 
 
 def _circuit(document: Document | None) -> Circuit:

@@ -14,6 +14,7 @@ from tollgate.gateway.limits import full
 from tollgate.gateway.metering import UsageRecord
 from tollgate.gateway.ports import TimeLimits, UpstreamResponse
 from tollgate.gateway.routing import Route
+from tollgate.gateway.speed import UNKNOWN, Speed
 from tollgate.gateway.types import UpstreamRequest
 
 SSE = {"content-type": "text/event-stream"}
@@ -65,6 +66,21 @@ class NoHealth:
     def failed(self, route: Route, error: GatewayError) -> None: ...
 
     def succeeded(self, route: Route) -> None: ...
+
+
+class LocalSpeeds:
+    """Remembers what was measured last."""
+
+    def __init__(self) -> None:
+        self.measured: dict[str, Speed] = {}
+
+    def refresh(self) -> None: ...
+
+    def speed(self, route: Route) -> Speed:
+        return self.measured.get(route.target, UNKNOWN)
+
+    def observed(self, route: Route, speed: Speed) -> None:
+        self.measured[route.target] = speed
 
 
 @dataclass

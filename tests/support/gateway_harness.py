@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from support.fakes import FakeResponse, FakeStore, FakeUpstream, NoHealth, NoImages, TickingClock
+from support.fakes import FakeResponse, FakeStore, FakeUpstream, LocalSpeeds, NoHealth, NoImages, TickingClock
 from support.json_lines import JSON_LINES, lines
 from tollgate.adapters.clients.openai_chat import ChatEncoder, OpenAIChat
 from tollgate.gateway import keys
@@ -94,8 +94,9 @@ class GatewayHarness:
     def __post_init__(self) -> None:
         self.store.records[API_KEY.key_id] = KeyRecord(API_KEY.key_id, API_KEY.key_hash, "n", "active", 1)
         self.upstream = FakeUpstream(self.response, self.without_credential)
+        families, store = {"lines": JSON_LINES}, self.store
         dependencies = Dependencies(
-            {"lines": JSON_LINES}, self.upstream, NoImages(), self.store, self.store, TickingClock(), NoHealth()
+            families, self.upstream, NoImages(), store, store, TickingClock(), NoHealth(), LocalSpeeds()
         )
         self.gateway = Gateway(CATALOG, dependencies, self.substitute)
 

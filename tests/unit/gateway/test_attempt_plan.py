@@ -29,7 +29,7 @@ TOO_LONG = BadRequestError("x", code="context_length_exceeded")
 def steps(plan: AttemptPlan, error: GatewayError, *, may_repeat: bool = True, left: float = PLENTY) -> list[str]:
     """The providers that are tried after the first, if all of them fail in the same way."""
     tried: list[str] = []
-    while (step := plan.after(error, left, may_repeat=may_repeat)) is not None:
+    while (step := plan.after(error, left, may_repeat=may_repeat, was_sent=True)) is not None:
         tried.append(step.alternative.route.provider.name)
         assert len(tried) < 20
     return tried
@@ -68,10 +68,10 @@ def test_what_follows_an_error(error: GatewayError, may_repeat: bool, follow: li
 
 
 def test_wait_is_what_the_provider_says_or_a_short_pause() -> None:
-    step = AttemptPlan([A]).after(RateLimitError("x", retry_after=5.2), PLENTY, may_repeat=True)
+    step = AttemptPlan([A]).after(RateLimitError("x", retry_after=5.2), PLENTY, may_repeat=True, was_sent=True)
     assert step is not None
     assert step.wait == 5.2
-    step = AttemptPlan([A]).after(UpstreamError("x"), PLENTY, may_repeat=True)
+    step = AttemptPlan([A]).after(UpstreamError("x"), PLENTY, may_repeat=True, was_sent=True)
     assert step is not None
     assert 0 < step.wait < 1
 
@@ -86,7 +86,7 @@ def test_models_for_long_prompts_are_tried_for_those_alone() -> None:
     assert steps(AttemptPlan([A, B, long]), TOO_LONG) == names(C)
     assert steps(AttemptPlan([A, B, long]), UpstreamError("x")) == names(A, B, B)
     plan = AttemptPlan([A, long, B])
-    assert plan.after(TOO_LONG, PLENTY, may_repeat=True) is not None
+    assert plan.after(TOO_LONG, PLENTY, may_repeat=True, was_sent=True) is not None
     assert steps(plan, UpstreamError("x")) == names(C, B, B)
 
 
@@ -95,6 +95,14 @@ def test_models_of_the_client_are_tried_after_errors_that_another_model_may_not_
     assert steps(AttemptPlan([A, B, other]), TOO_LONG) == names(C)
     assert steps(AttemptPlan([A, other]), UpstreamAuthError("x")) == names(C)
     assert steps(AttemptPlan([A, other]), BadRequestError("x")) == []
+
+
+def test_what_a_family_cannot_express_is_tried_on_the_next_route() -> None:
+    refused = BadRequestError("x", code="unsupported_parameter")
+    assert AttemptPlan([A, B]).after(refused, PLENTY, may_repeat=True, was_sent=True) is None
+    step = AttemptPlan([A, B]).after(refused, PLENTY, may_repeat=True, was_sent=False)
+    assert step is not None
+    assert names(step.alternative) == names(B)
 
 
 def test_choice_is_what_there_was_at_first() -> None:

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace as struct_replace
 
-from support.fakes import FakeResponse, FakeUpstream, NoHealth
+from support.fakes import FakeResponse, FakeUpstream, LocalSpeeds, NoHealth
 from support.json_lines import JSON_LINES
 from tollgate.gateway.catalog import Catalog, Model, Provider, RouteRow
 from tollgate.gateway.errors import BadRequestError, NotFoundError
 from tollgate.gateway.quirks import Quirks
 from tollgate.gateway.route_finder import RouteFinder
 from tollgate.gateway.routing import Route
+from tollgate.gateway.speed import Speed
 
 
 def model(name: str, *providers: str, fallbacks: tuple[str, ...] = ()) -> Model:
@@ -47,9 +48,13 @@ class Cooling(NoHealth):
         return route.provider.name in self.providers
 
 
+SPEEDS = LocalSpeeds()
+SPEEDS.measured = {"a/m#": Speed(throughput=10), "b/m#": Speed(throughput=20), "b/n#": Speed(throughput=15)}
+
+
 def found(name: str, cooling: str = "", **fields: Any) -> list[str]:
     upstream = FakeUpstream(FakeResponse([]), "")
-    finder = RouteFinder(CATALOG, {"lines": JSON_LINES}, upstream, Cooling(cooling), None)
+    finder = RouteFinder(CATALOG, {"lines": JSON_LINES}, upstream, Cooling(cooling), SPEEDS, None)
     return [f"{each.route.provider.name}/{each.route.model.id}" for each in finder.find("chat", name, "seed", fields)]
 
 
@@ -68,6 +73,12 @@ def found(name: str, cooling: str = "", **fields: Any) -> list[str]:
         ("m", {"provider": {"allow_fallbacks": False, "order": ["nobody"]}}, ["a/m", "b/n"]),
         ("m", {"provider": {"allow_fallbacks": False, "order": ["b", "a"]}}, ["b/m", "a/m", "b/n"]),
         ("m", {"cooling": "a", "provider": {"allow_fallbacks": False}}, ["b/m", "b/n"]),
+        ("m", {"provider": {"sort": "throughput", "ignore": ["c"]}}, ["b/m", "a/m", "b/n"]),
+        (
+            "m",
+            {"models": ["n"], "provider": {"sort": {"by": "throughput", "partition": "none"}, "ignore": ["c"]}},
+            ["b/m", "b/n", "a/m", "b/n"],
+        ),
         ("strict", {}, ["a/strict", "b/strict", "c/n"]),
         ("strict", {"cooling": "ab"}, ["a/strict", "b/strict", "c/n"]),
         ("routed", {"provider": {"only": ["anthropic"]}, "models": ["theirs"]}, ["router/routed"]),

@@ -11,6 +11,7 @@ from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.prices import Prices
 from tollgate.gateway.route_preferences import read_preferences
 from tollgate.gateway.routing import Route
+from tollgate.gateway.speed import UNKNOWN, Speed
 
 DAY = datetime.date(2026, 1, 1)
 
@@ -28,11 +29,14 @@ def route(name: str, usd: int | None, *, keeps_prompts: bool = True, quantizatio
 ROUTES = [route("a", 3), route("b", 1, keeps_prompts=False), route("c", None, quantization="fp8")]
 
 
+SPEEDS = {"a": Speed(latency=0.5, throughput=20), "b": Speed(latency=1.5, throughput=80), "c": UNKNOWN}
+
+
 def chosen(provider: dict[str, Any]) -> str:
     preferences = read_preferences({"provider": provider})
     assert preferences is not None
     assert preferences.provider is not None
-    routes = preferences.provider.chosen(ROUTES)
+    routes = preferences.provider.chosen(ROUTES, lambda route: SPEEDS[route.provider.name])
     return "".join(each.provider.name for each in routes)
 
 
@@ -52,7 +56,20 @@ def chosen(provider: dict[str, Any]) -> str:
         ({"max_price": {"prompt": 1}}, "b"),
         ({"max_price": {"completion": 6}}, "ab"),
         ({"max_price": {"prompt": 0.5}}, ""),
-        ({"max_price": {"image": 0}}, "abc"),
+        ({"sort": {"by": "price"}}, "bac"),
+        ({"sort": "throughput"}, "cba"),
+        ({"sort": "latency"}, "cab"),
+        ({"sort": {"by": "throughput", "partition": "model", "order": ["a"]}}, "cba"),
+        ({"sort": "throughput", "order": ["a"]}, "acb"),
+        ({"preferred_min_throughput": 50}, "bca"),
+        ({"preferred_min_throughput": {"p90": 90, "p50": 50}}, "bca"),
+        ({"preferred_min_throughput": {"p90": 90}}, "cab"),
+        ({"preferred_max_latency": 1}, "acb"),
+        ({"preferred_max_latency": 1, "sort": "price"}, "acb"),
+        ({"preferred_max_latency": {"p99": None}}, "abc"),
+        ({"max_price": {"prompt": "1"}}, "b"),
+        ({"max_price": {"image": 0}}, "ab"),
+        ({"max_price": {"request": 0}}, "abc"),
         ({"data_collection": "deny"}, "b"),
         ({"zdr": True}, "b"),
         ({"quantizations": ["fp8"]}, "c"),
@@ -73,7 +90,12 @@ def test_routes_that_fit_are_chosen_in_the_preferred_order(provider: dict[str, A
         ({"provider": {"allow_fallbacks": "no"}}, "provider.allow_fallbacks"),
         ({"provider": {"require_parameters": 1}}, "provider.require_parameters"),
         ({"provider": {"sort": "speed"}}, "provider.sort"),
+        ({"provider": {"sort": {"by": "speed"}}}, "provider.sort.by"),
+        ({"provider": {"sort": {}}}, "provider.sort.by"),
         ({"provider": {"max_price": {"prompt": -1}}}, "provider.max_price.prompt"),
+        ({"provider": {"max_price": {"image": "much"}}}, "provider.max_price.image"),
+        ({"provider": {"max_price": {"audio": "NaN"}}}, "provider.max_price.audio"),
+        ({"provider": {"preferred_max_latency": {"p33": 1}}}, "provider.preferred_max_latency.p33"),
         ({"provider": {"data_collection": "maybe"}}, "provider.data_collection"),
         ({"provider": {"zdr": "yes"}}, "provider.zdr"),
         ({"provider": {"quantizations": ["fp7"]}}, "provider.quantizations[0]"),

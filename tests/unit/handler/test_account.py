@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from contract.examples import BY, budget, hold, request_id, usage
-from support.fakes import FakeClock, NoHealth
+from support.fakes import FakeClock, LocalSpeeds, NoHealth
 from tollgate.adapters import FAMILIES
 from tollgate.gateway import keys
 from tollgate.gateway.catalog import Catalog
@@ -62,9 +62,7 @@ class AccountApp:
 
     async def get(self, key: KeyRecord, path: str) -> httpx.Response:
         unused = cast(Any, None)
-        dependencies = Dependencies(
-            {}, unused, unused, keys=self.store, ledger=self.store, clock=self.clock, health=NoHealth()
-        )
+        dependencies = Dependencies({}, unused, unused, self.store, self.store, self.clock, NoHealth(), LocalSpeeds())
         telemetry = Telemetry("CRITICAL", None)
         clock = cast(Any, self.clock)
         app = Application(
