@@ -94,6 +94,8 @@ GET: dict[str, Described] = {
         "Models", parameters=_PAGE,
     ),
     "/v1/models/{model_id}": Described("One model; its id may have slashes", "Model"),
+    "/v1/models/{model_id}/endpoints": Described("The routes of a model, their prices and speed", "ModelEndpoints"),
+    "/v1/providers": Described("The providers of the models that the key may use", "Providers"),
     "/v1/usage": Described("The usage of the key", "Usage", media_types=("text/csv",), parameters=_USAGE),
     "/v1/key": _KEY,
     "/v1/auth/key": _KEY,

@@ -96,6 +96,10 @@ SCHEMAS: dict[str, Json] = {
         }
     ),
     "Model": _object({"id": TEXT}),
+    "ModelEndpoints": _object(
+        {"data": _object({"id": TEXT, "endpoints": _list(_object({"provider_name": TEXT, "pricing": OBJECT}))})}
+    ),
+    "Providers": _object({"data": _list(_object({"name": TEXT, "slug": TEXT}))}),
     "Models": _object({"data": _list(ref("Model"))}),
     "Upload": _object({"id": TEXT, "method": TEXT, "url": TEXT, "headers": OBJECT, "reference": TEXT}),
     "Usage": OBJECT,

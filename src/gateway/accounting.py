@@ -60,6 +60,12 @@ class RequestAccounting:
         """The last attempt: the one whose response the client gets."""
         return self.attempts[-1]
 
+    @property
+    def usage(self) -> Usage | None:
+        """The usage that the provider reported of the last attempt, with the cost of the request once it is settled."""
+        usage, record = self.attempt.reported_usage, self.context.record
+        return usage if usage is None or record is None else usage._replace(cost_usd=record.cost.usd)
+
     def begin(self, route: Route, reservation: Reservation) -> Attempt:
         """Start another attempt, on this route, for which the request reserves so much."""
         self.reservation = reservation
@@ -101,7 +107,7 @@ class RequestAccounting:
             self._error = error
         elif isinstance(error, Exception):
             self._error = GatewayError("The gateway failed.", code="internal_error")
-        if self.attempts:
+        if self.attempts and self.attempt.error is None:
             self.attempt.ended(at, self._error)
 
     def overhead_ms(self, now: float) -> int:

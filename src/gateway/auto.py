@@ -17,7 +17,6 @@ from typing import Any, cast
 from tollgate.gateway.catalog import Catalog
 from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.chat_estimate import measured
-from tollgate.gateway.model_suffixes import without_suffix
 from tollgate.gateway.operations import Req
 from tollgate.gateway.types import Json
 from tollgate.gateway.validation import missing
@@ -43,8 +42,14 @@ def with_model(catalog: Catalog, request: Req) -> Req:
         return _with_model(request, default)
     auto = catalog.routing.auto
     if request.model != AUTO or auto is None or AUTO in catalog.names or not isinstance(request, ChatRequest):
-        return without_suffix(catalog, request) if ":" in request.model else request
+        return _without_suffix(catalog, request) if ":" in request.model else request
     return _with_model(request, auto.complex if score(request) >= auto.threshold else auto.plain)
+
+
+def _without_suffix(catalog: Catalog, request: Req) -> Req:
+    from tollgate.gateway.model_suffixes import without_suffix  # no start of a function waits for it
+
+    return without_suffix(catalog, request)
 
 
 def score(request: ChatRequest) -> int:

@@ -159,7 +159,12 @@ class Health(Protocol):
         ...
 
     def is_on_cooldown(self, route: Route) -> bool:
-        """Whether the route failed so often that others should be tried first."""
+        """Whether the route failed so often that others are tried first."""
+        ...
+
+    def avoids(self, route: Route) -> bool:
+        """Whether the request that asks should try others first. When a cooldown is over, one request of one instance
+        may try the route again."""
         ...
 
     def failed(self, route: Route, error: GatewayError) -> None:

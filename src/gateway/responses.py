@@ -27,10 +27,14 @@ class BufferedResponse:
         self.dropped = accounting.attempt.dropped
         self.attempts = len(accounting.attempts)
         self.overhead_ms = accounting.overhead_ms(clock.monotonic())
-        self.usage: Usage | None = accounting.attempt.reported_usage
         self._accounting = accounting
         self._ledger = ledger
         self._clock = clock
+
+    @property
+    def usage(self) -> Usage | None:
+        """The usage, if the provider reported it; with its cost once it is settled."""
+        return self._accounting.usage
 
     @property
     def cost(self) -> Cost | None:
@@ -100,8 +104,8 @@ class StreamedResponse:
 
     @property
     def usage(self) -> Usage | None:
-        """After the last chunk: the usage, if the provider reported it."""
-        return self._accounting.attempt.reported_usage
+        """After the last chunk: the usage, if the provider reported it, with its cost."""
+        return self._accounting.usage
 
     @property
     def usage_extra(self) -> Mapping[str, Any]:

@@ -98,8 +98,7 @@ class RouteFinder:
     def _healthy_first(self, found: Iterable[Found], preferences: RoutePreferences) -> Sequence[Found]:
         """Routes on cooldown after all others that are for the failure of a provider."""
         self.health.refresh()
-        is_on_cooldown = self.health.is_on_cooldown
-        ordered = sorted(found, key=lambda each: (None not in each.after, is_on_cooldown(each.route)))
+        ordered = sorted(found, key=lambda each: (None not in each.after, self.health.avoids(each.route)))
         provider = preferences.provider
         if provider is None or provider.allow_fallbacks is not False:
             return ordered

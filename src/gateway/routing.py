@@ -61,15 +61,15 @@ def find_routes(
     returned; if those cannot serve it either, all routes are, and the call reports the missing credential.
     """
     model = find_model(catalog, name)
-    routes = [route for route in _routes(catalog, model) if can_serve(route)]
+    routes = [route for route in list_routes(catalog, model) if can_serve(route)]
     usable = [route for route in routes if has_credential(route.provider)]
     if usable or not routes or substitute is None:
         return usable or routes
-    replacements = [replace(route, model=model) for route in _routes(catalog, substitute)]
+    replacements = [replace(route, model=model) for route in list_routes(catalog, substitute)]
     return [route for route in replacements if can_serve(route)] or routes
 
 
-def _routes(catalog: Catalog, model: Model) -> list[Route]:
+def list_routes(catalog: Catalog, model: Model) -> list[Route]:
     """Every route of a model, once for each credential of its provider."""
     return [
         Route(model, provider, row.model, row.prices or model.prices, row.weight * share, row.quantization)

@@ -43,7 +43,9 @@ class Usage(NamedTuple):
     cost_usd: Decimal | None = None
 
     def to_wire(self) -> Json:
-        """OpenAI's `CompletionUsage` object."""
+        """OpenAI's `CompletionUsage` object, with the cost if it is known: OpenRouter's guide "Usage Accounting"."""
+        cost = None if self.cost_usd is None else float(self.cost_usd)
+        priced = {} if cost is None else {"cost": cost, "cost_details": {"upstream_inference_cost": cost}}
         return {
             "prompt_tokens": self.input_tokens,
             "completion_tokens": self.output_tokens,
@@ -59,6 +61,7 @@ class Usage(NamedTuple):
                 "accepted_prediction_tokens": self.accepted_prediction_tokens,
                 "rejected_prediction_tokens": self.rejected_prediction_tokens,
             },
+            **priced,
         }
 
     def larger(self, other: "Usage") -> "Usage":

@@ -41,10 +41,15 @@ class SharedHealth:
             self._background.start(self._read())
 
     def is_on_cooldown(self, route: Route) -> bool:
-        """See `Health.is_on_cooldown`. When a cooldown is over, one request of one instance tries the route again."""
+        """See `Health.is_on_cooldown`."""
+        now = self._now()
+        return any(self._circuits.get(name, CLOSED).is_open(now) for name in (route.target, route.account))
+
+    def avoids(self, route: Route) -> bool:
+        """See `Health.avoids`."""
         if not self._circuits:
             return False
-        return any(map(self._is_on_cooldown, (route.target, route.account)))
+        return any(map(self._avoids, (route.target, route.account)))
 
     def failed(self, route: Route, error: GatewayError) -> None:
         """See `Health.failed`. An error of the client's says nothing about the route."""
@@ -70,7 +75,7 @@ class SharedHealth:
         """Wait until nothing is read or written any more."""
         await self._background.idle()
 
-    def _is_on_cooldown(self, name: str) -> bool:
+    def _avoids(self, name: str) -> bool:
         circuit, now = self._circuits.get(name, CLOSED), self._now()
         if name in self._probes:
             self._probes.remove(name)

@@ -36,37 +36,37 @@ async def refreshed(store: Store, clock: FakeClock) -> SharedHealth:
 async def test_failures_of_several_instances_add_up(store: Store, clock: FakeClock) -> None:
     one, two = SharedHealth(store, clock), SharedHealth(store, clock)
     await fail(one, FAILURES - 1)
-    assert not one.is_on_cooldown(ROUTE)
+    assert not one.avoids(ROUTE)
     await fail(two, 1)
-    assert two.is_on_cooldown(ROUTE)
-    assert not two.is_on_cooldown(OTHER)
-    assert (await refreshed(store, clock)).is_on_cooldown(ROUTE)
+    assert two.avoids(ROUTE)
+    assert not two.avoids(OTHER)
+    assert (await refreshed(store, clock)).avoids(ROUTE)
 
 
 async def test_one_instance_alone_probes_after_a_cooldown(store: Store, clock: FakeClock) -> None:
     await fail(SharedHealth(store, clock))
     instances = [await refreshed(store, clock) for _ in range(5)]
     clock.now = NOW + COOLDOWN + 1
-    assert all(health.is_on_cooldown(ROUTE) for health in instances)  # each asks for the probe
+    assert all(health.avoids(ROUTE) for health in instances)  # each asks for the probe
     await asyncio.gather(*(health.idle() for health in instances))
-    probing = [health for health in instances if not health.is_on_cooldown(ROUTE)]
+    probing = [health for health in instances if not health.avoids(ROUTE)]
     assert len(probing) == 1
-    assert probing[0].is_on_cooldown(ROUTE)  # one request
+    assert probing[0].avoids(ROUTE)  # one request
     probing[0].succeeded(ROUTE)
     await probing[0].idle()
-    assert not (await refreshed(store, clock)).is_on_cooldown(ROUTE)
+    assert not (await refreshed(store, clock)).avoids(ROUTE)
 
 
 async def test_failed_probe_begins_a_longer_cooldown(store: Store, clock: FakeClock) -> None:
     health = SharedHealth(store, clock)
     await fail(health)
     clock.now = NOW + COOLDOWN + 1
-    assert health.is_on_cooldown(ROUTE)
+    assert health.avoids(ROUTE)
     await health.idle()
-    assert not health.is_on_cooldown(ROUTE)
+    assert not health.avoids(ROUTE)
     await fail(health, 1)
     clock.now += 2 * COOLDOWN - 1
-    assert (await refreshed(store, clock)).is_on_cooldown(ROUTE)
+    assert (await refreshed(store, clock)).avoids(ROUTE)
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ async def test_cooldown_is_as_long_as_the_failure_says(
     health = SharedHealth(store, clock)
     health.failed(ROUTE, error)
     await health.idle()
-    assert health.is_on_cooldown(ROUTE) is bool(seconds)
+    assert health.avoids(ROUTE) is bool(seconds)
     clock.now = NOW + seconds + 1
-    assert not health.is_on_cooldown(ROUTE)
+    assert not health.avoids(ROUTE)
 
 
 async def test_others_are_read_at_most_once_in_some_seconds(sqlite: SQLiteStore, clock: FakeClock) -> None:
@@ -89,11 +89,11 @@ async def test_others_are_read_at_most_once_in_some_seconds(sqlite: SQLiteStore,
     await fail(SharedHealth(sqlite, clock))
     health.refresh()
     await health.idle()
-    assert not health.is_on_cooldown(ROUTE)
+    assert not health.avoids(ROUTE)
     clock.now += READ_SECONDS
     health.refresh()
     await health.idle()
-    assert health.is_on_cooldown(ROUTE)
+    assert health.avoids(ROUTE)
 
 
 async def test_store_that_does_not_respond_costs_only_what_others_know(tmp_path: Path, clock: FakeClock) -> None:
@@ -101,4 +101,4 @@ async def test_store_that_does_not_respond_costs_only_what_others_know(tmp_path:
         health = SharedHealth(store, clock)
     health.refresh()
     await fail(health)
-    assert health.is_on_cooldown(ROUTE)
+    assert health.avoids(ROUTE)

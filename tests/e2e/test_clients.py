@@ -47,12 +47,26 @@ def javascript_folder() -> Path:
 
 @pytest.mark.parametrize("script", ["buffered.mjs", "streamed.mjs"])
 def test_javascript_client(served: RunningGateway, javascript_folder: Path, script: str) -> None:
+    assert _printed(served, javascript_folder, script) in ("Give me 3 product tagline options.", "Tell me a story")
+
+
+def test_openrouters_provider_for_the_ai_sdk(served: RunningGateway, javascript_folder: Path) -> None:
+    seen = json.loads(_printed(served, javascript_folder, "openrouter.mjs"))
+    assert (seen["whole"], seen["wholeReason"], seen["streamed"]) == ("Hello", "stop", "Tell me a story")
+    assert seen["wholeProvider"] == "echo"
+    for usage in (seen["wholeUsage"], seen["streamedUsage"]):
+        assert usage["totalTokens"] == usage["promptTokens"] + usage["completionTokens"] > 0
+        assert usage["cost"] == usage["costDetails"]["upstreamInferenceCost"] == 0
+    assert seen["status"] == 400
+    assert ":online" in seen["message"]
+
+
+def _printed(served: RunningGateway, folder: Path, script: str) -> str:
+    """What a script prints."""
     env = {**os.environ, "TOLLGATE_BASE_URL": served.base_url, "TOLLGATE_API_KEY": served.api_key}
-    process = subprocess.run(
-        ["node", script], cwd=javascript_folder, env=env, capture_output=True, text=True, check=False
-    )
+    process = subprocess.run(["node", script], cwd=folder, env=env, capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr
-    assert process.stdout.strip() in ("Give me 3 product tagline options.", "Tell me a story")
+    return process.stdout.strip()
 
 
 @pytest.mark.parametrize("model", ["gpt-4o-mini", "claude-sonnet-4", "gemini-2.5-flash", "deepseek-r1"])

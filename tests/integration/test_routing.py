@@ -12,7 +12,7 @@ from support.failures import NEVER, ok
 from support.http import HTTP
 from support.instances import instance, make_store
 from support.running_gateway import RunningGateway
-from support.scenarios import error
+from support.scenarios import error, response
 from support.scripted_gateway import scripted_gateway
 from support.upstream import Cut, Script, ScriptedUpstream, scripted_upstream
 from support.waiting import LIMIT_SECONDS
@@ -20,6 +20,7 @@ from support.waiting import LIMIT_SECONDS
 MESSAGES = [{"role": "user", "content": "?"}]
 TOO_LONG = error(400, message="This model's maximum context length is 10 tokens.", code="context_length_exceeded")
 FILTERED = error(400, message="The prompt was refused.", code="content_filter")
+LONG = response(usage={"prompt_tokens": 10, "completion_tokens": 64, "total_tokens": 74})
 PRICES = 'prices = { input_usd_per_mtok = 1, output_usd_per_mtok = 1000, source = "t", date = 2026-01-01 }'
 
 
@@ -52,12 +53,22 @@ credentials = [{{ name = "FIRST_API_KEY", weight = 999 }}, {{ name = "SECOND_API
 {_model("cut-off", "a/cut", "b/cut", prices=PRICES.replace("1000", "0"), usual_output_tokens=1)}
 {_model("silent-first", "a/silent", fallbacks=["premium"])}
 {_model("half-dead", "a/dead", "b/ok")}
+{_model("paced", "a/lagging", "b/quick")}
 {_model("two-keys", "keyed/ok-for-second")}
 {_model("stands-in", "a/gone", fallbacks=["plain"])}
 {_model("short", "a/too-long", context_window_fallbacks=["long"])}
 {_model("strict", "a/filtered", content_policy_fallbacks=["premium"])}
 {_model("cheap-first", "a/lost", fallbacks=["dear"])}
 {_model("dear", "b/ok", prices=PRICES.replace("1000", "1000000"))}
+{_model("lost-then-refused", "a/gone", "b/filtered")}
+[models."two-prices"]
+owned_by = "t"
+context_length = 1000
+routes = [
+  {{ provider = "a", model = "ok", weight = 1000, {PRICES.replace("1000", "1001")} }},
+  {{ provider = "b", model = "ok", weight = 0, quantization = "fp8" }},
+]
+{PRICES}
 """
 
 
@@ -71,6 +82,8 @@ def _model(name: str, *routes: str, prices: str = PRICES, **columns: Any) -> str
 SCRIPTS: dict[str, Any] = {
     **dict.fromkeys(("ok", "ok-for-second"), ok),
     **dict.fromkeys(("dead", "gone", "lost", "worn"), dead),
+    "lagging": Script([1.0, LONG]),
+    "quick": Script([LONG]),
     "cut": Script([b'{"id": ', Cut()]),
     "silent": Script([NEVER]),
     "too-long": TOO_LONG,
@@ -190,6 +203,52 @@ def test_model_whose_only_route_is_on_cooldown_is_tried_after_the_one_that_stand
     assert {response.json()["model"] for response in responses} == {"plain"}
 
 
+def test_suffix_of_a_model_is_a_preference(gateway: RunningGateway) -> None:
+    assert ask(gateway, "two-prices").headers["x-tollgate-provider"] == "a"
+    cheapest = chat(gateway.base_url, gateway.key("--models", "two-prices"), "two-prices:floor")
+    assert (cheapest.headers["x-tollgate-provider"], cheapest.json()["model"]) == ("b", "two-prices")
+    for suffix, status, param in (("free", 404, "provider"), ("online", 400, "model"), ("exacto", 400, "model")):
+        refused = chat(gateway.base_url, gateway.api_key, f"two-prices:{suffix}")
+        assert (refused.status_code, refused.json()["error"]["param"]) == (status, param)
+
+
+def test_endpoints_of_a_model_show_its_routes(gateway: RunningGateway) -> None:
+    url, headers = f"{gateway.base_url}/models/two-prices/endpoints", {"authorization": f"Bearer {gateway.api_key}"}
+    listed = HTTP.get(url, headers=headers).json()["data"]
+    assert [each["provider_name"] for each in listed["endpoints"]] == ["a", "b"]
+    assert [each["pricing"]["completion"] for each in listed["endpoints"]] == ["0.001001", "0.001"]
+    assert [each["quantization"] for each in listed["endpoints"]] == ["unknown", "fp8"]
+    assert [each["status"] for each in listed["endpoints"]] == [0, 0]
+
+
+def test_endpoints_and_providers_are_those_of_models_that_the_key_may_use(gateway: RunningGateway) -> None:
+    headers = {"authorization": f"Bearer {gateway.key('--models', 'premium')}"}
+    providers = HTTP.get(f"{gateway.base_url}/providers", headers=headers).json()["data"]
+    assert [each["slug"] for each in providers] == ["b"]
+    assert HTTP.get(f"{gateway.base_url}/models/premium/endpoints", headers=headers).status_code == 200
+    assert HTTP.get(f"{gateway.base_url}/models/plain/endpoints", headers=headers).status_code == 404
+    assert HTTP.get(f"{gateway.base_url}/providers").status_code == 401
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_usage_has_the_cost(gateway: RunningGateway, stream: bool) -> None:
+    response = ask(gateway, "plain", stream=stream, usage={"include": True})
+    if stream:
+        events = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: {")]
+        usage = next(usage for event in events if (usage := json.loads(event)["usage"]))
+    else:
+        usage = response.json()["usage"]
+    cost = gateway.log_of(response.headers["x-request-id"])["cost_usd"]
+    assert usage["cost"] == usage["cost_details"]["upstream_inference_cost"] == cost > 0
+
+
+def test_what_another_route_refuses_does_not_hide_the_failure_before_it(gateway: RunningGateway) -> None:
+    response = chat(gateway.base_url, gateway.api_key, "lost-then-refused", provider={"order": ["a", "b"]})
+    assert (response.status_code, response.json()["error"]["message"]) == (502, "dead")
+    attempts = gateway.log_of(response.headers["x-request-id"])["attempts"]
+    assert [each["error_code"] for each in attempts] == ["upstream_error", "upstream_error", "content_filter"]
+
+
 @pytest.fixture(params=["sqlite", "dynamodb"])
 def half_dead(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Two instances, a key, and their provider, one of whose two models is dead."""
@@ -199,6 +258,17 @@ def half_dead(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         rows.write_text(catalog(upstream.url))
         with instance(store, rows) as one, instance(store, rows) as two:
             yield (one, two), store.key("--tier", "unlimited"), upstream
+
+
+def test_route_that_was_faster_is_tried_first(half_dead: Any) -> None:
+    (url, _), key, upstream = half_dead
+    answers = [chat(url, key, "paced:nitro") for _ in range(8)]
+    # Each route is tried once to measure it.
+    assert Counter(each.headers["x-tollgate-provider"] for each in answers[2:]) == {"b": 6}
+    assert Counter(each.body["model"] for each in upstream.requests) == {"lagging": 1, "quick": 7}
+    headers = {"authorization": f"Bearer {key}"}
+    slow, fast = HTTP.get(f"{url}/models/paced/endpoints", headers=headers).json()["data"]["endpoints"]
+    assert slow["throughput"] < fast["throughput"]
 
 
 def test_every_request_is_answered_while_one_of_two_providers_is_dead(half_dead: Any) -> None:

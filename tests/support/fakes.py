@@ -63,6 +63,9 @@ class NoHealth:
     def is_on_cooldown(self, route: Route) -> bool:
         return False
 
+    def avoids(self, route: Route) -> bool:
+        return False
+
     def failed(self, route: Route, error: GatewayError) -> None: ...
 
     def succeeded(self, route: Route) -> None: ...

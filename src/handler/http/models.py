@@ -11,7 +11,7 @@ from tollgate.adapters.clients.openai import bearer_key
 from tollgate.gateway import keys
 from tollgate.gateway.catalog import Catalog, Model
 from tollgate.gateway.keys import KeyRecord
-from tollgate.gateway.routing import find_model, unknown_model
+from tollgate.gateway.routing import find_model, list_routes, unknown_model
 from tollgate.gateway.types import Json
 from tollgate.handler.http.requests import components_of, context_of
 from tollgate.handler.http.responses import json_response
@@ -36,13 +36,41 @@ async def list_models(request: Request) -> Response:
 
 async def retrieve_model(request: Request) -> Response:
     """One model; ids may contain slashes. To a key, models that it may not use do not exist."""
+    model, name = await _requested_model(request)
+    return _cached(request, _describe(request, model, name))
+
+
+async def list_endpoints(request: Request) -> Response:
+    """The routes of one model, for OpenRouter's clients; to a key, models that it may not use do not exist."""
+    from tollgate.adapters.clients.openai_models import describe_endpoints
+
+    model, name = await _requested_model(request)
+    gateway = components_of(request).gateway
+    health, speeds = gateway.dependencies.health, gateway.dependencies.speeds
+    health.refresh()
+    speeds.refresh()
+    routes = list_routes(gateway.catalog, model)
+    described = [(route, speeds.speed(route), health.is_on_cooldown(route)) for route in routes]
+    return json_response({"data": describe_endpoints(model, name, described)})
+
+
+async def list_providers(request: Request) -> Response:
+    """The providers of the models that the key may use, for OpenRouter's clients."""
+    from tollgate.adapters.clients.openai_models import describe_provider
+
+    record, catalog = await _authenticate(request), components_of(request).gateway.catalog
+    names = dict.fromkeys(row.provider for model, _ in _allowed(record, catalog) for row in model.routes)
+    return json_response({"data": [describe_provider(catalog.providers[name]) for name in names]})
+
+
+async def _requested_model(request: Request) -> tuple[Model, str]:
+    """The model of the path, and the name by which the key may use it. Raises AuthenticationError, NotFoundError."""
     record, catalog = await _authenticate(request), components_of(request).gateway.catalog
     requested: str = request.path_params["model_id"]
     model = find_model(catalog, requested)
     if not keys.allows_model(record, requested):
         raise unknown_model(requested)
-    name = model.id if keys.allows_model(record, model.id) else requested
-    return _cached(request, _describe(request, model, name))
+    return model, model.id if keys.allows_model(record, model.id) else requested
 
 
 def _is_anthropic(request: Request) -> bool:
@@ -88,5 +116,7 @@ def _cached(request: Request, body: Json) -> Response:
 
 ROUTES = (
     route("GET", "/v1/models", list_models),
+    route("GET", "/v1/models/{model_id:path}/endpoints", list_endpoints),
     route("GET", "/v1/models/{model_id:path}", retrieve_model),
+    route("GET", "/v1/providers", list_providers),
 )

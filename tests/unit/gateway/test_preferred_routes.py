@@ -44,7 +44,7 @@ class Cooling(NoHealth):
 
     providers: str
 
-    def is_on_cooldown(self, route: Route) -> bool:
+    def avoids(self, route: Route) -> bool:
         return route.provider.name in self.providers
 
 
