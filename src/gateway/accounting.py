@@ -18,9 +18,9 @@ class RequestContext:
     """What one HTTP request leaves for its log line.
 
     `started`, and the `deadline` by which the response must be complete, are monotonic seconds. Requests with the same
-    `session_id` prefer the same route. `is_hurried` says that the client itself bounded the time. `account` is the
-    key's state as soon as it is known. `record` is set once an admitted request is closed; `unsettled` is the error if
-    the store did not accept that record.
+    `session_id` prefer the same route. `is_hurried` says that the client itself bounded the time, `is_accepted` that a
+    provider took the request up. `account` is the key's state as soon as it is known. `record` is set once an admitted
+    request is closed; `unsettled` is the error if the store did not accept that record.
     """
 
     request_id: str
@@ -28,6 +28,7 @@ class RequestContext:
     deadline: float | None = None
     session_id: str | None = None
     is_hurried: bool = False
+    is_accepted: bool = False
     account: Account | None = None
     record: UsageRecord | None = None
     unsettled: GatewayError | None = None

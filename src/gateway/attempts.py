@@ -106,6 +106,7 @@ class Attempts:
             result = batching.join(await exchange.send_parts(calls, attempt, expected))
         else:
             reader = await exchange.send(calls[0], attempt)
+            context.is_accepted = True
             info = replace(info, content_type=reader.content_type)
             if request.stream:
                 return await open_stream(info, accounting, reader, self._dependencies.ledger, clock)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from time import time
 from typing import Any
 
 from starlette.requests import Request
@@ -9,6 +11,8 @@ from starlette.responses import Response
 
 from tollgate.adapters.clients import client_format
 from tollgate.adapters.clients.openai import error_body
+from tollgate.gateway.accounting import RequestContext
+from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.client_format import ClientFormat, Encoder, ResponseInfo, StreamEncoder
 from tollgate.gateway.errors import GatewayError, UpgradeRequiredError
 from tollgate.gateway.responses import BufferedResponse, StreamedResponse
@@ -17,6 +21,7 @@ from tollgate.handler.http.request_options import read_options
 from tollgate.handler.http.requests import components_of, context_of, is_small
 from tollgate.handler.http.responses import EventStreamResponse, WholeResponse, cancel_on_disconnect, error_response
 from tollgate.handler.http.routes import path_without_alias, route
+from tollgate.handler.http.streaming import StreamResponse
 from tollgate.handler.http.uploads import read_request
 
 EncoderFor = Callable[[ResponseInfo], Encoder | StreamEncoder]
@@ -50,8 +55,13 @@ class Endpoint:
             body = await read_request(request, api_key)
             parsed, encoder_for = client.parse(request.headers, body)
 
-        async def serve() -> Response:
+        async def respond() -> Response:
             return await self._respond(request, api_key, parsed, encoder_for)
+
+        async def serve() -> Response:
+            if parsed.stream and isinstance(parsed, ChatRequest):  # whose models may think for minutes
+                return StreamResponse(request, respond, partial(_own_encoder, encoder_for, parsed.model, context))
+            return await respond()
 
         if not REPLAY_HEADERS.isdisjoint(request.headers):
             from tollgate.handler.http.replays import serve_or_replay  # few requests ask for it
@@ -91,6 +101,13 @@ ENDPOINTS = (
     *(Endpoint("POST", path, "cohere_rerank.CohereRerank") for path in ("/v1/rerank", "/v2/rerank", "/rerank")),
 )
 client_format(ENDPOINTS[0].format_name)  # most requests are for it, so a start imports it
+
+
+def _own_encoder(encoder_for: EncoderFor, model: str, context: RequestContext) -> StreamEncoder:
+    """An encoder for a stream that no provider answers."""
+    encoder = encoder_for(ResponseInfo(context.request_id, int(time()), model, "", ""))
+    assert isinstance(encoder, StreamEncoder)
+    return encoder
 
 
 async def _settle(served: BufferedResponse | StreamedResponse) -> None:

@@ -25,6 +25,7 @@ from tollgate.handler.components import Components
 from tollgate.handler.http.requests import components_of, context_of
 from tollgate.handler.http.responses import EventStreamResponse
 from tollgate.handler.http.routes import path_without_alias
+from tollgate.handler.http.streaming import StreamResponse
 
 IN_FLIGHT_SECONDS = 900
 """How long a request without a deadline is taken to be in flight: a function's longest life."""
@@ -33,6 +34,8 @@ REPLAYED = {"x-tollgate-idempotent-replay": "true"}
 NOT_STORED = (b"x-tollgate-stored", b"false")
 OF_ONE_REQUEST = ("content-length", "x-tollgate-attempts", "x-tollgate-overhead-ms", "x-tollgate-cost-usd")
 """Headers that are not true of a replay."""
+
+STREAMS = (EventStreamResponse, StreamResponse)
 
 Serve = Callable[[], Awaitable[Response]]
 
@@ -151,7 +154,7 @@ class _RecordedResponse(Response):
         self._context = context
         self._claim = claim
         self._cache = cache
-        self._held: list[Message] | None = None if isinstance(response, EventStreamResponse) else []
+        self._held: list[Message] | None = None if isinstance(response, STREAMS) else []
         self._start: Message = {}
         self._body: list[bytes] = []
         self._size = 0
@@ -213,7 +216,7 @@ class _RecordedResponse(Response):
 
     @property
     def _is_complete(self) -> bool:
-        return not isinstance(self._response, EventStreamResponse) or self._response.is_complete
+        return not isinstance(self._response, STREAMS) or self._response.is_complete
 
     async def _save(self) -> None:
         record = self._context.record

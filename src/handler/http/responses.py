@@ -22,6 +22,8 @@ Result = TypeVar("Result")
 KEEP_ALIVE_SECONDS = 15
 """Seconds of silence after which a comment is sent: proxies drop connections on which nothing is sent."""
 
+STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+
 
 def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """JSON, ASCII only."""
@@ -82,7 +84,7 @@ class EventStreamResponse(Response):
         self.status_code = 200
         self.background = None
         self.media_type = encoder.stream_media_type
-        self.init_headers({**_headers_of(served), "cache-control": "no-cache", "x-accel-buffering": "no"})
+        self.init_headers({**_headers_of(served), **STREAM_HEADERS})
         self.is_complete = False
         """Whether the stream has ended as it should; true before its last event is sent."""
         self._served = served
