@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from support.failures import ok
@@ -16,8 +17,8 @@ THINKING = b": thinking\n\n"
 SILENCE = {"answers": Wait(), "breaks": Wait(), "another": Wait()}
 
 
-def thinks(name: str, *rest: Step) -> Any:
-    return lambda _: Script([THINKING, SILENCE[name], *rest], headers=SSE)
+def thinks(name: str, *rest: Step) -> Script:
+    return Script([THINKING, SILENCE[name], *rest], headers=SSE)
 
 
 def catalog(url: str) -> str:
@@ -55,7 +56,7 @@ def stream(gateway: RunningGateway, model: str) -> tuple[list[str], Any]:
 
 def test_comments_come_before_the_first_token(gateway: RunningGateway) -> None:
     with ThreadPoolExecutor() as pool:
-        answers, breaks, another = pool.map(lambda model: stream(gateway, model), SILENCE)
+        answers, breaks, another = pool.map(partial(stream, gateway), SILENCE)
     for events, line in (answers, another):
         chunks = [json.loads(event) for event in events[:-1]]
         text = "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"])
