@@ -12,8 +12,9 @@ from tollgate.gateway.budget import Reservation
 from tollgate.gateway.client_format import ResponseInfo
 from tollgate.gateway.errors import GatewayError, RateLimitError, UpstreamAuthError, UpstreamError
 from tollgate.gateway.exchange import Exchange
+from tollgate.gateway.images import FetchedOnce
 from tollgate.gateway.operations import Operation, Req, call_name
-from tollgate.gateway.ports import Clock, Dependencies, TimeLimits
+from tollgate.gateway.ports import Clock, Dependencies, Images, TimeLimits
 from tollgate.gateway.responses import BufferedResponse, StreamedResponse, open_stream
 
 
@@ -32,6 +33,7 @@ class Attempts:
         cannot do does not hide that the requested one failed.
         """
         clock, health = self._dependencies.clock, self._dependencies.health
+        images = FetchedOnce(self._dependencies.images)
         failure: GatewayError | None = None
         while True:
             route = plan.current.route
@@ -40,7 +42,7 @@ class Attempts:
                 attempt.on_complete = partial(self._observe, attempt, request.stream)
             try:
                 within_budget = _within_budget(operation, request, accounting)
-                response = await self._call(operation, within_budget, accounting, plan)
+                response = await self._call(operation, within_budget, accounting, plan, images)
             except GatewayError as error:
                 attempt.ended(clock.monotonic(), error)
                 if plan.has_choice and not (accounting.context.is_hurried and attempt.ran_out):
@@ -85,13 +87,18 @@ class Attempts:
         return True
 
     async def _call(
-        self, operation: Operation[Req], request: Req, accounting: RequestAccounting, plan: AttemptPlan
+        self,
+        operation: Operation[Req],
+        request: Req,
+        accounting: RequestAccounting,
+        plan: AttemptPlan,
+        images: Images,
     ) -> BufferedResponse | StreamedResponse:
         """Make one attempt. The HTTP status is decided here: by an error, a whole response, or a first chunk."""
         attempt, clock, context = accounting.attempt, self._dependencies.clock, accounting.context
         provider = attempt.route.provider
         family = self._dependencies.families[provider.family]
-        prepared = await operation.prepare(request, self._dependencies.images, family.fetches_url)
+        prepared = await operation.prepare(request, images, family.fetches_url)
         open_call = family.calls[call_name(operation.name, attempt.route.model) or operation.name]
         batching = operation.batching
         parts = [prepared] if batching is None else batching.split(prepared, attempt.route)

@@ -1,12 +1,28 @@
 """Puts images that are named by URL into the request, for providers that do not fetch them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from tollgate.gateway.chat import ChatRequest, Message
 from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.ports import Images
 
 MAX_IMAGES = 20
+
+
+class FetchedOnce:
+    """The images of one request: each is fetched once, however many attempts need it."""
+
+    def __init__(self, images: Images) -> None:
+        self._images = images
+        self._fetched: dict[str, str] = {}
+
+    async def fetch_all(self, requested: Sequence[tuple[str, str]]) -> Sequence[str]:
+        """See `gateway.ports.Images`."""
+        missing = [(place, url) for place, url in requested if url not in self._fetched]
+        if missing:
+            data = await self._images.fetch_all(missing)
+            self._fetched.update(zip((url for _, url in missing), data, strict=True))
+        return [self._fetched[url] for _, url in requested]
 
 
 async def inline_images(request: ChatRequest, images: Images, fetches_url: Callable[[str], bool]) -> ChatRequest:

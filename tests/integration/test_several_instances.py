@@ -4,15 +4,17 @@ import concurrent.futures
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from support.http import HTTP
-from support.instances import SharedStore, instance, make_store
-from support.scenarios import overlay
+from support.instances import SharedStore, instance, make_store, process
+from support.scenarios import HELD, overlay
 from support.upstream import ScriptedUpstream
-from support.waiting import LIMIT_SECONDS, within_one_minute
+from support.waiting import LIMIT_SECONDS, wait_until, within_one_minute
 
 MESSAGES: list[Any] = [{"role": "user", "content": "How many?"}]
 
@@ -103,3 +105,43 @@ def test_two_instances_make_one_call_for_one_idempotency_key(two: TwoInstances, 
     assert set(statuses) <= {200, 409, 503}  # 503: DynamoDB Local may exceed the timeouts
     assert statuses[200] >= 1
     assert len(upstream.requests) == before + 1
+
+
+def with_idempotency_key(url: str, key: str, name: str, model: str = "test/pause", **headers: str) -> httpx.Response:
+    """The response to a request that runs once."""
+    sent = {"authorization": f"Bearer {key}", "idempotency-key": name, **headers}
+    body = {"model": model, "messages": MESSAGES}
+    return HTTP.post(f"{url}/chat/completions", json=body, headers=sent, timeout=LIMIT_SECONDS)
+
+
+def test_equal_requests_at_two_instances_run_once(two: TwoInstances, upstream: ScriptedUpstream) -> None:
+    key, before = two.store.key(), len(upstream.requests)
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        sent = [pool.submit(with_idempotency_key, two.urls[number % 2], key, "once") for number in range(16)]
+        statuses = Counter(each.result().status_code for each in sent)
+    assert len(upstream.requests) == before + 1
+    assert statuses[200] >= 1
+    assert statuses.keys() <= {200, 409}
+    again = with_idempotency_key(two.urls[1], key, "once")
+    assert (again.status_code, again.headers["x-tollgate-idempotent-replay"]) == (200, "true")
+
+
+def test_request_of_a_killed_instance_can_be_repeated(
+    two: TwoInstances, upstream: ScriptedUpstream, tmp_path: Path
+) -> None:
+    key, catalog, before = two.store.key(), tmp_path / "overlay.toml", len(upstream.requests)
+    catalog.write_text(overlay(upstream.url))
+    HELD.hold()
+    with process(two.store, catalog) as (url, killed), concurrent.futures.ThreadPoolExecutor() as pool:
+        name, limit = "killed", {"x-tollgate-timeout-ms": "5000"}
+        first = pool.submit(with_idempotency_key, url, key, name, "test/held", **limit)
+        wait_until(lambda: len(upstream.requests) == before + 1, "the request to the provider")
+        killed.kill()
+        assert isinstance(first.exception(LIMIT_SECONDS), httpx.TransportError)
+        again = with_idempotency_key(two.urls[0], key, name, "test/held")
+        assert (again.status_code, again.json()["error"]["code"]) == (409, "idempotency_key_in_flight")
+    HELD.release()
+    # The claim ends with the time of the request that made it.
+    wait_until(
+        lambda: with_idempotency_key(two.urls[0], key, name, "test/held").status_code == 200, "the repeated request"
+    )

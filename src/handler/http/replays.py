@@ -100,20 +100,21 @@ class _Claim:
         stored = None if document is None else StoredResponse.from_document(document.body)
         return _response(require_replayable(stored, self.marker.fingerprint), REPLAYED)
 
-    async def save(self, document: bytes) -> None:
-        """Put the response in the place of the claim."""
-        await self._replace(document, self.components.clock.now() + IDEMPOTENCY_SECONDS)
+    async def save(self, document: bytes) -> bool:
+        """Put the response in the place of the claim. Returns whether it is there."""
+        return await self._replace(document, self.components.clock.now() + IDEMPOTENCY_SECONDS)
 
     async def release(self) -> None:
         """Give the claim up, so that a retry runs."""
         await self._replace(b"", self.components.clock.now() - 1)
 
-    async def _replace(self, body: bytes, expires_at: float) -> None:
+    async def _replace(self, body: bytes, expires_at: float) -> bool:
         documents = self.components.documents
         with suppress(StoreUnavailableError):  # the claim expires
             document = await documents.read(self.collection, ITEM)
             if document is not None and document.body == self.marker.to_document():
-                await documents.write(self.collection, ITEM, body, expires_at, document)
+                return await documents.write(self.collection, ITEM, body, expires_at, document)
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +131,12 @@ class _Cache:
             return None if document is None else StoredResponse.from_document(document.body)
         return None
 
-    async def save(self, document: bytes) -> None:
+    async def save(self, document: bytes) -> bool:
+        """Store the response. Returns whether this was it, and not that of an equal request."""
         expires_at = self.components.clock.now() + self.seconds
         with suppress(StoreUnavailableError):
-            await self.components.documents.write(self.collection, ITEM, document, expires_at, None)
+            return await self.components.documents.write(self.collection, ITEM, document, expires_at, None)
+        return False
 
 
 class _RecordedResponse(Response):
@@ -239,7 +242,5 @@ class _RecordedResponse(Response):
         document = stored.to_document()
         if document is None:
             return
-        for place in (self._claim, self._cache):
-            if place is not None:
-                await place.save(document)
-        self._saved = True
+        saved = [await place.save(document) for place in (self._claim, self._cache) if place is not None]
+        self._saved = any(saved)
