@@ -9,13 +9,13 @@ from pathlib import Path
 
 from tollgate.adapters import FAMILIES
 from tollgate.gateway import keys
-from tollgate.gateway.catalog import Catalog, CatalogError
+from tollgate.gateway.catalog import Catalog, CatalogError, Provider
 from tollgate.gateway.catalog_reader import load, read_generated
 from tollgate.gateway.documents import Documents
 from tollgate.gateway.errors import AuthenticationError, ConfigurationError
 from tollgate.gateway.keys import KeyRecord
 from tollgate.gateway.large_bodies import Uploads
-from tollgate.gateway.ports import Dependencies, KeyStore, Store, UsageStore
+from tollgate.gateway.ports import Dependencies, KeyStore, Store, TimeLimits, UsageStore
 from tollgate.gateway.serving import Gateway
 from tollgate.handler.credentials import EnvironmentCredentials, ParameterStoreCredentials
 from tollgate.handler.settings import Settings
@@ -89,6 +89,25 @@ def build(settings: Settings) -> Components:
 
     telemetry = Telemetry(settings.log_level, settings.metrics_namespace)
     return Components(gateway, store, store, store, telemetry, clock, settings, open_uploads(settings), close)
+
+
+async def check_credential(provider: Provider, secret: str) -> int | None:
+    """The HTTP status of a free request to the provider with this secret; None if it has no such request.
+
+    Raises UpstreamError if the provider does not answer.
+    """
+    from tollgate.adapters.credential_check import credential_check
+
+    request = credential_check(provider)
+    if request is None:
+        return None
+    upstream = UpstreamClient(EnvironmentCredentials({provider.credential or "": secret}), Timeouts(first_byte=30))
+    try:
+        response = await upstream.send(request, provider, TimeLimits())
+        await response.aclose()
+        return response.status
+    finally:
+        await upstream.aclose()
 
 
 def read_catalog(overlay: str | None) -> Catalog:

@@ -10,10 +10,14 @@ from tollgate.handler.cli.app import app
 SETTINGS = ("TOLLGATE_", "AWS_")
 
 
+def cleared() -> dict[str, str | None]:
+    """Changes of the environment that leave no setting in it."""
+    return {name: None for name in os.environ if name.startswith(SETTINGS)}
+
+
 def run_command(*words: str, env: Mapping[str, str | None] | None = None) -> Result:
     """Run `tollgate` with these words, in an environment without settings but those given."""
-    cleared: dict[str, str | None] = {name: None for name in os.environ if name.startswith(SETTINGS)}
-    return CliRunner().invoke(app, [*words], env={**cleared, "COLUMNS": "160", **(env or {})})
+    return CliRunner().invoke(app, [*words], env={**cleared(), "COLUMNS": "160", **(env or {})})
 
 
 def create_key(*flags: str, env: Mapping[str, str | None] | None = None) -> str:

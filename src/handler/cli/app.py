@@ -1,11 +1,13 @@
-"""The root of the `tollgate` command: its groups, `usage`, `--version`, and how errors are printed."""
+"""The root of the `tollgate` command: its groups, `serve`, `usage`, `--version`."""
 
 import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tollgate.handler.cli import keys
+from tollgate.handler.cli import credentials, keys
+from tollgate.handler.cli.chat import chat
+from tollgate.handler.cli.models import models
 from tollgate.handler.cli.output import (
     AsJson,
     CatalogFile,
@@ -24,11 +26,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,  # help without rich takes half the time to start
     pretty_exceptions_enable=False,
 )
 app.add_typer(keys.app, name="keys")
+app.add_typer(credentials.app, name="credentials")
+app.command()(models)
+app.command()(chat)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from tollgate.gateway.errors import ConfigurationError, GatewayError, StoreUnava
 from tollgate.handler.settings import Settings, from_environment
 
 if TYPE_CHECKING:
+    from tollgate.gateway.catalog import Catalog
     from tollgate.gateway.ports import Store
 
 Result = TypeVar("Result")
@@ -70,6 +71,13 @@ def fail_on_errors() -> Generator[None]:
         fail("\n".join(getattr(error, "__notes__", [])) or str(error))
     except (GatewayError, ConfigurationError) as error:
         fail(str(error))
+
+
+def catalog_of(file: Path | None) -> "Catalog":
+    """The built-in catalog with the rows of this file. Raises CatalogError."""
+    from tollgate.handler.components import read_catalog
+
+    return read_catalog(None if file is None else str(file))
 
 
 def actor() -> str:
