@@ -40,6 +40,13 @@ class Telemetry:
         self._logger.addFilter(_without_task_name)
         self._namespace = metrics_namespace
 
+    def write_to(self, handler: logging.Handler) -> None:
+        """Give the lines, with their fields as attributes of the record, to this handler alone."""
+        logger = logging.getLogger(SERVICE)
+        for each in [*logger.handlers]:
+            logger.removeHandler(each)
+        logger.addHandler(handler)
+
     def request(
         self, context: RequestContext, *, method: str, path: str, status: int, error_code: str | None, ms: int
     ) -> None:
@@ -54,7 +61,7 @@ class Telemetry:
             key_id = context.account.record.key_id if context.account else None
             line |= {"key_id": key_id, "latency_ms": ms, "error_code": error_code}
         else:
-            line |= _fields(context.record)
+            line |= record_fields(context.record)
             if self._namespace is not None:
                 line |= _metrics(line, self._namespace)
         if context.account is not None and not context.account.checked:
@@ -102,7 +109,8 @@ def _without_task_name(record: logging.LogRecord) -> bool:
     return True
 
 
-def _fields(record: UsageRecord) -> dict[str, Any]:
+def record_fields(record: UsageRecord) -> dict[str, Any]:
+    """The fields of a log line that a usage record has."""
     return {
         "key_id": record.key_id,
         "operation": record.operation,

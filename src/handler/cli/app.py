@@ -7,6 +7,7 @@ import typer
 
 from tollgate.handler.cli import credentials, keys
 from tollgate.handler.cli.chat import chat
+from tollgate.handler.cli.logs import logs
 from tollgate.handler.cli.models import models
 from tollgate.handler.cli.output import (
     AsJson,
@@ -33,6 +34,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(credentials.app, name="credentials")
 app.command()(models)
 app.command()(chat)
+app.command()(logs)
 
 
 def main() -> None:
@@ -66,6 +68,10 @@ def serve(
     fresh_key: Annotated[
         bool, typer.Option("--fresh-key", help="Revoke the development key of the file and make a new one.")
     ] = False,
+    json_logs: Annotated[
+        bool, typer.Option("--json-logs", help="A line of JSON for each request, as the functions write it.")
+    ] = False,
+    live: Annotated[bool, typer.Option("--live", help="A table of the last requests, instead of a line each.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Serve on this machine until Ctrl-C, with a development key for the SQLite file."""
@@ -74,7 +80,8 @@ def serve(
 
     with fail_on_errors():
         settings, api_key = local_run(db, catalog, fresh_key)
-        serve_app(settings, host, port, lambda base_url: announce(base_url, api_key, as_json))
+        requests = "live" if live else "json" if json_logs or as_json else "lines"
+        serve_app(settings, host, port, lambda base_url: announce(base_url, api_key, as_json), requests)
 
 
 @app.command()

@@ -1,10 +1,9 @@
 """Where the deployed functions read credentials: Parameter Store, or Secrets Manager through it."""
 
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
-from typing import Any, Protocol, cast
+from collections.abc import Mapping
+from typing import Protocol
 
-from tollgate.gateway.errors import ConfigurationError
+from tollgate.handler.cli.aws import aws_client, aws_errors
 
 SECRETS_MANAGER = "/aws/reference/secretsmanager/"
 """Parameter Store reads secrets of Secrets Manager under this path (Systems Manager user guide, "Referencing AWS
@@ -39,25 +38,25 @@ class ParameterStore:
 
     def __init__(self, path: str, region: str | None) -> None:
         self._path = path
-        self._client = _client("ssm", region)
+        self._client = aws_client("ssm", region)
 
     def put(self, name: str, secret: str) -> None:
         """See SecretStore."""
         parameter = f"{self._path}/{name}"
-        with _errors():
+        with aws_errors():
             self._client.put_parameter(Name=parameter, Value=secret, Type="SecureString", Overwrite=True)
 
     def changed(self) -> Mapping[str, str]:
         """See SecretStore."""
         pages = self._client.get_paginator("describe_parameters")
         wanted = [{"Key": "Path", "Values": [self._path]}]
-        with _errors():
+        with aws_errors():
             found = [each for page in pages.paginate(ParameterFilters=wanted) for each in page["Parameters"]]
         return {each["Name"].rpartition("/")[2]: f"{each['LastModifiedDate']:%Y-%m-%d}" for each in found}
 
     def remove(self, name: str) -> None:
         """See SecretStore."""
-        with _errors():
+        with aws_errors():
             self._client.delete_parameter(Name=f"{self._path}/{name}")
 
 
@@ -66,12 +65,12 @@ class SecretsManager:
 
     def __init__(self, path: str, region: str | None) -> None:
         self._path = path
-        self._client = _client("secretsmanager", region)
+        self._client = aws_client("secretsmanager", region)
 
     def put(self, name: str, secret: str) -> None:
         """See SecretStore."""
         secret_id = f"{self._path}/{name}"
-        with _errors():
+        with aws_errors():
             try:
                 self._client.put_secret_value(SecretId=secret_id, SecretString=secret)
             except self._client.exceptions.ResourceNotFoundException:
@@ -81,29 +80,11 @@ class SecretsManager:
         """See SecretStore."""
         pages = self._client.get_paginator("list_secrets")
         wanted = [{"Key": "name", "Values": [f"{self._path}/"]}]
-        with _errors():
+        with aws_errors():
             found = [each for page in pages.paginate(Filters=wanted) for each in page["SecretList"]]
         return {each["Name"].rpartition("/")[2]: f"{each['LastChangedDate']:%Y-%m-%d}" for each in found}
 
     def remove(self, name: str) -> None:
         """See SecretStore. It can be restored for a week, the shortest time that AWS knows."""
-        with _errors():
+        with aws_errors():
             self._client.delete_secret(SecretId=f"{self._path}/{name}", RecoveryWindowInDays=7)
-
-
-def _client(service: str, region: str | None) -> Any:
-    import boto3
-
-    with _errors():
-        return cast(Any, boto3).client(service, region_name=region)
-
-
-@contextmanager
-def _errors() -> Generator[None]:
-    """Errors of AWS as ConfigurationError."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except (BotoCoreError, ClientError) as error:
-        raise ConfigurationError(f"AWS: {error}") from error
