@@ -83,7 +83,7 @@ class RequestAccounting:
             self.allowance = Allowance(prices, self._terms, reservation.usual, self.hold.micro_usd, spent)
 
     def left_micro_usd(self) -> int | None:
-        """What is held of the key's budget, less what all attempts so far cost; None if it does not have to pay."""
+        """What is held of the budget, less what all attempts so far cost; None if it does not have to pay."""
         return self.hold.micro_usd - self._spent_micro_usd() if self._has_budget else None
 
     def _spent_micro_usd(self) -> int:
@@ -182,18 +182,23 @@ class RequestAccounting:
         return _Bill(usage, estimated, cost)
 
 
-async def admit(ledger: Ledger, hold: Hold, context: RequestContext) -> None:
-    """Admit a hold; the context then has the key's account. Raises GatewayError if it is refused."""
+async def admit(ledger: Ledger, hold: Hold, context: RequestContext) -> Hold:
+    """Admit a hold, and return it as it is to be settled; the context then has the key's account.
+
+    Raises GatewayError if it is refused.
+    """
     try:
         context.account = await ledger.admit(hold)
     except RefusedError as refused:
         context.account = refused.account
         raise refusal_error(refused, hold) from None
+    team = context.account.record.team
+    return hold if team is None else replace(hold, team=team)
 
 
 def _with_lease(hold: Hold, account: Account | None) -> tuple[Hold, bool]:
-    """The hold with what it got of the key's budget, and whether a budget has to pay for the request."""
-    if account is None or not account.checked or account.record.limits.budget is None or not hold.priced:
+    """The hold with what it got of the budget, and whether a budget has to pay for the request."""
+    if account is None or not account.checked or not account.has_budget or not hold.priced:
         return hold, False
     lease = account.balance.leases.get(hold.hold_id)
     if lease is None:

@@ -23,7 +23,7 @@ async def account_for_hit(
     """
     now, requested = clock.now(), model or stored.model
     hold = Hold(context.request_id, keys.read(api_key), requested, opened_at=now, expires_at=now + HOLD_SECONDS)
-    await admit(ledger, hold, context)
+    hold = await admit(ledger, hold, context)
     context.record = _record(stored, hold, context, clock)
     try:
         await ledger.settle(context.record, hold)

@@ -15,6 +15,7 @@ GatewayError                    500  server_error
 |- UnprocessableError           422  invalid_request_error
 |- RateLimitError               429  rate_limit_error         rate_limit_exceeded
 |- KeyExistsError               409  conflict_error
+|- TeamInUseError               409  conflict_error
 |- ClientClosedError            499  (no client reads it; it is the status of the log line and the record)
 |- StoreUnavailableError        503  server_error             store_unavailable
 `- UpstreamError                502  upstream_error           upstream_error
@@ -201,8 +202,15 @@ class KeyExistsError(GatewayError):
     type = "conflict_error"
 
 
+class TeamInUseError(GatewayError):
+    """A team that has keys cannot be deleted."""
+
+    status = 409
+    type = "conflict_error"
+
+
 class KeyNotFoundError(NotFoundError):
-    """No key has this id."""
+    """No key or team has this id."""
 
     default_code = "key_not_found"
 

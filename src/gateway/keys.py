@@ -13,6 +13,7 @@ from tollgate.gateway.limits import Limits
 
 KEY_ID_BYTES = 6
 NO_HASH = "0" * 64  # no text has it
+TEAM_PREFIX = "team-"
 SECRET_BYTES = 32  # 256 bits: no list of guesses, however fast SHA-256 is, gets through them
 _ID_FORM = re.compile(r"[0-9a-f]{12}", re.ASCII)
 _FORM = re.compile(r"sk-tg-([0-9a-f]{12})-([0-9a-f]{64})", re.ASCII)
@@ -36,7 +37,10 @@ class KeyRecord:
 
     `models` are globs of the model names that it may use; none means all. `limits` apply; `tier` is the name of the
     tier that they were copied from. A key with a budget is refused a model without a price unless `allow_unpriced`. The
-    secret before the last rotation works until `previous_until`. `shards` is how many items share the limits.
+    secret before the last rotation works until `previous_until`. `shards` is how many items share the limits. `team` is
+    the id of a team whose limits apply as well.
+
+    A team is stored in the same way, as a key without a secret: see `new_team`.
     """
 
     key_id: str
@@ -55,6 +59,7 @@ class KeyRecord:
     shards: int = 1
     previous_hash: str | None = None
     previous_until: int | None = None
+    team: str | None = None
 
 
 Change = Callable[[KeyRecord], KeyRecord]
@@ -121,6 +126,21 @@ def read(text: str) -> ApiKey:
 def is_key_id(text: str) -> bool:
     """Whether the text has the form of a key's id."""
     return _ID_FORM.fullmatch(text) is not None
+
+
+def new_team(random_bytes: Callable[[int], bytes], name: str, now: int, shards: int = 1) -> KeyRecord:
+    """The record of a new team, `team-` and 12 hex digits, which no client's key matches."""
+    return KeyRecord(f"{TEAM_PREFIX}{random_bytes(KEY_ID_BYTES).hex()}", NO_HASH, name, "active", now, shards=shards)
+
+
+def is_team_id(text: str) -> bool:
+    """Whether the text has the form of a team's id."""
+    return text.startswith(TEAM_PREFIX) and is_key_id(text.removeprefix(TEAM_PREFIX))
+
+
+def refuses_unpriced(record: KeyRecord) -> bool:
+    """Whether a model without a price is refused, because its cost cannot be taken from the budget."""
+    return record.limits.budget is not None and not record.allow_unpriced
 
 
 def verify(record: KeyRecord | None, key: ApiKey, now: float) -> KeyRecord:

@@ -1,7 +1,7 @@
-"""Limits of a key: requests and tokens per minute, requests at once, and money, as pure arithmetic on its balance.
+"""Limits of a key or team: requests and tokens per minute, requests at once, and money, as arithmetic on a balance.
 
-Every store keeps a balance per key and changes it by these functions, or by conditional writes that say the same. A
-balance counts down: what is left is compared with what is requested, so that one condition can check it.
+Every store keeps a balance per key and team, and changes it by these functions, or by conditional writes that say the
+same. A balance counts down: what is left is compared with what is requested, so that one condition can check it.
 """
 
 from collections.abc import Mapping
@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Literal
-
-from tollgate.gateway.errors import BadRequestError
 
 WINDOW = 60
 """Seconds of one window of requests and tokens; windows begin at whole minutes of Unix time."""
@@ -34,10 +32,6 @@ its size, and 1,000 holds take about 75 kB of the 400 kB that DynamoDB allows (d
 MAX_SKEW = 600
 """Seconds by which the clock of another instance may be ahead. A time further ahead was written by a wrong clock."""
 
-LEAST_SHARE_TOKENS = 1000
-LEAST_SHARE_USD = Decimal("0.10")
-"""The minimum that each of several shards has of a key's tokens and budget: about what one usual request holds."""
-
 Period = Literal["day", "month", "total"]
 Kind = Literal["requests", "tokens", "concurrency", "open", "budget"]
 """Which limit is exceeded; `open` is MAX_OPEN, which applies whatever the limits of the key are."""
@@ -56,7 +50,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of one key; None means unlimited. `rpm` and `tpm` are per minute."""
+    """The limits of one key or team; None means unlimited. `rpm` and `tpm` are per minute."""
 
     rpm: int | None = None
     tpm: int | None = None
@@ -100,32 +94,6 @@ class ExceededError(Exception):
     def __init__(self, kind: Kind) -> None:
         super().__init__(kind)
         self.kind: Kind = kind
-
-
-def check(limits: Limits, shards: int) -> None:
-    """Check that limits can be applied, and shared by so many shards. Raises BadRequestError, naming the limit at
-    fault.
-
-    A shard with less than one usual request needs would refuse requests that the whole key has enough for.
-    """
-    usd = None if limits.budget is None else limits.budget.usd
-    rows = (
-        ("rpm", limits.rpm, MAX_LIMIT, 1),
-        ("tpm", limits.tpm, MAX_LIMIT, LEAST_SHARE_TOKENS),
-        ("concurrency", limits.concurrency, MAX_LIMIT, 1),
-        ("budget", usd, MAX_LIMIT_USD, LEAST_SHARE_USD),
-    )
-    for name, limit, most, share in rows:
-        if limit is None:
-            continue
-        if limit > most:
-            raise BadRequestError(f"The limit {name} can be {most} at most.", param=name)
-        if name == "concurrency" and limit > MAX_OPEN * shards:
-            text = f"{limit} requests at once need a key with --shards {-(-int(limit) // MAX_OPEN)} or more."
-            raise BadRequestError(text, param=name)
-        if shards > 1 and limit < share * shards:
-            text = f"The limit {name} is too small for {shards} shards: it must be {share * shards} at least."
-            raise BadRequestError(text, param=name)
 
 
 def window_of(now: float) -> int:
@@ -239,6 +207,26 @@ def release(balance: Balance, limits: Limits, hold_id: str, tokens: int, micro_u
         budget_left=balance.budget_left + (lease.micro_usd - micro_usd if same_budget(balance, limits, lease) else 0),
         leases={other: held for other, held in balance.leases.items() if other != hold_id},
     )
+
+
+def cancel(balance: Balance, limits: Limits, hold_id: str) -> Balance:
+    """The balance as if this lease had never been reserved."""
+    lease = balance.leases.get(hold_id)
+    after = release(balance, limits, hold_id, 0, 0)
+    if lease is None or not same_window(balance, lease):
+        return after
+    return replace(after, requests_left=after.requests_left + 1)
+
+
+def shrink(balance: Balance, limits: Limits, hold_id: str, micro_usd: int) -> Balance:
+    """The balance after an open lease has given back what it holds above this amount."""
+    lease = balance.leases.get(hold_id)
+    if lease is None or lease.micro_usd <= micro_usd:
+        return balance
+    is_charged = limits.budget is not None and same_budget(balance, limits, lease)
+    returned = lease.micro_usd - micro_usd if is_charged else 0
+    leases = {**balance.leases, hold_id: replace(lease, micro_usd=micro_usd)}
+    return replace(balance, budget_left=balance.budget_left + returned, leases=leases)
 
 
 def same_window(balance: Balance, lease: Lease) -> bool:

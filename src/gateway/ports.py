@@ -197,15 +197,17 @@ class Ledger(Protocol):
 
     async def admit(self, hold: Hold) -> Account:
         """Make the decision of `gateway.admission.decide` and open the hold; on the usual path in ONE conditional
-        write.
+        write, and one more for the team of a key that has one.
 
-        Returns the key's state after it. Raises AuthenticationError and RefusedError, having changed nothing;
-        StoreUnavailableError if the store does not respond. Admitting the same hold again reserves nothing twice.
+        Returns the key's state after it, with the team's. Raises AuthenticationError and RefusedError, having changed
+        nothing; StoreUnavailableError if the store does not respond. Admitting the same hold again reserves nothing
+        twice.
         """
         ...
 
     async def extend(self, hold: Hold, amount: int, minimum: int) -> int:
-        """Hold more of the budget for an output that grows, in micro-dollars; on the usual path ONE conditional write.
+        """Hold more of the budget for an output that grows, in micro-dollars; on the usual path ONE conditional write,
+        and one more for the team.
 
         `hold` is the open hold with what it holds now. It gets `amount` more, or what is left, but at least `minimum`.
         Returns what it then holds in all. Raises RefusedError `budget`, having changed nothing, if less is left or the
@@ -223,10 +225,14 @@ class Ledger(Protocol):
 
 
 class KeyStore(Protocol):
-    """The stored keys. Every change is audited: who, when, what."""
+    """The stored keys and teams. Every change is audited: who, when, what.
+
+    A team is a key without a secret: what is said of a key here applies to a team, by its id, unless it says otherwise.
+    """
 
     async def create(self, record: KeyRecord, by: str) -> None:
-        """Store a new key with a full balance. Raises KeyExistsError if the key_id is taken."""
+        """Store a new key with a full balance. Raises KeyExistsError if the key_id is taken, KeyNotFoundError if its
+        team does not exist."""
         ...
 
     async def get(self, key_id: str) -> Account | None:
@@ -234,7 +240,11 @@ class KeyStore(Protocol):
         ...
 
     async def list(self) -> Sequence[KeyRecord]:
-        """Every key, oldest first."""
+        """Every key, oldest first; no teams."""
+        ...
+
+    async def teams(self) -> Sequence[KeyRecord]:
+        """Every team, oldest first."""
         ...
 
     async def key_ids(self) -> Set[str]:
@@ -242,7 +252,7 @@ class KeyStore(Protocol):
         ...
 
     async def update(self, key_id: str, change: Change, by: str) -> KeyRecord:
-        """Replace a key's record by `change` of it, atomically. Raises KeyNotFoundError.
+        """Replace a key's record by `change` of it, atomically. Raises KeyNotFoundError, also for a new team of it.
 
         If its limits change, what was used of them stays used.
         """
@@ -256,7 +266,7 @@ class KeyStore(Protocol):
         ...
 
     async def delete(self, key_id: str, by: str) -> None:
-        """Delete a key. Its usage records stay. Raises KeyNotFoundError."""
+        """Delete a key. Its usage records stay. Raises KeyNotFoundError, and TeamInUseError for a team with keys."""
         ...
 
     async def audit(self, key_id: str) -> Sequence[AuditEntry]:

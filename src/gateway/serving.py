@@ -101,7 +101,7 @@ class Gateway:
         hold = self._hold(keys.read(api_key), request, own or reservations, reservations, others, context)
         if others and any(each.route.provider.quirks.router for each in alternatives):
             hold = replace(hold, priced=False)  # a router may call models that no route here has prices for
-        await admit(self.dependencies.ledger, hold, context)
+        hold = await admit(self.dependencies.ledger, hold, context)
         self._recent_keys.add(hold.key)
         return RequestAccounting(context, operation.name, hold, price_terms(request), request.stream)
 
@@ -162,7 +162,7 @@ def _is_allowed(alternative: Alternative, accounting: RequestAccounting) -> bool
     record = account.record
     if alternative.stands_in and not keys.allows_model(record, alternative.route.model.id):
         return False
-    if record.limits.budget is not None and accounting.hold.priced and not reservation.priced:
-        return record.allow_unpriced
+    if account.has_budget and accounting.hold.priced and not reservation.priced:
+        return not account.refuses_unpriced
     left = accounting.left_micro_usd()
     return left is None or reservation.minimum_micro_usd <= left

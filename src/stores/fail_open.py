@@ -55,7 +55,8 @@ class FailOpenLedger:
         """See `Ledger.settle`. A hold that was admitted without the store is first reserved, whatever is left."""
         if self._unreserved.get(hold.hold_id) is not None:
             with suppress(AuthenticationError):  # the key was deleted; only the usage record is written
-                await self._ledger.admit(replace(hold, forced=True))
+                account = await self._ledger.admit(replace(hold, forced=True))
+                hold = replace(hold, team=account.record.team)
         settled = await self._ledger.settle(record, hold)
         self._unreserved.delete(hold.hold_id)
         return settled
@@ -68,4 +69,6 @@ class FailOpenLedger:
             keys.verify(account.record, hold.key, hold.opened_at)
         except AuthenticationError:
             return None
-        return None if permanent_refusal(account.record, hold) else account
+        if permanent_refusal(account.record, hold) or (account.refuses_unpriced and not hold.priced):
+            return None
+        return account

@@ -40,6 +40,13 @@ def settled(state: KeyState, hold_id: str, tokens: int, micro_usd: int) -> KeySt
     return KeyState(replace(state.account, balance=balance), _without(state.late, hold_id))
 
 
+def cancelled(state: KeyState, hold_id: str) -> KeyState:
+    """The state as if a hold had never been reserved; the same state if it is not there."""
+    account = state.account
+    balance = limits.cancel(state.balance, account.record.limits, hold_id)
+    return KeyState(replace(account, balance=balance), _without(state.late, hold_id))
+
+
 def overdue(state: KeyState, now: float) -> Sequence[str]:
     """The ids of the holds to close: leases that expired without being settled, and late holds past LATE_KEPT."""
     expired_late = [hold_id for hold_id, lease in state.late.items() if lease.expires_at + LATE_KEPT <= now]
@@ -94,6 +101,18 @@ def combined_balance(shares: Sequence[Account], whole: Limits, now: float) -> Ba
         budget_until=balances[0].budget_until,
         budget_left=total(whole.budget, [balance.budget_left for balance in balances]),
         leases={hold_id: lease for balance in balances for hold_id, lease in balance.leases.items()},
+    )
+
+
+def multiplied_balance(balance: Balance, shards: int) -> Balance:
+    """The balance of a key from that of one of its shards, if the others have as much left."""
+    if shards == 1:
+        return balance
+    return replace(
+        balance,
+        requests_left=balance.requests_left * shards,
+        tokens_left=balance.tokens_left * shards,
+        budget_left=balance.budget_left * shards,
     )
 
 

@@ -59,6 +59,7 @@ def read_key(row: Row) -> KeyRecord:
         shards=_int(row.get("shards")) or 1,
         previous_hash=row.get("previous_hash"),
         previous_until=_int(row.get("previous_until")),
+        team=row.get("team"),
     )
 
 

@@ -131,6 +131,9 @@ class FakeStore:
     async def list(self) -> Sequence[KeyRecord]:
         return [*self.records.values()]
 
+    async def teams(self) -> Sequence[KeyRecord]:
+        return []
+
     async def key_ids(self) -> Set[str]:
         raise NotImplementedError
 

@@ -1,4 +1,4 @@
-"""The conditional updates of a key's item: reserve, extend, release and settle holds, and replace the balance.
+"""The conditional updates of the item of a key or team: reserve, extend, release and settle holds, replace balances.
 
 There are two kinds. An optimistic update is written without a read: its condition states the usual case. A
 compare-and-set update writes what `gateway.limits` computed from an item that was read, if the item is unchanged since.
@@ -82,11 +82,12 @@ def extend(key_id: str, hold_id: str, open_hold: OpenHold, micro_usd: int) -> Up
 
 
 def extend_after_read(item: KeyItem, after: Balance, hold_id: str) -> Update:
-    """The result of `gateway.limits.extend` as compare-and-set."""
+    """The result of `gateway.limits.extend`, or of `shrink`, as compare-and-set."""
     update = Update(key_primary_key(item.record.key_id, item.shard))
     require_unchanged(update, item)
-    _grow_lease(update, hold_id, item.balance.leases[hold_id].micro_usd, after.leases[hold_id].micro_usd)
-    change_balance(update, item.balance, after)
+    before, grown = item.balance.leases[hold_id].micro_usd, after.leases[hold_id].micro_usd
+    _grow_lease(update, hold_id, before, grown)
+    change_balance(update, item.balance, after, allow_negative=grown < before)
     return update
 
 
@@ -108,6 +109,7 @@ class Release:
     late: Sequence[str] = ()
     become_late: Mapping[str, Lease] = field(default_factory=dict[str, Lease])
     held_micro_usd: int | None = None
+    requests: int = 0
 
 
 def settled_release(hold_id: str, open_hold: OpenHold, used: UsageRecord) -> Release:
@@ -142,6 +144,7 @@ def release_between(before: KeyState, after: KeyState) -> Release:
         budget_until=before.balance.budget_until,
         late=[hold_id for hold_id in before.late if hold_id not in after.late],
         become_late={hold_id: lease for hold_id, lease in after.late.items() if hold_id not in before.late},
+        requests=after.balance.requests_left - before.balance.requests_left,
     )
 
 
@@ -162,6 +165,8 @@ def apply_release(key_id: str, shard: int, release: Release) -> Update:
         if value is not None:
             update.require(f"#{name} = :{name}")
             update.values({f":{name}": to_attribute(value)})
+    if release.requests:
+        _add_to_counter(update, "requests_left", release.requests)
     _add_to_counter(update, "tokens_left", release.tokens)
     _add_to_counter(update, "budget_left", release.micro_usd)
     return update

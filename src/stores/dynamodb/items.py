@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tollgate.gateway import limits
 from tollgate.gateway.admission import Account
-from tollgate.gateway.keys import AuditEntry, KeyRecord
+from tollgate.gateway.keys import AuditEntry, KeyRecord, is_team_id
 from tollgate.gateway.limits import NEVER, UNLIMITED, Balance, Lease
 from tollgate.gateway.metering import MICRO_DOLLAR, UsageRecord
 from tollgate.gateway.usage_totals import DailyTotal, Total
@@ -22,17 +22,19 @@ if TYPE_CHECKING:
 
 LISTED_KEY = "key"
 """Value of `listed`, the partition key of the index: on the first item of every key."""
+LISTED_TEAM = "team"
+"""Value of `listed` on the first item of every team."""
 LISTED_DELETED = "deleted"
 """Value of `listed` on the markers of deleted keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyItem:
-    """One item of an API key; most keys have one, a key with shards has several.
+    """One item of an API key or a team, which is stored as a key is. Most keys have one, a key with shards has several.
 
     `record` is that of the whole key, `state` is this item's share of its limits. `revision` counts the changes of the
     record; None means that the first version of Tollgate wrote the item. `known_models` are model names that were
-    found to match the key's globs.
+    found to match the key's globs. `members` is how many keys belong to a team.
     """
 
     shard: int
@@ -40,6 +42,7 @@ class KeyItem:
     state: KeyState
     revision: int | None
     known_models: frozenset[str]
+    members: int = 0
 
     @property
     def account(self) -> Account:
@@ -118,7 +121,9 @@ def read_daily_total(item: Item) -> DailyTotal:
 def key_item(record: KeyRecord, shard: int) -> Item:
     """The item of a new key, with a full balance."""
     balance = limits.full(shard_limits(record.limits, record.shards, shard), record.created_at)
-    listed: Item = {} if shard else {"listed": to_attribute(LISTED_KEY)}
+    listed: Item = {}
+    if shard == 0:
+        listed = {"listed": to_attribute(LISTED_TEAM if is_team_id(record.key_id) else LISTED_KEY)}
     return {
         **key_primary_key(record.key_id, shard),
         **key_attributes(record, shard),
@@ -173,6 +178,7 @@ def read_key(item: Item) -> KeyItem:
         KeyState(Account(share, balance), late),
         int(row["revision"]) if "revision" in row else None,
         row.get("known_models", frozenset()),
+        int(row.get("members", 0)),
     )
 
 

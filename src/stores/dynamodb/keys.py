@@ -1,10 +1,14 @@
-"""API keys in the table. Every change is one transaction of the key's items and an audit entry."""
+"""API keys and teams in the table. Every change is one transaction of the items and an audit entry.
+
+The first item of a team counts its keys: the count changes in the transaction that moves a key, so that a team with
+keys cannot be deleted.
+"""
 
 from collections.abc import Sequence, Set
 
 from tollgate.gateway import limits
 from tollgate.gateway.admission import Account
-from tollgate.gateway.keys import AuditEntry, Change, KeyRecord
+from tollgate.gateway.keys import AuditEntry, Change, KeyRecord, is_team_id
 from tollgate.stores import key_changes
 from tollgate.stores.dynamodb.attribute_values import to_attribute
 from tollgate.stores.dynamodb.base import TableStore, in_full
@@ -12,6 +16,7 @@ from tollgate.stores.dynamodb.conditional_updates import backfill, change_balanc
 from tollgate.stores.dynamodb.items import (
     LISTED_DELETED,
     LISTED_KEY,
+    LISTED_TEAM,
     KeyItem,
     audit_item,
     deleted_marker,
@@ -24,7 +29,7 @@ from tollgate.stores.dynamodb.items import (
     read_key,
 )
 from tollgate.stores.dynamodb.table import MAX_BATCH_KEYS, ConditionFailedError, compare_and_set
-from tollgate.stores.dynamodb.writes import Delete, Put, Update
+from tollgate.stores.dynamodb.writes import Delete, Put, Update, Write
 from tollgate.stores.key_state import combined_balance, shard_limits
 from tollgate.stores.retention import DELETED_KEPT
 
@@ -37,9 +42,11 @@ class DynamoDBKeyStore(TableStore):
         """See `KeyStore.create`."""
         key_changes.check(None, record)
         items = [Put(key_item(record, shard)) for shard in range(record.shards)]
+        moves = _moves(None, record)
         try:
-            await self._table.transact(*items, self._audit_entry(None, record, record.key_id, by))
+            await self._table.transact(*items, *moves, self._audit_entry(None, record, record.key_id, by))
         except ConditionFailedError:
+            await self._check_team(record.team)
             raise key_changes.key_exists(record.key_id) from None
 
     @in_full
@@ -54,7 +61,15 @@ class DynamoDBKeyStore(TableStore):
     @in_full
     async def list(self) -> Sequence[KeyRecord]:
         """See `KeyStore.list`. A key created a moment ago may be missing: the index is eventually consistent."""
-        keys = await self._table.query_index(LISTED_KEY)
+        return await self._listed_records(LISTED_KEY)
+
+    @in_full
+    async def teams(self) -> Sequence[KeyRecord]:
+        """See `KeyStore.teams`. A team created a moment ago may be missing, as in `list`."""
+        return await self._listed_records(LISTED_TEAM)
+
+    async def _listed_records(self, listed: str) -> Sequence[KeyRecord]:
+        keys = await self._table.query_index(listed)
         batches = (keys[start : start + MAX_BATCH_KEYS] for start in range(0, len(keys), MAX_BATCH_KEYS))
         records = [read_key(item).record for batch in batches for item in await self._table.get_batch(batch)]
         return sorted(records, key=lambda record: (record.created_at, record.key_id))
@@ -73,9 +88,11 @@ class DynamoDBKeyStore(TableStore):
             items = await self._read(key_id)
             old = items[0].record
             new = key_changes.check(old, change(old))
+            if new.team != old.team:
+                await self._check_team(new.team)
             if new != old:
                 updates = [self._update_record(item, new) for item in items]
-                await self._table.transact(*updates, self._audit_entry(items[0], new, key_id, by))
+                await self._table.transact(*updates, *_moves(old, new), self._audit_entry(items[0], new, key_id, by))
             return new
 
         return await compare_and_set(write)
@@ -97,9 +114,13 @@ class DynamoDBKeyStore(TableStore):
 
         async def write(_: object) -> None:
             items = await self._read(key_id)
-            deletes = [Delete(key_primary_key(key_id, item.shard), item.revision or 0) for item in items]
-            marker = Put(deleted_marker(key_id, self._now()), if_absent=False)
-            await self._table.transact(*deletes, marker, self._audit_entry(items[0], None, key_id, by))
+            if items[0].members:
+                raise key_changes.team_in_use(key_id, items[0].members)
+            writes: list[Write] = [Delete(key_primary_key(key_id, item.shard), item.revision or 0) for item in items]
+            writes += _moves(items[0].record, None)
+            if not is_team_id(key_id):
+                writes.append(Put(deleted_marker(key_id, self._now()), if_absent=False))
+            await self._table.transact(*writes, self._audit_entry(items[0], None, key_id, by))
 
         await compare_and_set(write)
 
@@ -115,6 +136,11 @@ class DynamoDBKeyStore(TableStore):
         if not items:
             raise key_changes.key_not_found(key_id)
         return [item if item.revision is not None else await self._table.update(backfill(item)) for item in items]
+
+    async def _check_team(self, team: str | None) -> None:
+        """Raises KeyNotFoundError if there is no such team."""
+        if team is not None and await self._table.get(key_primary_key(team)) is None:
+            raise key_changes.key_not_found(team)
 
     def _update_record(self, item: KeyItem, new: KeyRecord) -> Update:
         before = item.balance
@@ -147,6 +173,20 @@ class DynamoDBKeyStore(TableStore):
     def _audit_entry(self, old: KeyItem | None, new: KeyRecord | None, key_id: str, by: str) -> Put:
         entry = key_changes.change_entry(old and old.record, new, by, self._now())
         return Put(audit_item(key_id, entry, _next_revision(old)))
+
+
+def _moves(old: KeyRecord | None, new: KeyRecord | None) -> list[Write]:
+    """The changes of how many keys the teams have, if a key moves between them."""
+    left, joined = old and old.team, new and new.team
+    return [] if left == joined else [_add_members(team, n) for team, n in ((left, -1), (joined, 1)) if team]
+
+
+def _add_members(team: str, number: int) -> Update:
+    update = Update(key_primary_key(team))
+    update.require("attribute_exists(#revision)")
+    update.add("#members :number")
+    update.values({":number": to_attribute(number)})
+    return update
 
 
 def _next_revision(item: KeyItem | None) -> int:

@@ -93,7 +93,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete the item with the primary key `key` if it still has this revision."""
+    """Delete the item with the primary key `key` if it still has this revision, and no `members`."""
 
     key: Item
     revision: int
@@ -103,8 +103,8 @@ class Delete:
         parameters: DeleteTypeDef = {
             "TableName": table_name,
             "Key": self.key,
-            "ConditionExpression": "revision = :revision",
-            "ExpressionAttributeValues": {":revision": to_attribute(self.revision)},
+            "ConditionExpression": "revision = :revision AND (attribute_not_exists(members) OR members = :none)",
+            "ExpressionAttributeValues": {":revision": to_attribute(self.revision), ":none": to_attribute(0)},
         }
         return {"Delete": parameters}
 

@@ -86,4 +86,6 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE INDEX documents_by_end ON documents (expires_at);
     """,
+    # The team of a key. Teams are rows of `keys` too; their holds have ids of `key_id/hold_id`.
+    "ALTER TABLE keys ADD COLUMN team TEXT;",
 )

@@ -8,10 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.limits import (
-    MAX_LIMIT,
-    MAX_LIMIT_USD,
     MAX_OPEN,
     MAX_SKEW,
     NEVER,
@@ -23,7 +20,6 @@ from tollgate.gateway.limits import (
     Limits,
     Period,
     changed,
-    check,
     ended,
     extend,
     full,
@@ -177,44 +173,6 @@ def test_no_sequence_of_events_exceeds_the_limits(events: list[tuple[int, int, i
     assert balance.budget_left >= 0
     assert balance.tokens_left >= 0
     assert len(balance.leases) <= 2
-
-
-@pytest.mark.parametrize(
-    ("limits", "shards"),
-    [
-        (Limits(), 20),
-        (Limits(MAX_LIMIT, MAX_LIMIT, 20 * MAX_OPEN, Budget(Decimal(MAX_LIMIT_USD), "total")), 20),
-        (Limits(rpm=1, tpm=1, concurrency=1, budget=Budget(Decimal(0), "day")), 1),
-        (Limits(rpm=20, tpm=20_000, concurrency=20, budget=Budget(Decimal(2), "day")), 20),
-    ],
-)
-def test_countable_and_divisible_limits_are_accepted(limits: Limits, shards: int) -> None:
-    check(limits, shards)
-
-
-@pytest.mark.parametrize(
-    ("limits", "shards", "param"),
-    [
-        (Limits(rpm=MAX_LIMIT + 1), 1, "rpm"),
-        (Limits(tpm=MAX_LIMIT + 1), 1, "tpm"),
-        (Limits(concurrency=MAX_OPEN + 1), 1, "concurrency"),
-        (Limits(concurrency=20 * MAX_OPEN + 1), 20, "concurrency"),
-        (Limits(budget=Budget(Decimal("1e30"), "day")), 1, "budget"),
-        (Limits(rpm=19), 20, "rpm"),
-        (Limits(tpm=19_999), 20, "tpm"),
-        (Limits(concurrency=19), 20, "concurrency"),
-        (Limits(budget=Budget(Decimal("1.99"), "day")), 20, "budget"),
-    ],
-)
-def test_uncountable_or_indivisible_limit_is_refused_by_name(limits: Limits, shards: int, param: str) -> None:
-    with pytest.raises(BadRequestError) as refused:
-        check(limits, shards)
-    assert refused.value.param == param
-
-
-def test_concurrency_too_large_for_one_item_names_the_required_shards() -> None:
-    with pytest.raises(BadRequestError, match="--shards 3 or more"):
-        check(Limits(concurrency=2 * MAX_OPEN + 1), 2)
 
 
 def test_huge_count_does_not_block_a_key_without_limits() -> None:
