@@ -176,13 +176,18 @@ def refusal_error(refused: RefusedError, hold: Hold) -> GatewayError:
             text = f"{most} requests of this {who} are open, which is the most it can hold; a {who} made with --shards"
             return RateLimitError(f"{text} can hold more.", code="concurrency", retry_after=_soon())
         case "budget":
-            text = f"The budget{owner or ' of this key'} is used up, or too small for this request."
-            return InsufficientQuotaError(text)
+            return InsufficientQuotaError(f"{budget_of(account)} is used up, or too small for this request.")
         case "model":
             return _not_allowed(account.record, hold)
         case "unpriced":
             text = f"This {who} has a budget, and the model {hold.model!r} has no price."
             return PermissionDeniedError(text, param="model", code="model_without_price")
+
+
+def budget_of(account: Account) -> str:
+    """The budget of the account in words, as an error begins."""
+    record = account.record
+    return f"The budget of {f'the team {record.name}' if keys.is_team_id(record.key_id) else 'this key'}"
 
 
 def _soon() -> float:

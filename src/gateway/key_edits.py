@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from tollgate.gateway.keys import KeyRecord, Role
+from tollgate.gateway.keys import KeyRecord, Role, is_team_id
 from tollgate.gateway.limits import MAX_LIMIT_USD, Budget, Limits
 from tollgate.gateway.validation import invalid
 
@@ -22,7 +22,7 @@ class KeyEdit:
     """What to change of a key; None leaves a field as it is.
 
     `budget` is written as `5/day` or `none`, `models` as globs separated by commas (`*` is all), `expires` as a day, a
-    time, a duration from now (`30d`) or `never`, `metadata` as `NAME=VALUE` texts.
+    time, a duration from now (`30d`) or `never`, `metadata` as `NAME=VALUE` texts, `team` as its id or `none`.
     """
 
     name: str | None = None
@@ -37,6 +37,7 @@ class KeyEdit:
     role: Role | None = None
     allow_unpriced: bool | None = None
     metadata: tuple[str, ...] | None = None
+    team: str | None = None
 
 
 def edit_key(record: KeyRecord, edit: KeyEdit, tiers: Mapping[str, Limits], now: int) -> KeyRecord:
@@ -71,6 +72,8 @@ def _fields(edit: KeyEdit, now: int) -> dict[str, Any]:
         fields["expires_at"] = None if edit.expires == "never" else parse_time("expires", edit.expires, now)
     if edit.metadata is not None:
         fields["metadata"] = dict(map(_parse_pair, edit.metadata))
+    if edit.team is not None:
+        fields["team"] = _parse_team(edit.team)
     return fields
 
 
@@ -120,6 +123,12 @@ def _parse_models(text: str) -> tuple[str, ...]:
     if not all(patterns) or not text.isprintable():
         raise invalid("models", "name at least one model or glob, such as gpt-*,claude-*; all models are '*'")
     return () if "*" in patterns else tuple(patterns)
+
+
+def _parse_team(text: str) -> str | None:
+    if text != "none" and not is_team_id(text):
+        raise invalid("team", "write the id of a team, which `tollgate teams list` shows, or none")
+    return None if text == "none" else text
 
 
 def _parse_pair(text: str) -> tuple[str, str]:

@@ -1,13 +1,14 @@
-"""What is shown of a key: its record, and the state of its limits and budget."""
+"""What is shown of a key or a team: its record, and the state of its limits and budget."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
 from tollgate.gateway import keys, limits
-from tollgate.gateway.admission import Account
+from tollgate.gateway.admission import Account, usage_of_hold
 from tollgate.gateway.keys import KeyRecord
-from tollgate.gateway.limits import Balance, iso
-from tollgate.gateway.ports import UsageStore
+from tollgate.gateway.limits import Balance, Limits, iso
+from tollgate.gateway.ports import KeyStore, UsageStore
 from tollgate.gateway.types import Json
 from tollgate.gateway.usage_report import EPOCH
 from tollgate.gateway.usage_totals import DailyTotal, day_of
@@ -15,18 +16,15 @@ from tollgate.gateway.usage_totals import DailyTotal, day_of
 
 def key_json(record: KeyRecord, now: float) -> Json:
     """A key as it may be shown to its owner; never its hash."""
-    own = record.limits
     return {
         "key_id": record.key_id,
         "name": record.name,
         "owner": record.owner,
         "status": key_status(record, now),
         "role": record.role,
+        "team": record.team,
         "tier": record.tier,
-        "rpm": own.rpm,
-        "tpm": own.tpm,
-        "concurrency": own.concurrency,
-        "budget": own.budget and str(own.budget),
+        **_own_limits(record.limits),
         "models": list(record.models),
         "allow_unpriced": record.allow_unpriced,
         "shards": record.shards,
@@ -37,31 +35,62 @@ def key_json(record: KeyRecord, now: float) -> Json:
     }
 
 
+def team_json(record: KeyRecord) -> Json:
+    """A team as its owner may see it."""
+    return {
+        "team_id": record.key_id,
+        "name": record.name,
+        "owner": record.owner,
+        **_own_limits(record.limits),
+        "allow_unpriced": record.allow_unpriced,
+        "shards": record.shards,
+        "created_at": iso(record.created_at),
+    }
+
+
+def _own_limits(own: Limits) -> Json:
+    return {
+        "rpm": own.rpm,
+        "tpm": own.tpm,
+        "concurrency": own.concurrency,
+        "budget": own.budget and str(own.budget),
+    }
+
+
 def key_status(record: KeyRecord, now: float) -> str:
     """`active`, `revoked` or `expired`."""
     return "expired" if record.status == "active" and not keys.is_usable(record, now) else record.status
 
 
 async def current_balance(store: UsageStore, account: Account, now: float) -> Balance:
-    """What is left of a key's limits now, with the holds of requests that ended unsettled released.
+    """What is left of the limits of a key or a team now, with the holds of requests that ended unsettled released.
 
     If such a request left a record, what that record used stays taken, as when the store closes the hold.
     """
     own = account.record.limits
     balance = limits.refreshed(account.balance, own, now)
     for hold_id in limits.ended(balance, now):
-        record = await store.usage_of(account.record.key_id, hold_id)
+        record = await store.usage_of(*usage_of_hold(account.record.key_id, hold_id))
         used = (record.tokens, record.cost.micro_usd) if record else (0, 0)
         balance = limits.release(balance, own, hold_id, *used)
     return balance
 
 
-def limits_json(record: KeyRecord, balance: Balance, totals: Sequence[DailyTotal], now: float) -> Json:
+async def current_account(store: KeyStore, usage: UsageStore, account: Account, now: float) -> Account:
+    """The account and that of its team, with what is left of both now."""
+    team = None if account.record.team is None else await store.get(account.record.team)
+    if team is not None:
+        team = replace(team, balance=await current_balance(usage, team, now))
+    return replace(account, balance=await current_balance(usage, account, now), team=team)
+
+
+def limits_json(account: Account, totals: Sequence[DailyTotal], now: float) -> Json:
     """A key's limits and what is left of them, under OpenRouter's names ("Get current API key") where it has them.
 
-    `totals` are the key's daily totals of the days that records are kept.
+    The balances of the account and of its team are current, see `current_account`. `totals` are the key's daily totals
+    of the days that records are kept.
     """
-    own, until, today = record.limits, balance.budget_until, day_of(now)
+    record, today = account.record, day_of(now)
     date_now = date.fromordinal(EPOCH + today)
     monday, first = today - date_now.weekday(), today - date_now.day + 1
     return {
@@ -71,21 +100,43 @@ def limits_json(record: KeyRecord, balance: Balance, totals: Sequence[DailyTotal
         "usage_daily": _cost_since(totals, today),
         "usage_weekly": _cost_since(totals, monday),
         "usage_monthly": _cost_since(totals, first),
-        "limit": None if own.budget is None else float(own.budget.usd),
-        "limit_remaining": None if own.budget is None else balance.budget_left / 1_000_000,
-        "limit_reset": None if own.budget is None or until >= limits.NEVER else iso(until),
+        **_budget_json(account),
         "is_free_tier": False,
         "is_management_key": record.role == "admin",
-        "rate_limit": {"requests": own.rpm, "interval": "1m", "note": "per calendar minute"},
+        "rate_limit": {"requests": record.limits.rpm, "interval": "1m", "note": "per calendar minute"},
         "expires_at": None if record.expires_at is None else iso(record.expires_at),
         "owner": record.owner,
         "tier": record.tier,
         "models": list(record.models) or None,
-        "limits": {
-            "requests": _limit_json(own.rpm, balance.requests_left, iso(limits.window_ends(balance))),
-            "tokens": _limit_json(own.tpm, balance.tokens_left, iso(limits.window_ends(balance))),
-            "concurrency": _limit_json(own.concurrency, (own.concurrency or 0) - len(balance.leases), None),
-        },
+        "limits": _limits_json(account),
+        "team": account.team and state_of_team(account.team),
+    }
+
+
+def state_of_team(team: Account) -> Json:
+    """A team's limits and what is left of them, under the same names as a key's."""
+    names: Json = {"team_id": team.record.key_id, "name": team.record.name}
+    return {**names, **_budget_json(team), "limits": _limits_json(team)}
+
+
+def _budget_json(account: Account) -> Json:
+    budget, balance = account.record.limits.budget, account.balance
+    if budget is None:
+        return {"limit": None, "limit_remaining": None, "limit_reset": None}
+    return {
+        "limit": float(budget.usd),
+        "limit_remaining": balance.budget_left / 1_000_000,
+        "limit_reset": None if balance.budget_until >= limits.NEVER else iso(balance.budget_until),
+    }
+
+
+def _limits_json(account: Account) -> Json:
+    own, balance = account.record.limits, account.balance
+    resets_at = iso(limits.window_ends(balance))
+    return {
+        "requests": _limit_json(own.rpm, balance.requests_left, resets_at),
+        "tokens": _limit_json(own.tpm, balance.tokens_left, resets_at),
+        "concurrency": _limit_json(own.concurrency, (own.concurrency or 0) - len(balance.leases), None),
     }
 
 

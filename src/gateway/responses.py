@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from tollgate.gateway.accounting import RequestAccounting
-from tollgate.gateway.admission import RefusedError
+from tollgate.gateway.admission import RefusedError, budget_of
 from tollgate.gateway.budget import Allowance
 from tollgate.gateway.client_format import ResponseInfo
 from tollgate.gateway.errors import GatewayError, InsufficientQuotaError, UpstreamError
@@ -195,6 +195,7 @@ class _Chunks:
         amount = max(minimum, allowance.held_micro_usd)
         try:
             held = await self._ledger.extend(self._accounting.hold, amount, minimum)
-        except RefusedError:
-            raise InsufficientQuotaError("The budget of this key is used up: the answer ends here.") from None
+        except RefusedError as refused:
+            text = f"{budget_of(refused.account)} is used up: the answer ends here."
+            raise InsufficientQuotaError(text) from None
         self._accounting.set_held(held)

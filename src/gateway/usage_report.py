@@ -33,6 +33,13 @@ async def existing_key(store: KeyStore, key_id: str) -> str:
     raise unknown_key(key_id)
 
 
+async def keys_of_team(store: KeyStore, team: str) -> Iterable[str]:
+    """The ids of the keys that belong to this team now. Raises KeyNotFoundError if there is no such team."""
+    if not keys.is_team_id(team) or await store.get(team) is None:
+        raise KeyNotFoundError(f"There is no team {team[:200]}.", param="team")
+    return [record.key_id for record in await store.list() if record.team == team]
+
+
 def unknown_key(key_id: str) -> KeyNotFoundError:
     """The error for a key that does not exist."""
     return KeyNotFoundError(f"There is no key {key_id[:200]}.", param="key_id")

@@ -76,7 +76,8 @@ def key_exists(key_id: str) -> KeyExistsError:
 
 def team_in_use(team: str, members: int) -> TeamInUseError:
     """The error for the deletion of a team with so many keys."""
-    text = f"The team {team} has {members} keys: delete them or move them to another team first."
+    has = "one key: delete or move it" if members == 1 else f"{members} keys: delete or move them"
+    text = f"The team {team} has {has} first (`tollgate keys update KEY_ID --team none`)."
     return TeamInUseError(text, param="team")
 
 

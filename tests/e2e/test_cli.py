@@ -178,6 +178,46 @@ def test_budgets_are_printed_without_exponents(store: StoreOptions) -> None:
     assert "$1000/day" in run_cli(store, "keys", "list").stdout
 
 
+def test_team_is_created_with_keys_shown_changed_and_deleted(store: StoreOptions) -> None:
+    created = run_cli(store, "teams", "create", "--name", "research", "--budget", "500/month", "--rpm", "100")
+    team = created.stdout.strip()
+    key_id = run_cli(store, "keys", "create", "--name", "alice", "--team", team).stdout.split("-")[2]
+    assert json.loads(run_cli(store, "keys", "show", key_id, "--json").stdout)["team"] == team
+    assert team in run_cli(store, "keys", "list").stdout
+    shown = run_cli(store, "teams", "show", team).stdout
+    assert all(text in shown for text in ("research", "100 rpm, $500/month", "$500.000000", "alice", "create"))
+    run_cli(store, "teams", "update", team, "--budget", "600/month", "--owner", "eve")
+    state = json.loads(run_cli(store, "teams", "show", team, "--json").stdout)
+    assert (state["budget"], state["limit_remaining"], state["owner"], state["keys"]) == (
+        "600/month",
+        600.0,
+        "eve",
+        [key_id],
+    )
+    assert [entry["action"] for entry in state["history"]] == ["create", "update"]
+    assert "total" in run_cli(store, "usage", "--team", team).stdout
+    assert "has one key" in run_cli(store, "teams", "delete", team, expect_failure=True).stderr
+    run_cli(store, "keys", "update", key_id, "--team", "none")
+    run_cli(store, "teams", "delete", team)
+    assert json.loads(run_cli(store, "teams", "list", "--json").stdout) == []
+
+
+def test_ids_of_teams_and_keys_are_not_taken_for_each_other(store: StoreOptions) -> None:
+    team = run_cli(store, "teams", "create", "--name", "research").stdout.strip()
+    key_id = run_cli(store, "keys", "create", "--name", "alice").stdout.split("-")[2]
+    for command in ("show", "revoke", "reset", "delete"):
+        assert f"There is no key {team}" in run_cli(store, "keys", command, team, expect_failure=True).stderr
+    for command in ("show", "delete"):
+        assert f"There is no team {key_id}" in run_cli(store, "teams", command, key_id, expect_failure=True).stderr
+    unknown = "team-ffffffffffff"
+    for arguments in (("teams", "show", unknown), ("teams", "delete", unknown), ("usage", "--team", unknown)):
+        assert f"There is no team {unknown}" in run_cli(store, *arguments, expect_failure=True).stderr
+    refused = run_cli(store, "keys", "create", "--name", "x", "--team", unknown, expect_failure=True)
+    assert f"There is no team {unknown}" in refused.stderr
+    assert "'team'" in run_cli(store, "keys", "update", key_id, "--team", "research", expect_failure=True).stderr
+    assert "--team" in run_cli(store, "usage", "--team", team, "--key", key_id, expect_failure=True).stderr
+
+
 def test_overlap_that_ends_in_the_past_is_refused(store: StoreOptions) -> None:
     key_id = run_cli(store, "keys", "create", "--name", "x").stdout.split("-")[2]
     assert (

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tollgate.handler.cli import credentials, keys
+from tollgate.handler.cli import credentials, keys, teams
 from tollgate.handler.cli.chat import chat
 from tollgate.handler.cli.logs import logs
 from tollgate.handler.cli.models import models
@@ -14,6 +14,7 @@ from tollgate.handler.cli.output import (
     CatalogFile,
     Db,
     TableName,
+    fail,
     fail_on_errors,
     print_json,
     print_table,
@@ -35,6 +36,7 @@ app.add_typer(credentials.app, name="credentials")
 app.command()(models)
 app.command()(chat)
 app.command()(logs)
+app.add_typer(teams.app, name="teams")
 
 
 def main() -> None:
@@ -90,6 +92,7 @@ def usage(
     first: Annotated[str | None, typer.Option("--from", help="First day, as 2026-11-21.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day.")] = None,
     key_id: Annotated[str | None, typer.Option("--key", help="Only this key.")] = None,
+    team: Annotated[str | None, typer.Option(help="Only the keys that belong to this team now.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     db: Db = None,
     table: TableName = None,
@@ -98,6 +101,7 @@ def usage(
     """Usage and cost, by day, model or key."""
     from tollgate.gateway.usage_report import (
         existing_key,
+        keys_of_team,
         parse_days,
         parse_groups,
         summary_csv,
@@ -106,12 +110,17 @@ def usage(
         usage_report,
     )
 
+    if key_id is not None and team is not None:
+        fail("--key and --team name different keys: give one of them.")
     with fail_on_errors():
         groups = parse_groups(by)
         days = parse_days(first, last, time.time())
 
     async def read(store: "Store") -> "Summary":
-        key_ids = await store.key_ids() if key_id is None else [await existing_key(store, key_id)]
+        if team is not None:
+            key_ids = await keys_of_team(store, team)
+        else:
+            key_ids = await store.key_ids() if key_id is None else [await existing_key(store, key_id)]
         return await usage_report(store, key_ids, days, groups)
 
     summary = run(store_settings(db, table), read)

@@ -15,7 +15,7 @@ from tollgate.gateway import keys
 from tollgate.gateway.errors import KeyNotFoundError
 from tollgate.gateway.key_edits import KeyEdit, edit_key, parse_time
 from tollgate.gateway.keys import KeyRecord, Role
-from tollgate.gateway.limits import MAX_LIMIT, MAX_OPEN, Limits, iso
+from tollgate.gateway.limits import MAX_LIMIT, MAX_OPEN, Limits
 from tollgate.handler.cli.output import (
     AsJson,
     CatalogFile,
@@ -23,8 +23,11 @@ from tollgate.handler.cli.output import (
     TableName,
     actor,
     fail_on_errors,
+    history_json,
+    print_history,
     print_json,
     print_table,
+    require_id,
     run,
     store_settings,
 )
@@ -35,7 +38,12 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="API keys and their limits.")
 
 DEFAULT_TIER = "default"
-KeyId = Annotated[str, typer.Argument(help="The id of the key: the part between sk-tg- and the secret.")]
+KeyId = Annotated[
+    str,
+    typer.Argument(
+        help="The id of the key: the part between sk-tg- and the secret.", callback=require_id("key", keys.is_key_id)
+    ),
+]
 Name = Annotated[str, typer.Option(help="What the key is for.")]
 Owner = Annotated[str | None, typer.Option(help="Who is responsible for it.")]
 Tier = Annotated[str | None, typer.Option(help="The tier of the catalog whose limits it gets.")]
@@ -60,6 +68,7 @@ AllowUnpriced = Annotated[
         "--allow-unpriced/--refuse-unpriced", help="Whether a key with a budget may use models without a price."
     ),
 ]
+TeamName = Annotated[str | None, typer.Option("--team", help="The id of the team it belongs to, or none.")]
 MetadataPairs = Annotated[list[str] | None, typer.Option("--metadata", help="NAME=VALUE; repeat it for more.")]
 
 
@@ -78,6 +87,7 @@ def create_key(
     shards: Shards = 1,
     allow_unpriced: AllowUnpriced = None,
     metadata: MetadataPairs = None,
+    team: TeamName = None,
     catalog: CatalogFile = None,
     db: Db = None,
     table: TableName = None,
@@ -85,7 +95,7 @@ def create_key(
 ) -> None:
     """Create a key and print it. It is shown only once."""
     pairs = None if metadata is None else tuple(metadata)
-    edit = KeyEdit(name, owner, tier, rpm, tpm, concurrency, budget, models, expires, role, allow_unpriced, pairs)
+    edit = KeyEdit(name, owner, tier, rpm, tpm, concurrency, budget, models, expires, role, allow_unpriced, pairs, team)
     now, tiers = int(time.time()), _tiers(catalog)
     text, key = keys.generate(secrets.token_bytes)
     with fail_on_errors():
@@ -109,6 +119,7 @@ def update_key(
     role: RoleName = None,
     allow_unpriced: AllowUnpriced = None,
     metadata: MetadataPairs = None,
+    team: TeamName = None,
     catalog: CatalogFile = None,
     db: Db = None,
     table: TableName = None,
@@ -116,7 +127,7 @@ def update_key(
 ) -> None:
     """Change the fields that are given. What is used of a limit stays used."""
     pairs = None if metadata is None else tuple(metadata)
-    edit = KeyEdit(name, owner, tier, rpm, tpm, concurrency, budget, models, expires, role, allow_unpriced, pairs)
+    edit = KeyEdit(name, owner, tier, rpm, tpm, concurrency, budget, models, expires, role, allow_unpriced, pairs, team)
     now, tiers = int(time.time()), _tiers(catalog)
     settings = store_settings(db, table)
     record = run(settings, lambda store: store.update(key_id, lambda old: edit_key(old, edit, tiers, now), actor()))
@@ -135,8 +146,6 @@ def rotate_key(
     now = int(time.time())
     with fail_on_errors():
         until = parse_time("overlap", overlap, now)
-        if not keys.is_key_id(key_id):
-            raise KeyNotFoundError(f"There is no key {key_id[:200]}.")
     text, key = keys.generate(secrets.token_bytes, key_id)
     record = run(
         store_settings(db, table),
@@ -162,16 +171,11 @@ def show_key(key_id: KeyId, db: Db = None, table: TableName = None, as_json: AsJ
         return account.record, await store.audit(key_id)
 
     record, entries = run(store_settings(db, table), read)
-    history = [{"at": iso(entry.at), "by": entry.by, "action": entry.action, **entry.changed} for entry in entries]
     if as_json:
-        print_json({**_key_json(record), "history": history})
+        print_json({**_key_json(record), "history": history_json(entries)})
         return
     _show([record], as_json)
-    rows = [
-        (iso(entry.at), entry.by, entry.action, ", ".join(f"{name}: {value}" for name, value in entry.changed.items()))
-        for entry in entries
-    ]
-    print_table(("when", "who", "what", "changed"), rows)
+    print_history(entries)
 
 
 @app.command("revoke")
@@ -228,13 +232,14 @@ def _show(records: Sequence[KeyRecord], as_json: bool) -> None:
             record.key_id,
             record.name,
             record.owner or "-",
+            record.team or "-",
             str(_key_json(record)["status"]),
             str(record.limits),
             _models(record),
         )
         for record in records
     ]
-    print_table(("key_id", "name", "owner", "status", "limits", "models"), rows)
+    print_table(("key_id", "name", "owner", "team", "status", "limits", "models"), rows)
 
 
 def _models(record: KeyRecord) -> str:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 import typer
 
 from tollgate.gateway.errors import ConfigurationError, GatewayError, StoreUnavailableError
+from tollgate.gateway.limits import iso
 from tollgate.handler.settings import Settings, from_environment
 
 if TYPE_CHECKING:
     from tollgate.gateway.catalog import Catalog
+    from tollgate.gateway.keys import AuditEntry
     from tollgate.gateway.ports import Store
 
 Result = TypeVar("Result")
@@ -110,6 +112,31 @@ def print_table(
         table.add_section()
         table.add_row(*map(Text, total))
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+
+
+def history_json(entries: Sequence["AuditEntry"]) -> list[dict[str, str]]:
+    """The changes of a key or a team."""
+    return [{"at": iso(entry.at), "by": entry.by, "action": entry.action, **entry.changed} for entry in entries]
+
+
+def print_history(entries: Sequence["AuditEntry"]) -> None:
+    """The changes of a key or a team as a table."""
+    rows = [
+        (iso(entry.at), entry.by, entry.action, ", ".join(f"{name}: {value}" for name, value in entry.changed.items()))
+        for entry in entries
+    ]
+    print_table(("when", "who", "what", "changed"), rows)
+
+
+def require_id(kind: str, is_id: Callable[[str], bool]) -> Callable[[str], str]:
+    """A check that an argument is the id of a key or a team; no other text can be the id of one."""
+
+    def check(text: str) -> str:
+        if not is_id(text):
+            fail(f"There is no {kind} {text[:200]}.")
+        return text
+
+    return check
 
 
 def fail(message: str) -> NoReturn:

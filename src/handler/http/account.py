@@ -6,6 +6,7 @@ them. A key with the role `admin` may read another key with `?key_id=`; for usag
 
 import re
 from collections.abc import Iterable
+from operator import itemgetter
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,7 +15,7 @@ from tollgate.adapters.clients.openai import bearer_key
 from tollgate.gateway import keys, limits
 from tollgate.gateway.admission import Account
 from tollgate.gateway.errors import NotFoundError, PermissionDeniedError
-from tollgate.gateway.key_report import current_balance, limits_json
+from tollgate.gateway.key_report import current_account, limits_json
 from tollgate.gateway.metering import UsageRecord
 from tollgate.gateway.types import Json
 from tollgate.gateway.usage_report import (
@@ -57,18 +58,19 @@ async def get_key(request: Request) -> Response:
     now = components.clock.now()
     today = day_of(now)
     totals = await components.usage.totals(account.record.key_id, today - KEPT_DAYS, today + 1)
-    balance = await current_balance(components.usage, account, now)
-    return json_response({"data": limits_json(account.record, balance, totals, now)})
+    account = await current_account(components.keys, components.usage, account, now)
+    return json_response({"data": limits_json(account, totals, now)})
 
 
 async def get_credits(request: Request) -> Response:
-    """A key's budget and what is spent of it, in USD; null for a key without one."""
+    """A key's budget or its team's, whichever has less left, and what is spent of it, in USD; null without one."""
     components = components_of(request)
     account = await _requested_account(request, components)
-    budget = account.record.limits.budget
+    account = await current_account(components.keys, components.usage, account, components.clock.now())
+    budgets = [(each.balance.budget_left, each.record.limits.budget) for each in account.each]
+    left, budget = min(budgets, key=itemgetter(0))
     if budget is None:
         return json_response({"data": {"total_credits": None, "total_usage": None}})
-    left = (await current_balance(components.usage, account, components.clock.now())).budget_left
     spent = float(budget.usd) - left / 1_000_000
     return json_response({"data": {"total_credits": float(budget.usd), "total_usage": spent}})
 

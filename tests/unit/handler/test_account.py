@@ -219,3 +219,34 @@ async def test_model_that_a_key_may_not_use_is_not_found(
         else:
             missing = (await account_app.get(user, "/models/q")).text.replace("'q'", f"'{name}'")
             assert (response.status_code, response.text) == (404, missing)
+
+
+async def test_key_of_a_team_reads_what_is_left_of_both(account_app: AccountApp) -> None:
+    team = replace(keys.new_team(secrets.token_bytes, "research", int(WEDNESDAY)), limits=LIMITS)
+    await account_app.store.create(team, BY)
+    key = await account_app.key(team=team.key_id, limits=replace(LIMITS, budget=budget("0.9", "total")))
+    colleague = await account_app.key(team=team.key_id)
+    for number, (each, usd) in enumerate(((key, "0.25"), (colleague, "0.5"))):
+        api_key = keys.read(account_app.api_keys[each.key_id])
+        requested = hold(
+            request_id(number, WEDNESDAY), key=api_key, opened_at=WEDNESDAY, micro_usd=600_000, team=team.key_id
+        )
+        await account_app.store.admit(requested)
+        used = usage(requested.hold_id, tokens=12, usd=usd, key_id=each.key_id, started_at=WEDNESDAY, latency_ms=1000)
+        await account_app.store.settle(used, requested)
+    data = await account_app.data(key, "/key")
+    assert (data["limit_remaining"], data["usage"]) == (0.65, 0.25)
+    assert data["team"] == {
+        "team_id": team.key_id,
+        "name": "research",
+        "limit": 1.0,
+        "limit_remaining": 0.25,
+        "limit_reset": "2026-11-05T00:00:00Z",
+        "limits": {
+            "requests": {"limit": 10, "used": 2, "remaining": 8, "resets_at": "2026-11-04T12:01:00Z"},
+            "tokens": {"limit": 1000, "used": 24, "remaining": 976, "resets_at": "2026-11-04T12:01:00Z"},
+            "concurrency": {"limit": 3, "used": 0, "remaining": 3, "resets_at": None},
+        },
+    }
+    for each in (key, colleague):
+        assert await account_app.data(each, "/credits") == {"total_credits": 1.0, "total_usage": 0.75}

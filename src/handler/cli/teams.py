@@ -1,0 +1,138 @@
+"""`tollgate teams`: create, list, show, update and delete teams, whose limits apply to all their keys together.
+
+Modules that take long to import are imported by the commands that need them, so that `--help` is quick.
+"""
+
+import secrets
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tollgate.gateway import keys
+from tollgate.gateway.errors import KeyNotFoundError
+from tollgate.gateway.key_edits import KeyEdit, edit_key
+from tollgate.gateway.keys import KeyRecord
+from tollgate.handler.cli.keys import AllowUnpriced, BudgetText, Concurrency, Owner, Rpm, Shards, Tpm
+from tollgate.handler.cli.output import (
+    AsJson,
+    Db,
+    TableName,
+    actor,
+    fail_on_errors,
+    history_json,
+    print_history,
+    print_json,
+    print_table,
+    require_id,
+    run,
+    store_settings,
+)
+
+if TYPE_CHECKING:
+    from tollgate.gateway.admission import Account
+    from tollgate.gateway.ports import Store
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Teams: limits that several keys share.")
+
+TeamId = Annotated[
+    str,
+    typer.Argument(help="The id of the team, as `teams list` shows it.", callback=require_id("team", keys.is_team_id)),
+]
+
+
+@app.command("create")
+def create_team(
+    name: Annotated[str, typer.Option(help="Which team it is.")],
+    owner: Owner = None,
+    rpm: Rpm = None,
+    tpm: Tpm = None,
+    concurrency: Concurrency = None,
+    budget: BudgetText = None,
+    shards: Shards = 1,
+    allow_unpriced: AllowUnpriced = None,
+    db: Db = None,
+    table: TableName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create a team and print its id. Without limits it only groups keys."""
+    now = int(time.time())
+    edit = KeyEdit(name, owner, None, rpm, tpm, concurrency, budget, allow_unpriced=allow_unpriced)
+    with fail_on_errors():
+        record = edit_key(keys.new_team(secrets.token_bytes, name, now, shards), edit, {}, now)
+    run(store_settings(db, table), lambda store: store.create(record, actor()))
+    print_json(_team_json(record)) if as_json else typer.echo(record.key_id)
+
+
+@app.command("update")
+def update_team(
+    team_id: TeamId,
+    name: Annotated[str | None, typer.Option(help="Which team it is.")] = None,
+    owner: Owner = None,
+    rpm: Rpm = None,
+    tpm: Tpm = None,
+    concurrency: Concurrency = None,
+    budget: BudgetText = None,
+    allow_unpriced: AllowUnpriced = None,
+    db: Db = None,
+    table: TableName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change the fields that are given. What is used of a limit stays used."""
+    now = int(time.time())
+    edit = KeyEdit(name, owner, None, rpm, tpm, concurrency, budget, allow_unpriced=allow_unpriced)
+    settings = store_settings(db, table)
+    record = run(settings, lambda store: store.update(team_id, lambda old: edit_key(old, edit, {}, now), actor()))
+    _show([record], as_json)
+
+
+@app.command("list")
+def list_teams(db: Db = None, table: TableName = None, as_json: AsJson = False) -> None:
+    """Every team, oldest first."""
+    _show(run(store_settings(db, table), lambda store: store.teams()), as_json)
+
+
+@app.command("show")
+def show_team(team_id: TeamId, db: Db = None, table: TableName = None, as_json: AsJson = False) -> None:
+    """One team: what is left of its limits, its keys, and the history of its changes."""
+    from tollgate.gateway.key_report import current_account, state_of_team
+
+    async def read(store: "Store") -> "tuple[Account, list[KeyRecord], Sequence[keys.AuditEntry]]":
+        account = await store.get(team_id)
+        if account is None:
+            raise KeyNotFoundError(f"There is no team {team_id}.")
+        members = [record for record in await store.list() if record.team == team_id]
+        return await current_account(store, store, account, time.time()), members, await store.audit(team_id)
+
+    account, members, entries = run(store_settings(db, table), read)
+    if as_json:
+        whole = {**_team_json(account.record), **state_of_team(account), "keys": [each.key_id for each in members]}
+        print_json({**whole, "history": history_json(entries)})
+        return
+    _show([account.record], as_json)
+    if account.record.limits.budget is not None:
+        typer.echo(f"Left of the budget: ${account.balance.budget_left / 1_000_000:.6f}")
+    print_table(("key_id", "name", "owner"), [(each.key_id, each.name, each.owner or "-") for each in members])
+    print_history(entries)
+
+
+@app.command("delete")
+def delete_team(team_id: TeamId, db: Db = None, table: TableName = None, as_json: AsJson = False) -> None:
+    """Delete a team that has no keys. Its history stays."""
+    run(store_settings(db, table), lambda store: store.delete(team_id, actor()))
+    print_json({"team_id": team_id, "deleted": True}) if as_json else typer.echo(f"Team {team_id} is deleted.")
+
+
+def _team_json(record: KeyRecord) -> dict[str, object]:
+    from tollgate.gateway.key_report import team_json
+
+    return team_json(record)
+
+
+def _show(records: Sequence[KeyRecord], as_json: bool) -> None:
+    if as_json:
+        print_json([_team_json(record) for record in records])
+        return
+    rows = [(record.key_id, record.name, record.owner or "-", str(record.limits)) for record in records]
+    print_table(("team_id", "name", "owner", "limits"), rows)
