@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 
 from contract.examples import BY, KEY_ID, api_key, budget, hold, key, request_id, usage
-from contract.store_state import records
+from contract.store_state import balance, open_holds, records
+from contract.teams import TEAM, team
 from tollgate.gateway.admission import Account, Hold, RefusedError
 from tollgate.gateway.errors import AuthenticationError, StoreUnavailableError
 from tollgate.gateway.keys import revoked
@@ -161,3 +162,18 @@ async def test_extension_succeeds_while_the_store_is_unavailable(store: Store, s
     await setup.ledger.admit(hold(FIRST, micro_usd=1000))
     setup.unreliable.is_unavailable = True
     assert await setup.ledger.extend(hold(FIRST, micro_usd=1000), 5000, 1) == 6000
+
+
+async def test_key_of_a_team_is_charged_to_both_at_settlement(store: Store, setup: Setup) -> None:
+    await store.create(team(limits={"budget": budget("1")}), BY)
+    await store.create(key(team=TEAM), BY)
+    await setup.ledger.admit(hold(FIRST, micro_usd=900_000))
+    setup.unreliable.is_unavailable = True
+    requested = hold(SECOND, micro_usd=500_000, team=TEAM)
+    assert not (await setup.ledger.admit(requested)).checked
+    with pytest.raises(StoreUnavailableError):
+        await setup.ledger.admit(hold(request_id(3), priced=False))
+    setup.unreliable.is_unavailable = False
+    assert await setup.ledger.settle(usage(SECOND, usd="0.25"), requested)
+    assert await open_holds(store, TEAM) == {f"{KEY_ID}/{FIRST}"}
+    assert (await balance(store, TEAM)).budget_left == -150_000

@@ -1,4 +1,5 @@
-"""Processes killed during requests, on both stores: after their holds have expired, balance and records agree."""
+"""Processes killed during requests, on both stores: after their holds have expired, the balances of the key and of its
+team agree with the records."""
 
 import asyncio
 import random
@@ -9,8 +10,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from contract.examples import BY, MINUTE, budget, hold, key
+from contract.examples import BY, KEY_ID, MINUTE, budget, hold, key
 from contract.store_state import balance, open_holds, records
+from contract.teams import TEAM, team
 from support.dynamodb_local import DynamoDB
 from tollgate.gateway.metering import UsageRecord
 from tollgate.gateway.ports import Store
@@ -22,6 +24,8 @@ CONCURRENT = 5  # requests of each process
 EXPIRES_AT = MINUTE + 50
 WORKER = f"""
 import asyncio, itertools, sys
+from dataclasses import replace
+from contract.teams import TEAM
 from contract.store_state import FakeClock
 from contract.examples import hold, request_id, usage
 
@@ -38,7 +42,8 @@ async def client(store, numbers):
     for i in numbers:
         requested = hold(request_id(i), tokens=100, micro_usd=5000, expires_at={EXPIRES_AT})
         await store.admit(requested)
-        await store.settle(usage(requested.hold_id, tokens=i % 150, usd=f"0.00{{i % 7000:04d}}"), requested)
+        used = usage(requested.hold_id, tokens=i % 150, usd=f"0.00{{i % 7000:04d}}")
+        await store.settle(used, replace(requested, team=TEAM))
         print("settled", flush=True)
 
 async def main():
@@ -69,7 +74,8 @@ def environment(dynamodb: DynamoDB, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("environment")
 async def test_requests_of_killed_processes_are_charged_once(location: tuple[str, Store, str]) -> None:
     kind, store, address = location
-    await store.create(key(limits={"tpm": 10**9, "budget": budget("1000")}), BY)
+    await store.create(team(limits={"tpm": 10**9, "budget": budget("1000")}), BY)
+    await store.create(key(limits={"tpm": 10**9, "budget": budget("1000")}, team=TEAM), BY)
     await asyncio.to_thread(_run_and_kill, kind, address)
     found = {record.request_id: record for record in await records(store)}
     assert len(found) >= PROCESSES
@@ -77,11 +83,12 @@ async def test_requests_of_killed_processes_are_charged_once(location: tuple[str
     for window in range(1, PROCESSES):  # each closes some of the holds
         later = EXPIRES_AT + 60.0 * window
         await store.admit(hold(f"later {window}", opened_at=later, expires_at=later + 1))
-        if await open_holds(store) == {f"later {window}"}:
+        if len(await open_holds(store)) == len(await open_holds(store, TEAM)) == 1:
             break
-    after = await balance(store)
-    assert 10**9 - after.budget_left == _spent(found)
-    assert len(after.leases) == 1
+    for account_id in (KEY_ID, TEAM):
+        after = await balance(store, account_id)
+        assert 10**9 - after.budget_left == _spent(found)
+        assert len(after.leases) == 1
     assert {record.request_id: record for record in await records(store)} == found
 
 

@@ -8,23 +8,12 @@ import pytest
 
 from contract.examples import BY, KEY_ID, NOW, REQUEST, api_key, budget, hold, key, usage
 from contract.store_state import balance, open_holds, outcome_of_admission, records
+from contract.teams import LIMITS, OTHER_TEAM, TEAM, TEAM_REQUEST, team
 from tollgate.gateway import keys
 from tollgate.gateway.admission import RefusedError, refusal_error, usage_of_hold
 from tollgate.gateway.errors import AuthenticationError, BadRequestError, KeyNotFoundError, TeamInUseError
-from tollgate.gateway.keys import KeyRecord
-from tollgate.gateway.limits import Limits
 from tollgate.gateway.metering import Cost
 from tollgate.gateway.ports import Store
-
-TEAM = "team-aaaaaaaaaaaa"
-OTHER_TEAM = "team-bbbbbbbbbbbb"
-LIMITS = {"rpm": 10, "tpm": 1000, "concurrency": 5, "budget": budget("1", "month")}
-TEAM_REQUEST = f"{KEY_ID}/{REQUEST}"
-
-
-def team(team_id: str = TEAM, limits: Mapping[str, Any] | None = None, **changes: Any) -> KeyRecord:
-    record = keys.new_team(lambda _: bytes.fromhex(team_id.removeprefix("team-")), "research", int(NOW) - 3600)
-    return replace(record, limits=Limits(**limits or {}), **changes)
 
 
 async def create_both(

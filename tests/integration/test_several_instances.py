@@ -4,6 +4,7 @@ import concurrent.futures
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,23 @@ def test_two_instances_spend_exactly_the_budget(two: TwoInstances) -> None:
         assert statuses == {200: 10, 402: 30}
         assert spent == {"total_credits": 1.0, "total_usage": pytest.approx(1.0)}
         assert total["cost_usd"] == "1.000000"
+
+
+def test_two_instances_spend_exactly_the_budget_of_a_team(two: TwoInstances) -> None:
+    team = two.store.team("--budget", "1/month")
+    keys = [two.store.key("--tier", "unlimited", "--team", team) for _ in range(10)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        submitted = [
+            pool.submit(status_of, two.urls[number % 2], keys[number // 2 % 10], "test/expensive", max_tokens=12500)
+            for number in range(40)
+        ]
+        statuses = Counter(done.result() for done in submitted)
+    assert statuses[200] <= 10
+    if not statuses[503]:  # a table that exceeds the timeouts may have admitted more requests
+        assert statuses == {200: 10, 402: 30}
+        left = read(two.urls[0], keys[0], "/key")["data"]["team"]["limit_remaining"]
+        costs = [Decimal(read(two.urls[1], key, "/usage?group_by=key")["total"]["cost_usd"]) for key in keys]
+        assert (left, sum(costs)) == (0.0, 1)
 
 
 def test_two_instances_make_one_call_for_one_idempotency_key(two: TwoInstances, upstream: ScriptedUpstream) -> None:

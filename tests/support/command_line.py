@@ -22,8 +22,13 @@ def run_command(*words: str, env: Mapping[str, str | None] | None = None) -> Res
 
 def create_key(*flags: str, env: Mapping[str, str | None] | None = None) -> str:
     """The text of a new key, created with these flags."""
-    created = run_command("keys", "create", "--name", "test", *flags, env=env)
+    return create("keys", *flags, env=env)
+
+
+def create(group: str, *flags: str, env: Mapping[str, str | None] | None = None) -> str:
+    """What `tollgate keys create`, or that of another group, prints."""
+    created = run_command(group, "create", "--name", "test", *flags, env=env)
     if "not available" in created.output:  # a busy machine exceeds the timeouts of the store
-        created = run_command("keys", "create", "--name", "test", *flags, env=env)
+        created = run_command(group, "create", "--name", "test", *flags, env=env)
     assert created.exit_code == 0, created.output
     return created.stdout.strip()

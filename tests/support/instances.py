@@ -17,7 +17,7 @@ import pytest
 
 from devtools.local_function_url.local import LocalFunctionUrl
 from support.artifact import ARTIFACT, artifact_python
-from support.command_line import SETTINGS, create_key
+from support.command_line import SETTINGS, create
 from support.dynamodb_local import DynamoDB, create_table
 from support.http import HTTP
 from support.waiting import LIMIT_SECONDS, wait_until
@@ -34,8 +34,15 @@ class SharedStore:
 
     def key(self, *flags: str) -> str:
         """A new key, created by the command line."""
-        env = {name: value for name, value in self.env.items() if name.startswith(SETTINGS)}
-        return create_key(*self.flags, *flags, env=env)
+        return create("keys", *self.flags, *flags, env=self._settings)
+
+    def team(self, *flags: str) -> str:
+        """The id of a new team, created by the command line."""
+        return create("teams", *self.flags, *flags, env=self._settings)
+
+    @property
+    def _settings(self) -> Mapping[str, str]:
+        return {name: value for name, value in self.env.items() if name.startswith(SETTINGS)}
 
 
 def make_store(kind: str, request: pytest.FixtureRequest, folder: Path) -> SharedStore:

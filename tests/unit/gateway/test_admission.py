@@ -109,3 +109,27 @@ def test_negative_balance_is_shown_as_zero_remaining() -> None:
 
 def test_key_without_limits_has_no_rate_limit_headers() -> None:
     assert rate_limit_headers(account(Limits()), NOW) == {}
+
+
+@pytest.mark.parametrize(
+    ("own", "of_team", "requests", "tokens"),
+    [
+        (Limits(rpm=3), Limits(rpm=2, tpm=50), ("2", "2"), ("50", "50")),
+        (Limits(rpm=3, tpm=100), Limits(rpm=9), ("3", "3"), ("100", "100")),
+        (Limits(), Limits(rpm=9, tpm=8), ("9", "9"), ("8", "8")),
+    ],
+)
+def test_rate_limit_headers_are_those_of_the_key_or_its_team_with_less_left(
+    own: Limits, of_team: Limits, requests: tuple[str, str], tokens: tuple[str, str]
+) -> None:
+    headers = rate_limit_headers(replace(account(own), team=account(of_team)), NOW)
+    for name, expected in (("requests", requests), ("tokens", tokens)):
+        shown = headers[f"x-ratelimit-limit-{name}"], headers[f"x-ratelimit-remaining-{name}"]
+        assert shown == expected
+
+
+@pytest.mark.parametrize("allows", [True, False])
+def test_budget_of_the_team_is_a_budget_of_the_account(allows: bool) -> None:
+    both = replace(account(Limits()), team=account(LIMITS, allow_unpriced=allows))
+    assert both.has_budget
+    assert both.refuses_unpriced is not allows
