@@ -57,9 +57,9 @@ class FailOpenLedger:
             with suppress(AuthenticationError):  # the key was deleted; only the usage record is written
                 account = await self._ledger.admit(replace(hold, forced=True))
                 hold = replace(hold, team=account.record.team)
-        settled = await self._ledger.settle(record, hold)
-        self._unreserved.delete(hold.hold_id)
-        return settled
+            # A settlement that is repeated after one of its writes must not reserve again what that one released.
+            self._unreserved.delete(hold.hold_id)
+        return await self._ledger.settle(record, hold)
 
     def _cached_account(self, hold: Hold) -> Account | None:
         admitted_at, account = self._accounts.get(hold.key.key_hash) or (0.0, None)

@@ -45,7 +45,7 @@ def check_limits(limits: Limits, shards: int) -> None:
         if limit > most:
             raise BadRequestError(f"The limit {name} can be {most} at most.", param=name)
         if name == "concurrency" and limit > MAX_OPEN * shards:
-            text = f"{limit} requests at once need a key with --shards {-(-int(limit) // MAX_OPEN)} or more."
+            text = f"{limit} requests at once need --shards {-(-int(limit) // MAX_OPEN)} or more."
             raise BadRequestError(text, param=name)
         if shards > 1 and limit < share * shards:
             text = f"The limit {name} is too small for {shards} shards: it must be {share * shards} at least."

@@ -9,11 +9,13 @@ import pytest
 from contract.examples import BY, KEY_ID, api_key, budget, hold, key, request_id, usage
 from contract.store_state import balance, open_holds, records
 from contract.teams import TEAM, team
+from contract.wire import Wire, forward, respond
 from tollgate.gateway.admission import Account, Hold, RefusedError
 from tollgate.gateway.errors import AuthenticationError, StoreUnavailableError
 from tollgate.gateway.keys import revoked
 from tollgate.gateway.metering import UsageRecord
 from tollgate.gateway.ports import Store
+from tollgate.stores.dynamodb.store import DynamoDBStore
 from tollgate.stores.fail_open import CACHED_SECONDS, FailOpenLedger
 
 FIRST, SECOND = request_id(1), request_id(2)
@@ -177,3 +179,23 @@ async def test_key_of_a_team_is_charged_to_both_at_settlement(store: Store, setu
     assert await setup.ledger.settle(usage(SECOND, usd="0.25"), requested)
     assert await open_holds(store, TEAM) == {f"{KEY_ID}/{FIRST}"}
     assert (await balance(store, TEAM)).budget_left == -150_000
+
+
+async def test_settlement_that_is_repeated_after_some_of_its_writes_is_charged_once(
+    dynamodb_store: DynamoDBStore, wire: Wire
+) -> None:
+    setup, store = Setup(dynamodb_store), dynamodb_store
+    await store.create(team(limits={"budget": budget("1")}), BY)
+    await store.create(key(team=TEAM, limits={"budget": budget("1")}), BY)
+    await setup.ledger.admit(hold(FIRST))
+    setup.unreliable.is_unavailable = True
+    await setup.ledger.admit(hold(SECOND, micro_usd=500_000))
+    setup.unreliable.is_unavailable = False
+    requested = hold(SECOND, micro_usd=500_000, team=TEAM)
+    wire.responses.extend([*[forward] * 4, *[respond(503, {})] * 9])  # two to reserve; the record; the key's release
+    with pytest.raises(StoreUnavailableError):
+        await setup.ledger.settle(usage(SECOND, usd="0.25"), requested)
+    wire.responses.clear()
+    assert await setup.ledger.settle(usage(SECOND, usd="0.25"), requested)
+    for account_id in (KEY_ID, TEAM):
+        assert (await balance(store, account_id)).budget_left == 750_000
