@@ -8,9 +8,12 @@ import pytest
 from contract.examples import BY, KEY_ID, NOW, REQUEST, budget, hold, key, request_id, usage
 from contract.store_state import OpenDynamoDBStore, balance, open_holds, records
 from contract.teams import LIMITS, TEAM, team
-from contract.wire import ProcessEndedError, Responder, Wire, end_process, forward, lose_response
+from contract.wire import ProcessEndedError, Responder, Wire, end_process, forward, lose_response, run_before
+from support.dynamodb_local import DynamoDB
 from tollgate.gateway.admission import RefusedError
-from tollgate.gateway.errors import StoreUnavailableError
+from tollgate.gateway.errors import AuthenticationError, StoreUnavailableError
+from tollgate.gateway.limits import Limits
+from tollgate.stores.dynamodb.items import key_primary_key
 from tollgate.stores.dynamodb.store import DynamoDBStore
 
 Store = DynamoDBStore
@@ -146,3 +149,29 @@ async def test_team_with_shards_admits_its_whole_limit(dynamodb_store: Store) ->
     assert (await balance(dynamodb_store)).requests_left == 80
     await dynamodb_store.update(KEY_ID, lambda record: replace(record, team=None), BY)
     await dynamodb_store.delete(TEAM, BY)
+
+
+async def test_key_whose_team_was_removed_by_hand_is_refused_and_takes_nothing(
+    dynamodb: DynamoDB, table: str, store: Store
+) -> None:
+    before = await store.get(KEY_ID)
+    dynamodb.client().delete_item(TableName=table, Key=key_primary_key(TEAM))
+    with pytest.raises(AuthenticationError):
+        await store.admit(HELD)
+    assert await store.get(KEY_ID) == before
+
+
+async def test_extension_is_undone_although_the_budget_of_the_key_was_lowered_meanwhile(
+    store: Store, wire: Wire
+) -> None:
+    await store.update(TEAM, lambda record: replace(record, limits=Limits(budget=budget("0.3", "month"))), BY)
+    await store.admit(HELD)
+
+    async def lower() -> None:
+        await store.update(KEY_ID, lambda record: replace(record, limits=Limits(budget=budget("0.1", "month"))), BY)
+
+    wire.responses.extend([forward, forward, run_before(lower)])
+    with pytest.raises(RefusedError, match="budget"):
+        await store.extend(SETTLED, 50_000, 50_000)
+    after = await balance(store)
+    assert (after.leases[REQUEST].micro_usd, after.budget_left) == (300_000, -200_000)

@@ -74,8 +74,6 @@ class DynamoDBLedger(TableStore):
             await self._cancel(item, hold)
             raise refused_by_team(refused, account, hold) from None
         except AuthenticationError:
-            if hold.forced:  # the team is deleted; the key still pays
-                return account
             await self._cancel(item, hold)
             raise
         account = replace(account, team=self._account(team_item, of_team))

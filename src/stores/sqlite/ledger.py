@@ -60,10 +60,6 @@ class SQLiteLedger:
             team_account = self._admit(of_team)
         except RefusedError as refused:
             raise admission.refused_by_team(refused, account, hold) from None
-        except AuthenticationError:
-            if hold.forced:  # the team is deleted; the key still pays
-                return account
-            raise
         available = team_account.balance.leases.get(of_team.hold_id, of_team.lease).micro_usd
         balance = limits.shrink(account.balance, account.record.limits, hold.hold_id, available)
         self._replace_balance(hold.key.key_id, balance)
