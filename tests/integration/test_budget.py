@@ -24,6 +24,15 @@ def provider(metered: MeteredGateway) -> MeteredProvider:
     return metered.provider
 
 
+@pytest.fixture(params=["key", "team"])
+def key_with_budget(request: pytest.FixtureRequest, metered: MeteredGateway) -> str:
+    """A key with a budget of its own, or one whose team has the budget."""
+    flags = "--budget", f"{BUDGET}/total"
+    if request.param == "key":
+        return metered.store.key(*flags)
+    return metered.store.key("--team", metered.store.team(*flags))
+
+
 def chat(url: str, key: str, **more: Any) -> httpx.Response:
     body = {"model": "metered", "messages": MESSAGES, **more}
     return HTTP.post(
@@ -62,16 +71,15 @@ def test_ten_concurrent_requests_never_exceed_the_budget(
 
 
 def test_output_limit_above_the_budget_is_lowered_and_reported(
-    metered: MeteredGateway, provider: MeteredProvider
+    metered: MeteredGateway, provider: MeteredProvider, key_with_budget: str
 ) -> None:
-    key = metered.store.key("--budget", f"{BUDGET}/total")
-    response = chat(metered.base_url, key, max_tokens=100_000)
+    response = chat(metered.base_url, key_with_budget, max_tokens=100_000)
     (sent,) = (body["max_tokens"] for body in provider.bodies)
     assert 1024 <= sent < BUDGET * 1e6 / USD_PER_MTOK
     assert response.headers["x-tollgate-dropped-params"] == f"max_tokens={sent}"
     assert response.json()["choices"][0]["finish_reason"] == "length"
     assert (
-        chat(metered.base_url, key, max_tokens=100_000).status_code == 402
+        chat(metered.base_url, key_with_budget, max_tokens=100_000).status_code == 402
     )  # the rest of the budget does not cover even the usual output
 
 
@@ -110,17 +118,16 @@ def test_sufficient_budget_refuses_and_lowers_nothing(
 
 
 def test_stream_without_a_limit_ends_in_an_error_at_the_end_of_the_budget(
-    metered: MeteredGateway, provider: MeteredProvider
+    metered: MeteredGateway, provider: MeteredProvider, key_with_budget: str
 ) -> None:
     provider.default_tokens = 1_000_000
-    key = metered.store.key("--budget", f"{BUDGET}/total")
-    response = chat(metered.base_url, key, stream=True)
+    response = chat(metered.base_url, key_with_budget, stream=True)
     *chunks, last = events(response)
     assert "max_tokens" not in provider.bodies[0]
     assert (last["error"]["code"], "[DONE]" in response.text) == ("insufficient_quota", False)
     assert len(chunks) > 1024 * 4  # the hold was extended more than once
     assert not any(choice["finish_reason"] for chunk in chunks for choice in chunk["choices"])
-    assert 0.9 * BUDGET < spent(metered.base_url, key) <= BUDGET
+    assert 0.9 * BUDGET < spent(metered.base_url, key_with_budget) <= BUDGET
 
 
 def test_buffered_request_without_a_limit_gets_one_that_the_budget_covers(
