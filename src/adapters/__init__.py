@@ -38,7 +38,7 @@ def _family(name: str, *operations: str) -> Family:
 
 FAMILIES: Mapping[str, Family] = {
     "anthropic": _family("anthropic", "chat", "count_tokens"),
-    "bedrock": _family("bedrock", "chat", "embeddings", "image_generation"),
+    "bedrock": _family("bedrock", "apply_guardrail", "chat", "embeddings", "image_generation"),
     "cohere": _family("cohere", "embeddings", "rerank"),
     "echo": _family("echo", "chat"),
     "gemini": _family("gemini", "chat", "embeddings", "image_generation", "image_edit"),

@@ -1,13 +1,22 @@
 """What is known of one admitted request, from its hold to its settlement, and the one way to close it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from tollgate.gateway.admission import Account, Hold, RefusedError, refusal_error
 from tollgate.gateway.attempt import Attempt
 from tollgate.gateway.budget import Allowance, Reservation
 from tollgate.gateway.errors import ClientClosedError, GatewayError
-from tollgate.gateway.metering import NO_COST, AttemptSummary, Cost, PriceTerms, UsageRecord, cost_of, total_cost
+from tollgate.gateway.metering import (
+    NO_COST,
+    AttemptSummary,
+    Cost,
+    GuardrailAction,
+    PriceTerms,
+    UsageRecord,
+    cost_of,
+    total_cost,
+)
 from tollgate.gateway.ports import Clock, Ledger
 from tollgate.gateway.routing import Route
 from tollgate.gateway.types import Result, Usage, add_usages
@@ -19,8 +28,9 @@ class RequestContext:
 
     `started`, and the `deadline` by which the response must be complete, are monotonic seconds. Requests with the same
     `session_id` prefer the same route. `is_hurried` says that the client itself bounded the time, `is_accepted` that a
-    provider took the request up. `account` is the key's state as soon as it is known. `record` is set once an admitted
-    request is closed; `unsettled` is the error if the store did not accept that record.
+    provider took the request up. `account` is the key's state as soon as it is known, `guardrails` what these did.
+    `record` is set once an admitted request is closed; `unsettled` is the error if the store did not accept that
+    record.
     """
 
     request_id: str
@@ -30,6 +40,7 @@ class RequestContext:
     is_hurried: bool = False
     is_accepted: bool = False
     account: Account | None = None
+    guardrails: list[GuardrailAction] = field(default_factory=list[GuardrailAction])
     record: UsageRecord | None = None
     unsettled: GatewayError | None = None
 
@@ -171,6 +182,7 @@ class RequestAccounting:
             cost=total_cost([bill.cost for bill in bills if bill.usage is not None]),
             estimated=any(bill.estimated for bill in bills),
             attempts=tuple(map(_summary, self.attempts, bills)) if len(self.attempts) > 1 else (),
+            guardrails=tuple(self.context.guardrails),
         )
 
     def _bill(self, attempt: Attempt) -> "_Bill":

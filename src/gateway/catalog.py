@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Annotated, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Raw, Struct, convert
@@ -21,6 +21,9 @@ from tollgate.gateway.limits import MAX_LIMIT, MAX_LIMIT_USD, Budget, Limits, Pe
 from tollgate.gateway.prices import Prices
 from tollgate.gateway.quirks import Capabilities, Quirks
 from tollgate.gateway.types import Json
+
+if TYPE_CHECKING:
+    from tollgate.gateway.guardrail_rows import Guardrail
 
 UNKNOWN_DAY = datetime.date(1970, 1, 1)
 """Stands for a day that is not known, as in Anthropic's API reference, "List Models"."""
@@ -217,6 +220,7 @@ class Catalog:
     """The columns of generated rows in JSON, by the model's id."""
     families: Mapping[str, HasCalls] = field(default_factory=dict[str, HasCalls], repr=False, compare=False)
     routing: Routing = NO_ROUTING
+    guardrails: "Mapping[str, Guardrail]" = field(default_factory=dict[str, "Guardrail"])
     _validated: dict[str, Model] = field(default_factory=dict[str, Model], init=False, repr=False, compare=False)
 
     def find(self, name: str) -> Model | None:
@@ -260,7 +264,8 @@ class Catalog:
             if (routes := tuple(route for route in model.routes if route.provider in providers))
         }
         names = {name: models[model.id] for name, model in self.names.items() if model.id in models}
-        return Catalog(providers, models, names, self.tiers, self.generated, self.families, self.routing)
+        rest = (self.tiers, self.generated, self.families, self.routing, self.guardrails)
+        return Catalog(providers, models, names, *rest)
 
 
 def generated_columns(name: str, text: Raw) -> Json:

@@ -1,14 +1,14 @@
 """Reads the catalog's layers, validates every row of them, and says in which file, row and column a fault is.
 
-A catalog is TOML: `[providers.NAME]`, `[models."ID"]`, `[tiers.NAME]` and `[routing]` tables. It may have several
-layers; a later layer replaces a row column by column, and columns that it does not name stay. JSON of the same shape,
-with dates and decimals as strings, is read too, in a small part of the time.
+A catalog is TOML: `[providers.NAME]`, `[models."ID"]`, `[tiers.NAME]`, `[guardrails.NAME]` and `[routing]`
+tables. It may have several layers; a later layer replaces a row column by column, and columns that it does not name
+stay. JSON of the same shape, with dates and decimals as strings, is read too, in a small part of the time.
 """
 
 import json
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from msgspec import Raw, Struct, ValidationError, convert
 from msgspec.json import decode
@@ -17,8 +17,11 @@ from tollgate.gateway.catalog import Catalog, CatalogError, HasCalls, Model, Pro
 from tollgate.gateway.types import Json
 from tollgate.gateway.validation import read_fault
 
+if TYPE_CHECKING:
+    from tollgate.gateway.guardrail_rows import Guardrail
+
 Row = TypeVar("Row", bound=Struct)
-TABLES = ("providers", "models", "tiers", "routing")
+TABLES = ("providers", "models", "tiers", "guardrails", "routing")
 SINGLE_ROW = "routing"
 """The table that is one row."""
 
@@ -59,8 +62,11 @@ def load(
     routing = _check(Routing, SINGLE_ROW, SINGLE_ROW, rows[SINGLE_ROW].get(SINGLE_ROW, {}), written_in)
     _check_providers(providers, families, written_in)
     _check_models(models, providers, families, written_in)
-    catalog = Catalog(providers, models, _names(models, written_in), tiers, generated, families, routing)
+    guardrails = _guardrails(rows["guardrails"], written_in)
+    names = _names(models, written_in)
+    catalog = Catalog(providers, models, names, tiers, generated, families, routing, guardrails)
     _check_named_models(catalog, written_in)
+    _check_guardrails(catalog, written_in)
     return catalog
 
 
@@ -90,6 +96,28 @@ def _check_models(
             raise _error(written_in, "models", name, reason)
 
 
+def _guardrails(rows: Mapping[str, Json], written_in: Mapping[tuple[str, str], str]) -> "Mapping[str, Guardrail]":
+    if not rows:
+        return {}
+    from tollgate.gateway.guardrail_rows import GuardrailRow  # most catalogs have none
+
+    named = {name: {"name": name, **row} for name, row in rows.items()}
+    return {n: _check(GuardrailRow, "guardrails", n, {"row": row}, written_in).row for n, row in named.items()}
+
+
+def _check_guardrails(catalog: Catalog, written_in: Mapping[tuple[str, str], str]) -> None:
+    """What guardrails ask must exist."""
+    if not catalog.guardrails:
+        return
+    from tollgate.gateway.guardrail_targets import target_of
+
+    for name, row in catalog.guardrails.items():
+        try:
+            target_of(catalog, row)
+        except ValueError as error:
+            raise _error(written_in, "guardrails", name, str(error)) from None
+
+
 def _check_named_models(catalog: Catalog, written_in: Mapping[tuple[str, str], str]) -> None:
     """Models that other rows name must exist."""
     for name, model in catalog.models.items():
@@ -106,9 +134,8 @@ def _rows(file: str, text: str) -> Iterable[tuple[str, str, Json]]:
     document = json.loads(text) if file.endswith(".json") else _parse_toml(file, text)
     for table, entries in document.items():
         if table not in TABLES or not isinstance(entries, dict):
-            raise CatalogError(
-                f'{file}: [{table}]: a catalog holds [providers.NAME], [models."ID"], [tiers.NAME] and [routing] only'
-            )
+            known = '[providers.NAME], [models."ID"], [tiers.NAME], [guardrails.NAME] and [routing]'
+            raise CatalogError(f"{file}: [{table}]: a catalog holds {known} only")
         if table == SINGLE_ROW:
             yield table, table, cast(Json, entries)
             continue

@@ -11,7 +11,7 @@ from tollgate.gateway.errors import BadRequestError
 from tollgate.gateway.request_body import RequestBody
 from tollgate.gateway.types import Json, Usage, utf8_length
 
-TextField = Literal["content", "reasoning_content", "arguments"]
+TextField = Literal["content", "reasoning_content", "refusal", "arguments"]
 
 MAX_MESSAGES = 10_000
 MAX_PARTS = 2_000
@@ -52,10 +52,11 @@ class NativeBody:
     """A request in another API than Chat Completions, as its client wrote it: for a provider that speaks that API.
 
     `headers` are those of the client that belong to the API. Another provider gets the translation of the body:
-    `dropped` names the parameters that it does not have, and `refusal` says what cannot be translated.
+    `dropped` names the parameters that it does not have, and `refusal` says what cannot be translated. Without an `api`
+    every provider gets the translation.
     """
 
-    api: Literal["messages", "responses", "completions"]
+    api: Literal["messages", "responses", "completions"] | None
     body: Json
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     dropped: tuple[str, ...] = ()

@@ -26,6 +26,7 @@ class Chat:
 
     name = "chat"
     batching = None
+    text_fields = ("messages", "tools", "response_format")
 
     def other_models(self, request: ChatRequest) -> tuple[str, ...]:
         """Models in the fields for a router, and in tools that a router runs."""

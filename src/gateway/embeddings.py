@@ -103,5 +103,5 @@ def _join(results: Sequence[Embeddings]) -> Embeddings:
     return Embeddings(vectors, add_usages(usages), results[0].extra)
 
 
-EMBEDDINGS = InputOperation("embeddings", _expected, Batching(_split, _join))
+EMBEDDINGS = InputOperation("embeddings", _expected, Batching(_split, _join), text_fields=("input",))
 """See `gateway.operations.Operation`."""

@@ -2,6 +2,7 @@
 
 GatewayError                    500  server_error
 |- BadRequestError              400  invalid_request_error
+|  `- ContentBlockedError       400  invalid_request_error    content_filter
 |- AuthenticationError          401  authentication_error     invalid_api_key
 |- InsufficientQuotaError       402  insufficient_quota       insufficient_quota
 |- PermissionDeniedError        403  permission_error
@@ -18,6 +19,7 @@ GatewayError                    500  server_error
 |- TeamInUseError               409  conflict_error
 |- ClientClosedError            499  (no client reads it; it is the status of the log line and the record)
 |- StoreUnavailableError        503  server_error             store_unavailable
+|- GuardrailUnavailableError    503  server_error             guardrail_unavailable
 `- UpstreamError                502  upstream_error           upstream_error
    |- UpstreamAuthError         502  upstream_error           upstream_auth
    |- OverloadedError           503  server_error             overloaded
@@ -76,6 +78,12 @@ class BadRequestError(GatewayError):
 
     status = 400
     type = "invalid_request_error"
+
+
+class ContentBlockedError(BadRequestError):
+    """A guardrail of the owner blocked the request, or its answer; the message names the guardrail."""
+
+    default_code = "content_filter"
 
 
 class AuthenticationError(GatewayError):
@@ -193,6 +201,13 @@ class StoreUnavailableError(GatewayError):
 
     status = 503
     default_code = "store_unavailable"
+
+
+class GuardrailUnavailableError(GatewayError):
+    """A guardrail cannot check the request or its answer, which therefore goes no further."""
+
+    status = 503
+    default_code = "guardrail_unavailable"
 
 
 class KeyExistsError(GatewayError):

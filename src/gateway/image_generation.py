@@ -119,6 +119,6 @@ def _join(results: Sequence[Images]) -> Images:
     return Images(data, add_usages([result.usage for result in results]), results[0].extra)
 
 
-IMAGE_GENERATION = InputOperation("image_generation", expected_usage, Batching(_split, _join))
-IMAGE_EDIT = InputOperation("image_edit", expected_usage, Batching(_split, _join))
+IMAGE_GENERATION = InputOperation("image_generation", expected_usage, Batching(_split, _join), text_fields=("prompt",))
+IMAGE_EDIT = InputOperation("image_edit", expected_usage, Batching(_split, _join), text_fields=("prompt",))
 """See `gateway.operations.Operation`."""

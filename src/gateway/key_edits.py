@@ -1,7 +1,7 @@
 """Edits of a key: texts from a command line or an admin, checked and applied to its record."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -22,7 +22,8 @@ class KeyEdit:
     """What to change of a key; None leaves a field as it is.
 
     `budget` is written as `5/day` or `none`, `models` as globs separated by commas (`*` is all), `expires` as a day, a
-    time, a duration from now (`30d`) or `never`, `metadata` as `NAME=VALUE` texts, `team` as its id or `none`.
+    time, a duration from now (`30d`) or `never`, `metadata` as `NAME=VALUE` texts, `team` as its id or `none`,
+    `guardrails` as names or `none`.
     """
 
     name: str | None = None
@@ -38,12 +39,15 @@ class KeyEdit:
     allow_unpriced: bool | None = None
     metadata: tuple[str, ...] | None = None
     team: str | None = None
+    guardrails: tuple[str, ...] | None = None
 
 
-def edit_key(record: KeyRecord, edit: KeyEdit, tiers: Mapping[str, Limits], now: int) -> KeyRecord:
+def edit_key(
+    record: KeyRecord, edit: KeyEdit, tiers: Mapping[str, Limits], guardrails: Container[str], now: int
+) -> KeyRecord:
     """The edited record: first the limits of the tier, then the limits that are given themselves.
 
-    Raises BadRequestError, naming the field.
+    `tiers` and `guardrails` are those of the catalog. Raises BadRequestError, naming the field.
     """
     own = record.limits
     if edit.tier is not None:
@@ -56,7 +60,13 @@ def edit_key(record: KeyRecord, edit: KeyEdit, tiers: Mapping[str, Limits], now:
         concurrency=edit.concurrency or own.concurrency,
         budget=own.budget if edit.budget is None else parse_budget(edit.budget),
     )
-    return replace(record, limits=edited, tier=edit.tier or record.tier, **_fields(edit, now))
+    named = [name for name in edit.guardrails or () if name != "none"]
+    for name in named:
+        if name not in guardrails:
+            raise invalid("guardrail", f"the catalog has no guardrail {name!r}")
+    kept = record.guardrails if edit.guardrails is None else tuple(named)
+    tier = edit.tier or record.tier
+    return replace(record, limits=edited, tier=tier, guardrails=kept, **_fields(edit, now))
 
 
 def _fields(edit: KeyEdit, now: int) -> dict[str, Any]:

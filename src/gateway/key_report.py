@@ -26,6 +26,7 @@ def key_json(record: KeyRecord, now: float) -> Json:
         "tier": record.tier,
         **_own_limits(record.limits),
         "models": list(record.models),
+        "guardrails": list(record.guardrails),
         "allow_unpriced": record.allow_unpriced,
         "shards": record.shards,
         "metadata": dict(record.metadata),

@@ -35,7 +35,8 @@ class ApiKey:
 class KeyRecord:
     """What is stored of a key. Times are Unix seconds; `expires_at` None means that it never expires.
 
-    `models` are globs of the model names that it may use; none means all. `limits` apply; `tier` is the name of the
+    `models` are globs of the model names that it may use; none means all. `guardrails` are rules of the catalog that
+    check its requests beside those of the models. `limits` apply; `tier` is the name of the
     tier that they were copied from. A key with a budget is refused a model without a price unless `allow_unpriced`. The
     secret before the last rotation works until `previous_until`. `shards` is how many items share the limits. `team` is
     the id of a team whose limits apply as well.
@@ -54,6 +55,7 @@ class KeyRecord:
     tier: str | None = None
     role: Role = "user"
     models: tuple[str, ...] = ()
+    guardrails: tuple[str, ...] = ()
     limits: Limits = NO_LIMITS
     allow_unpriced: bool = False
     shards: int = 1
@@ -79,12 +81,13 @@ def differences(old: KeyRecord | None, new: KeyRecord | None) -> Mapping[str, st
     """The fields that a change gave new values, as text; never a hash."""
     fields = [name for name in KeyRecord.__slots__ if not name.endswith("_hash")]
     before, after = ({name: getattr(record, name, None) for name in fields} for record in (old, new))
-    return {name: _as_text(after[name]) for name in fields if before[name] != after[name]}
+    changed = [name for name in fields if before[name] != after[name]]
+    return {name: _as_text(after[name], "*" if name == "models" else "-") for name in changed}
 
 
-def _as_text(value: object) -> str:
+def _as_text(value: object, if_empty: str) -> str:
     if isinstance(value, tuple):
-        return ", ".join(cast("tuple[str, ...]", value)) or "*"
+        return ", ".join(cast("tuple[str, ...]", value)) or if_empty
     if isinstance(value, Mapping):
         return ", ".join(f"{name}={text}" for name, text in cast("Mapping[str, str]", value).items()) or "-"
     return "-" if value is None else str(value)

@@ -217,6 +217,15 @@ class AttemptSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardrailAction:
+    """A guardrail that changed something: its name, what it did, and whether to the request or to the answer."""
+
+    name: str
+    action: Literal["block", "mask"]
+    stage: Literal["input", "output"]
+
+
+@dataclass(frozen=True, slots=True)
 class UsageRecord:
     """How one admitted request went; the stored usage record, the log line and the metrics are made of it.
 
@@ -246,6 +255,8 @@ class UsageRecord:
     """The name of the operation; records written before there was more than one have none."""
     attempts: tuple[AttemptSummary, ...] = ()
     """All attempts in their order, if there was more than one."""
+    guardrails: tuple[GuardrailAction, ...] = ()
+    """What guardrails did, without the texts."""
 
     @property
     def tokens(self) -> int:

@@ -90,5 +90,5 @@ def _expected(request: ModerationsRequest, route: Route) -> Usage:
     return Usage(input_tokens=sum(estimate_tokens(utf8_length(text)) for text in texts) + images * IMAGE_TOKENS)
 
 
-MODERATIONS = InputOperation("moderations", _expected)
+MODERATIONS = InputOperation("moderations", _expected, text_fields=("input",))
 """See `gateway.operations.Operation`."""

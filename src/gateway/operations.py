@@ -51,6 +51,11 @@ class Operation(Protocol[Req]):
         """How a request is split; None if every request is one request to the provider."""
         ...
 
+    @property
+    def text_fields(self) -> tuple[str, ...]:
+        """The declared fields of a request whose texts a guardrail checks, with those that are not declared."""
+        ...
+
     def other_models(self, request: Req) -> tuple[str, ...]:
         """Models that the request names beside `model`, which its key must allow too."""
         ...
@@ -73,7 +78,8 @@ class Operation(Protocol[Req]):
 class InputOperation(Generic[Req]):
     """An operation whose bill is known from its input: `expected` is what a request uses on a route. See Operation.
 
-    With `grows`, a stream is delivered as it is made, so that what was delivered measures an interrupted one.
+    `text_fields` are those of its request that have text. With `grows`, a stream is delivered as it is made, so that
+    what was delivered measures an interrupted one.
     """
 
     def __init__(
@@ -82,9 +88,11 @@ class InputOperation(Generic[Req]):
         expected: Callable[[Req, Route], Usage],
         batching: Batching[Req] | None = None,
         *,
+        text_fields: tuple[str, ...],
         grows: bool = False,
     ) -> None:
         self.name = name
+        self.text_fields = text_fields
         self.batching = batching
         self._expected = expected
         self._grows = grows

@@ -77,5 +77,5 @@ def _expected(request: RerankRequest, route: Route) -> Usage:
     return Usage(input_tokens=sum(pairs), searches=-(-documents // DOCUMENTS_PER_SEARCH))
 
 
-RERANK = InputOperation("rerank", _expected)
+RERANK = InputOperation("rerank", _expected, text_fields=("query", "documents"))
 """See `gateway.operations.Operation`."""

@@ -1,7 +1,7 @@
 """Responses on their way to the client, whole or streamed: paid for before they are sent, settled before their end."""
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Protocol
 
 from tollgate.gateway.accounting import RequestAccounting
 from tollgate.gateway.admission import RefusedError, budget_of
@@ -58,6 +58,21 @@ async def open_stream(
     return StreamedResponse(info, first, chunks, accounting, ledger, clock)
 
 
+class ChunkSource(Protocol):
+    """The chunks of a stream; those that clients take for the end are in `last` after all others were read."""
+
+    last: list[Any]
+
+    @property
+    def usage_extra(self) -> dict[str, Any]:
+        """Fields that came in the chunks that reported usage."""
+        ...
+
+    async def read(self) -> list[Any] | None:
+        """The next chunks to pass on; None at the end of a complete stream. Raises GatewayError if it fails."""
+        ...
+
+
 class StreamedResponse:
     """A streamed response: lists of chunks. Its first chunk has been read, so its HTTP status is certain.
 
@@ -70,7 +85,7 @@ class StreamedResponse:
         self,
         info: ResponseInfo,
         first: list[Any] | None,
-        rest: "_Chunks",
+        rest: ChunkSource,
         accounting: RequestAccounting,
         ledger: Ledger,
         clock: Clock,
@@ -126,6 +141,11 @@ class StreamedResponse:
             yield self._rest.last
         if failure is not None:
             raise failure
+
+    async def through(self, guarded: Callable[[list[Any] | None, ChunkSource], ChunkSource]) -> None:
+        """Pass on the chunks of `guarded(first, rest)` instead, from the first one on."""
+        self._rest = guarded(self._first, self._rest)
+        self._first = await self._rest.read()
 
     async def settle(self) -> None:
         """Close the accounting and the connection to the provider. Settling again does nothing."""

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tollgate.gateway import keys
 from tollgate.gateway.accounting import RequestAccounting, RequestContext, admit
@@ -20,6 +21,9 @@ from tollgate.gateway.ports import Dependencies
 from tollgate.gateway.responses import BufferedResponse, StreamedResponse
 from tollgate.gateway.route_finder import Found, RouteFinder
 from tollgate.gateway.types import Request
+
+if TYPE_CHECKING:
+    from tollgate.gateway.guardrails import RequestGuard
 
 HOLD_SECONDS = 900
 HOLD_MARGIN = 30
@@ -80,11 +84,36 @@ class Gateway:
         accounting = await self._admit(api_key, operation, request, context, alternatives)
         try:
             allowed = [each for each in alternatives if _is_allowed(each, accounting)]
-            return await self._attempts.make(AttemptPlan(allowed or alternatives), operation, request, accounting)
+            guard = self._guard(operation, request, alternatives, accounting)
+            if guard is not None:
+                request = await guard.check_request(operation, request)
+            plan = AttemptPlan(allowed or alternatives)
+            response = await self._attempts.make(plan, operation, request, accounting)
+            return response if guard is None else await guard.check_response(operation, response)
         except BaseException as error:
+            if not accounting.attempts:  # a guardrail: the record names the route that would have been tried
+                accounting.begin(alternatives[0].route, alternatives[0].reservation)
             accounting.failed(error, self.dependencies.clock.monotonic())
             await accounting.close(self.dependencies.ledger, self.dependencies.clock)
             raise
+
+    def _guard(
+        self,
+        operation: Operation[Req],
+        request: Req,
+        alternatives: Sequence[Alternative],
+        accounting: RequestAccounting,
+    ) -> "RequestGuard | None":
+        """What checks the request and its answer, if anything does."""
+        account = accounting.context.account
+        of_key = account.record.guardrails if account else ()
+        if not (self.catalog.guardrails or of_key):
+            return None
+        from tollgate.gateway.guardrails import RequestGuard, rules_for  # few gateways have guardrails
+
+        models = (request.model, *operation.other_models(request))
+        rules = rules_for(self.catalog, models, [each.route for each in alternatives], of_key)
+        return RequestGuard(rules, self.catalog, self.dependencies, accounting) if rules else None
 
     async def _admit(
         self,

@@ -60,5 +60,5 @@ def expected_usage(request: SpeechRequest, route: Route) -> Usage:
     return Usage(estimate_tokens(text), round(characters * TOKENS_PER_CHARACTER))
 
 
-SPEECH = InputOperation("speech", expected_usage)
+SPEECH = InputOperation("speech", expected_usage, text_fields=("input", "instructions"))
 """See `gateway.operations.Operation`."""

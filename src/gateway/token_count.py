@@ -26,12 +26,13 @@ class TokenCount(NamedTuple):
 
 
 async def count_tokens(gateway: Gateway, account: Account, request: ChatRequest, context: RequestContext) -> TokenCount:
-    """Count by the provider if it can, else estimate. Raises GatewayError."""
+    """Count by the provider if it can and there are no guardrails, else estimate. Raises GatewayError."""
     request = with_model(gateway.catalog, request)
     if not keys.allows_model(account.record, request.model):
         raise model_not_allowed(request.model)
     route = gateway.finder.routes(CHAT.name, request.model)[0]
-    if COUNT_TOKENS not in gateway.dependencies.families[route.provider.family].calls:
+    is_guarded = bool(gateway.catalog.guardrails or account.record.guardrails)  # then no provider gets it unchecked
+    if is_guarded or COUNT_TOKENS not in gateway.dependencies.families[route.provider.family].calls:
         return TokenCount(estimate_usage(request, route.model).input_tokens, is_estimated=True)
     return TokenCount(await _ask(gateway, request, route, context.deadline), is_estimated=False)
 

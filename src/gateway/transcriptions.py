@@ -85,6 +85,6 @@ def _expected(request: TranslationRequest, route: Route) -> Usage:
     return Usage(seconds * TOKENS_PER_SECOND, math.ceil(seconds * TEXT_TOKENS_PER_SECOND))
 
 
-TRANSCRIPTIONS = InputOperation("transcriptions", _expected, grows=True)
-TRANSLATIONS = InputOperation("translations", _expected, grows=True)
+TRANSCRIPTIONS = InputOperation("transcriptions", _expected, text_fields=("prompt",), grows=True)
+TRANSLATIONS = InputOperation("translations", _expected, text_fields=("prompt",), grows=True)
 """See `gateway.operations.Operation`."""

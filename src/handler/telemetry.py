@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import time
+from dataclasses import asdict
 from typing import Any
 
 from aws_lambda_powertools.logging import Logger
@@ -64,6 +65,8 @@ class Telemetry:
             line |= record_fields(context.record)
             if self._namespace is not None:
                 line |= _metrics(line, self._namespace)
+        if context.guardrails:
+            line["guardrails"] = [asdict(each) for each in context.guardrails]
         if context.account is not None and not context.account.checked:
             line["limits_checked"] = False
         if context.unsettled is None:

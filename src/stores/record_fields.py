@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from tollgate.gateway.keys import KeyRecord
 from tollgate.gateway.limits import Budget, Limits
-from tollgate.gateway.metering import MICRO_DOLLAR, AttemptSummary, Cost, UsageRecord
+from tollgate.gateway.metering import MICRO_DOLLAR, AttemptSummary, Cost, GuardrailAction, UsageRecord
 from tollgate.gateway.types import Usage
 from tollgate.gateway.usage_totals import DailyTotal, Total
 
@@ -18,11 +18,11 @@ Row = Mapping[str, Any]
 
 COUNTS = tuple(Usage().counts())
 TOTAL_COUNTS = tuple(f.name for f in fields(Total) if f.name != "cost_usd")
-KEY_FIELDS = tuple(f.name for f in fields(KeyRecord) if f.name not in ("limits", "models", "metadata"))
+KEY_FIELDS = tuple(f.name for f in fields(KeyRecord) if f.name not in ("limits", "models", "guardrails", "metadata"))
 
 
 def key_fields(record: KeyRecord) -> dict[str, Scalar]:
-    """The columns of a key, except for `models` and `metadata`, which each store encodes differently."""
+    """The columns of a key, except for `models`, `guardrails` and `metadata`, which each store encodes in its way."""
     row: dict[str, Scalar] = {name: getattr(record, name) for name in KEY_FIELDS}
     budget = record.limits.budget
     return row | {
@@ -35,7 +35,10 @@ def key_fields(record: KeyRecord) -> dict[str, Scalar]:
 
 
 def read_key(row: Row) -> KeyRecord:
-    """The key in a row, with `models` as a sequence and `metadata` as a mapping. Missing columns mean None or empty."""
+    """The key in a row, with `models` and `guardrails` as sequences and `metadata` as a mapping.
+
+    Missing columns mean None or empty.
+    """
     usd = row.get("budget_usd")
     return KeyRecord(
         key_id=row["key_id"],
@@ -49,6 +52,7 @@ def read_key(row: Row) -> KeyRecord:
         tier=row.get("tier"),
         role=row.get("role") or "user",
         models=tuple(row.get("models") or ()),
+        guardrails=tuple(row.get("guardrails") or ()),
         limits=Limits(
             rpm=_int(row.get("rpm")),
             tpm=_int(row.get("tpm")),
@@ -90,6 +94,7 @@ def usage_fields(record: UsageRecord) -> dict[str, Scalar]:
         "cost_note": record.cost.note,
         "estimated": record.estimated,
         "attempts": json.dumps([attempt.to_json() for attempt in record.attempts]) if record.attempts else None,
+        "guardrails": json.dumps([asdict(each) for each in record.guardrails]) if record.guardrails else None,
     }
     return row | (record.usage.counts() if record.usage else dict.fromkeys(COUNTS))
 
@@ -126,6 +131,7 @@ def read_usage_record(row: Row) -> UsageRecord:
         estimated=bool(row.get("estimated")),
         operation=row.get("operation") or "chat",
         attempts=_read_attempts(row.get("attempts")),
+        guardrails=tuple(GuardrailAction(**each) for each in json.loads(row.get("guardrails") or "[]")),
     )
 
 

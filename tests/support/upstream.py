@@ -102,7 +102,7 @@ class ScriptedUpstream:
         body = _parse(headers, await reader.readexactly(int(headers.get("content-length", "0"))))
         path = request_line.split(" ")[1]
         self.requests.append(Received(path, headers, body))
-        in_path = re.search(r"/models?/([^/:]+)", path)
+        in_path = re.search(r"/(?:models?|guardrail)/([^/:]+)", path)
         script = self.scripts[unquote(in_path[1]) if in_path else body["model"]]
         script = script if isinstance(script, Script) else script(body)
         if not script.steps:

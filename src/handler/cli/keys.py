@@ -5,7 +5,7 @@ Modules that take long to import are imported by the commands that need them, so
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,6 +69,10 @@ AllowUnpriced = Annotated[
     ),
 ]
 TeamName = Annotated[str | None, typer.Option("--team", help="The id of the team it belongs to, or none.")]
+Guardrails = Annotated[
+    list[str] | None,
+    typer.Option("--guardrail", help="A guardrail of the catalog for its requests; repeat it for more, or none."),
+]
 MetadataPairs = Annotated[list[str] | None, typer.Option("--metadata", help="NAME=VALUE; repeat it for more.")]
 
 
@@ -88,18 +92,22 @@ def create_key(
     allow_unpriced: AllowUnpriced = None,
     metadata: MetadataPairs = None,
     team: TeamName = None,
+    guardrail: Guardrails = None,
     catalog: CatalogFile = None,
     db: Db = None,
     table: TableName = None,
     as_json: AsJson = False,
 ) -> None:
     """Create a key and print it. It is shown only once."""
-    pairs = None if metadata is None else tuple(metadata)
-    edit = KeyEdit(name, owner, tier, rpm, tpm, concurrency, budget, models, expires, role, allow_unpriced, pairs, team)
-    now, tiers = int(time.time()), _tiers(catalog)
+    pairs, rules = (None if texts is None else tuple(texts) for texts in (metadata, guardrail))
+    edit = KeyEdit(
+        *(name, owner, tier, rpm, tpm, concurrency, budget, models, expires, role, allow_unpriced, pairs), team, rules
+    )
+    now, (tiers, known) = int(time.time()), _tiers_and_guardrails(catalog)
     text, key = keys.generate(secrets.token_bytes)
     with fail_on_errors():
-        record = edit_key(KeyRecord(key.key_id, key.key_hash, name, "active", now, shards=shards), edit, tiers, now)
+        new = KeyRecord(key.key_id, key.key_hash, name, "active", now, shards=shards)
+        record = edit_key(new, edit, tiers, known, now)
     run(store_settings(db, table), lambda store: store.create(record, actor()))
     _print_secret(text, record, as_json)
 
@@ -120,17 +128,22 @@ def update_key(
     allow_unpriced: AllowUnpriced = None,
     metadata: MetadataPairs = None,
     team: TeamName = None,
+    guardrail: Guardrails = None,
     catalog: CatalogFile = None,
     db: Db = None,
     table: TableName = None,
     as_json: AsJson = False,
 ) -> None:
     """Change the fields that are given. What is used of a limit stays used."""
-    pairs = None if metadata is None else tuple(metadata)
-    edit = KeyEdit(name, owner, tier, rpm, tpm, concurrency, budget, models, expires, role, allow_unpriced, pairs, team)
-    now, tiers = int(time.time()), _tiers(catalog)
+    pairs, rules = (None if texts is None else tuple(texts) for texts in (metadata, guardrail))
+    edit = KeyEdit(
+        *(name, owner, tier, rpm, tpm, concurrency, budget, models, expires, role, allow_unpriced, pairs), team, rules
+    )
+    now, (tiers, known) = int(time.time()), _tiers_and_guardrails(catalog)
     settings = store_settings(db, table)
-    record = run(settings, lambda store: store.update(key_id, lambda old: edit_key(old, edit, tiers, now), actor()))
+    record = run(
+        settings, lambda store: store.update(key_id, lambda old: edit_key(old, edit, tiers, known, now), actor())
+    )
     _show([record], as_json)
 
 
@@ -199,13 +212,13 @@ def delete_key(key_id: KeyId, db: Db = None, table: TableName = None, as_json: A
     print_json({"key_id": key_id, "deleted": True}) if as_json else typer.echo(f"Key {key_id} is deleted.")
 
 
-def _tiers(overlay: Path | None) -> Mapping[str, Limits]:
-    """The limits of each tier in the catalog."""
+def _tiers_and_guardrails(overlay: Path | None) -> tuple[Mapping[str, Limits], Container[str]]:
+    """The limits of each tier in the catalog, and the names of its guardrails."""
     from tollgate.handler.components import read_catalog
 
     with fail_on_errors():
         catalog = read_catalog(None if overlay is None else str(overlay))
-    return {name: tier.limits for name, tier in catalog.tiers.items()}
+    return {name: tier.limits for name, tier in catalog.tiers.items()}, catalog.guardrails
 
 
 def _key_json(record: KeyRecord) -> dict[str, object]:

@@ -20,6 +20,7 @@ def key_row(record: KeyRecord) -> dict[str, Scalar]:
     budget = row["budget_usd"]
     return row | {
         "models": json.dumps(record.models),
+        "guardrails": json.dumps(record.guardrails),
         "metadata": json.dumps(dict(record.metadata)),
         "budget_usd": None if budget is None else str(budget),
     }
@@ -27,7 +28,8 @@ def key_row(record: KeyRecord) -> dict[str, Scalar]:
 
 def read_key(row: sqlite3.Row) -> KeyRecord:
     """The key in a row."""
-    return record_fields.read_key({**row, "models": json.loads(row["models"]), "metadata": json.loads(row["metadata"])})
+    parsed = {name: json.loads(row[name]) for name in ("models", "guardrails", "metadata")}
+    return record_fields.read_key({**row, **parsed})
 
 
 def balance_row(balance: Balance) -> dict[str, Scalar]:

@@ -88,4 +88,9 @@ MIGRATIONS = (
     """,
     # The team of a key. Teams are rows of `keys` too; their holds have ids of `key_id/hold_id`.
     "ALTER TABLE keys ADD COLUMN team TEXT;",
+    # The guardrails of a key, and what guardrails did, as JSON.
+    """
+    ALTER TABLE keys ADD COLUMN guardrails TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE usage ADD COLUMN guardrails TEXT;
+    """,
 )
