@@ -99,10 +99,10 @@ def _check_models(
 def _guardrails(rows: Mapping[str, Json], written_in: Mapping[tuple[str, str], str]) -> "Mapping[str, Guardrail]":
     if not rows:
         return {}
-    from tollgate.gateway.guardrail_rows import GuardrailRow  # most catalogs have none
+    from tollgate.gateway.guardrail_rows import Guardrail  # most catalogs have none
 
-    named = {name: {"name": name, **row} for name, row in rows.items()}
-    return {n: _check(GuardrailRow, "guardrails", n, {"row": row}, written_in).row for n, row in named.items()}
+    kind = cast("type[Guardrail]", Guardrail)
+    return {name: _check(kind, "guardrails", name, {"name": name, **row}, written_in) for name, row in rows.items()}
 
 
 def _check_guardrails(catalog: Catalog, written_in: Mapping[tuple[str, str], str]) -> None:

@@ -61,9 +61,3 @@ class ModerationGuardrail(_Row, frozen=True, forbid_unknown_fields=True, kw_only
 
 ServiceGuardrail = BedrockGuardrail | ModerationGuardrail
 Guardrail = PatternGuardrail | ServiceGuardrail
-
-
-class GuardrailRow(Struct, frozen=True):
-    """Any of them: its column `kind` says which."""
-
-    row: Guardrail

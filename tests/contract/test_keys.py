@@ -21,6 +21,7 @@ EVERYTHING = key(
     tier="gold",
     role="admin",
     models=("gpt-*", "claude-[34]*"),
+    guardrails=("cards", "policy"),
     limits={"rpm": 60, "tpm": 100_000, "concurrency": 10, "budget": budget("12.345678", "month")},
     allow_unpriced=True,
     previous_hash="0" * 64,

@@ -60,7 +60,7 @@ def create_team(
     now = int(time.time())
     edit = KeyEdit(name, owner, None, rpm, tpm, concurrency, budget, allow_unpriced=allow_unpriced)
     with fail_on_errors():
-        record = edit_key(keys.new_team(secrets.token_bytes, name, now, shards), edit, {}, now)
+        record = edit_key(keys.new_team(secrets.token_bytes, name, now, shards), edit, {}, (), now)
     run(store_settings(db, table), lambda store: store.create(record, actor()))
     print_json(_team_json(record)) if as_json else typer.echo(record.key_id)
 
@@ -83,7 +83,7 @@ def update_team(
     now = int(time.time())
     edit = KeyEdit(name, owner, None, rpm, tpm, concurrency, budget, allow_unpriced=allow_unpriced)
     settings = store_settings(db, table)
-    record = run(settings, lambda store: store.update(team_id, lambda old: edit_key(old, edit, {}, now), actor()))
+    record = run(settings, lambda store: store.update(team_id, lambda old: edit_key(old, edit, {}, (), now), actor()))
     _show([record], as_json)
 
 

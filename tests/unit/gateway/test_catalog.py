@@ -39,7 +39,24 @@ def without(column: str, text: str) -> str:
     return "\n".join(remaining) + "\n"
 
 
+GUARDRAIL = '[guardrails.g]\nkind = "pattern"\npattern = "secret"\n'
+MODERATION = '[guardrails.g]\nkind = "moderation"\nmodel = "m"\n'
+BEDROCK = '[guardrails.g]\nkind = "bedrock"\nguardrail = "abc"\nversion = "1"\n'
 INVALID = {
+    "guardrail-without-kind": (without("kind", GUARDRAIL), "0.toml: guardrails.g: kind: it is missing"),
+    "guardrail-of-unknown-kind": (GUARDRAIL.replace('"pattern"\n', '"x"\n', 1), "0.toml: guardrails.g: kind"),
+    "guardrail-with-unknown-column": (GUARDRAIL + "x = 1\n", "0.toml: guardrails.g: x: unknown column"),
+    "guardrail-with-an-invalid-name": (GUARDRAIL.replace(".g]", '."g h"]'), "guardrails.g h: name"),
+    "guardrail-with-unknown-action": (GUARDRAIL + 'action = "warn"\n', "0.toml: guardrails.g: action"),
+    "guardrail-without-stages": (GUARDRAIL + "stages = []\n", "0.toml: guardrails.g: stages"),
+    "pattern-that-is-none": (GUARDRAIL.replace("secret", "("), "0.toml: guardrails.g: pattern: it is no regular"),
+    "pattern-that-matches-all": (GUARDRAIL.replace("secret", "s*"), "0.toml: guardrails.g: pattern: it matches"),
+    "moderation-that-masks": (MODERATION + 'action = "mask"\n', "0.toml: guardrails.g: action"),
+    "moderation-by-a-chat-model": (PROVIDER + MODEL + MODERATION, "0.toml: guardrails.g: model: no model that serves"),
+    "moderation-by-an-unknown-model": (MODERATION, "0.toml: guardrails.g: model: no model that serves"),
+    "bedrock-without-version": (without("version", BEDROCK), "0.toml: guardrails.g: version: it is missing"),
+    "bedrock-without-provider": (BEDROCK, "0.toml: guardrails.g: provider: no provider with guardrails"),
+    "bedrock-by-another-family": (PROVIDER + BEDROCK + 'provider = "p"\n', "0.toml: guardrails.g: provider: no"),
     "no-base-url": (without("base_url", PROVIDER), "0.toml: providers.p: base_url: it is missing"),
     "base-url-without-scheme": (PROVIDER.replace("http://", ""), "0.toml: providers.p: base_url"),
     "base-url-with-a-user": (PROVIDER.replace("p.example", "u:p@p.example"), "0.toml: providers.p: base_url"),
