@@ -10,7 +10,7 @@ from typing import Any
 from tollgate.gateway.admission import Hold
 from tollgate.gateway.keys import ApiKey, KeyRecord
 from tollgate.gateway.limits import Budget, Limits, Period
-from tollgate.gateway.metering import Cost, UsageRecord
+from tollgate.gateway.metering import Cost, GuardrailAction, UsageRecord
 from tollgate.gateway.types import Usage
 
 MINUTE = 1_790_000_040  # the start of a window
@@ -64,5 +64,6 @@ def usage(hold_id: str = REQUEST, *, tokens: int | None = None, usd: str | None 
         upstream_ms=1200,
         usage=Usage(9, 8, 7, 1, 5, 4, 3, 2, 6) if tokens is None else Usage(tokens, 0),
         cost=Cost(Decimal("0.000123" if usd is None else usd), "catalog", datetime.date(2026, 1, 1)),
+        guardrails=(GuardrailAction("cards", "mask", "input"),),
     )
     return replace(record, **changes)

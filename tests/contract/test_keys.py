@@ -39,6 +39,15 @@ async def test_key_is_read_as_it_was_created(store: Store, record: KeyRecord) ->
     assert list(await store.list()) == [record]
 
 
+async def test_admission_returns_the_guardrails_of_the_key(store: Store) -> None:
+    await store.create(EVERYTHING, BY)
+    await store.update(KEY_ID, lambda record: replace(record, models=(), guardrails=("policy",)), BY)
+    assert (await store.admit(hold())).record.guardrails == ("policy",)
+    await store.update(KEY_ID, lambda record: replace(record, guardrails=()), BY)
+    assert (await store.admit(hold(request_id(2)))).record.guardrails == ()
+    assert [entry.changed.get("guardrails") for entry in await store.audit(KEY_ID)] == ["cards, policy", "policy", "-"]
+
+
 async def test_unknown_key_is_none(store: Store) -> None:
     assert await store.get("ffffffffffff") is None
 

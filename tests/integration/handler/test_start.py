@@ -23,6 +23,7 @@ LATE = {
     "tollgate.adapters.clients.anthropic_models",
     "tollgate.adapters.clients.openai_models",
     "tollgate.stores.sqlite.store",
+    *("tollgate.gateway.guardrails", "tollgate.gateway.guardrail_rows", "tollgate.gateway.bounded_search"),
 }
 """Modules of other entry points, or of what only some requests need."""
 MAX_MODULES = 427
