@@ -132,9 +132,11 @@ class GuardedChunks:
             return
         window, start = text.passed + text.held, len(text.passed)
         search = self._checks.search(WINDOW_SECONDS)
-        found, complete_until = await self._checks.find(window, search, is_whole=is_whole)
+        found, complete_until = await self._checks.find(window, search, start, is_whole=is_whole)
         end = len(window) if is_whole else min(len(window) - HELD_BACK, complete_until)
-        end = max([start, end, *(last for first, last, _ in found if first < end < last)])
+        end = max(start, end)
+        for first, last, _ in found:
+            end = last if first < end < last else end
         shown = mask(window, found, start, end)
         if self._checks.services:
             whole = mask(window, found, start if self._step is None else 0)

@@ -41,22 +41,27 @@ _TEXTS: Mapping[str, TextField] = {
 _KEPT = ("service_tier", "system_fingerprint")
 
 
+def translated(request: Req) -> Req:
+    """The request without the client's own body, unless it is a legacy completion: no provider gets what is unknown."""
+    native = request.native if isinstance(request, ChatRequest) else None
+    if native is None or native.api == "completions":
+        return request
+    return cast(Req, replace(cast(ChatRequest, request), native=dataclasses.replace(native, api=None)))
+
+
 def convert_request(request: Req, fields: Sequence[str], convert: Convert) -> Req:
     """The request with each of its texts converted. Raises BadRequestError for tokens, which nobody here can read."""
+    request = translated(request)
     assert isinstance(request, RequestBody)
     changed: Json = {"extra": _converted(request.extra, convert)}
     for name in fields:
         value = getattr(request, name)
         _refuse_tokens(name, value)
         changed[name] = _converted(value, convert, _NO_TEXT if name in _WITH_FILES else frozenset())
-    if isinstance(request, ChatRequest) and request.native is not None:
-        native = request.native
-        if native.api == "completions":
-            _refuse_tokens("prompt", native.body["prompt"])
-            native = dataclasses.replace(native, body=_converted(native.body, convert))
-        else:
-            native = dataclasses.replace(native, api=None)
-        changed["native"] = native
+    native = request.native if isinstance(request, ChatRequest) else None
+    if native is not None and native.api == "completions":
+        _refuse_tokens("prompt", native.body["prompt"])
+        changed["native"] = dataclasses.replace(native, body=_converted(native.body, convert))
     return cast(Req, replace(request, **changed))
 
 
@@ -65,7 +70,9 @@ def convert_answer(result: Any, convert: Convert) -> Any:
     if isinstance(result, Completion):
         if isinstance(result, NativeCompletion):
             return NativeCompletion(result, _legacy_body(result.body, convert))
-        return Completion([_whole_choice(each, convert) for each in result.choices], result.usage, _extra(result.extra))
+        return Completion(
+            [_whole_choice(each, convert) for each in result.choices], result.usage, _only(_KEPT, result.extra)
+        )
     body: Any = getattr(result, "body", None)
     if body is None:
         return result
@@ -84,19 +91,20 @@ def blocked_answer(result: Any, reason: str) -> Completion | None:
     ]
     ended = [{**choice, "finish_reason": "content_filter"} for choice in choices]
     if not isinstance(result, NativeCompletion):
-        return Completion(ended, result.usage, _extra(result.extra))
+        return Completion(ended, result.usage, _only(_KEPT, result.extra))
     legacy = [
         {"index": each["index"], "text": "", "logprobs": None, "finish_reason": "content_filter"} for each in choices
     ]
-    return NativeCompletion(Completion(ended, result.usage), {**result.body, "choices": legacy})
+    kept = _only(("usage", *_KEPT), result.body)
+    return NativeCompletion(Completion(ended, result.usage), {**kept, "choices": legacy})
 
 
 def split_choice(choice: Json) -> tuple[Json | None, list[Piece]]:
     """What else a choice of a chunk has than text, None if nothing; and its texts."""
     delta: Json = choice.get("delta") or {}
-    kept = {name: delta[name] for name in _OF_MESSAGE if name in delta}
-    texts: dict[TextField, str] = {known: delta[name] for name, known in _TEXTS.items() if delta.get(name)}
-    pieces: list[Piece] = [(name, 0, text) for name, text in texts.items()]
+    kept = _only(_OF_MESSAGE, delta)
+    texts: dict[TextField, Any] = {known: delta[name] for name, known in _TEXTS.items() if delta.get(name)}
+    pieces: list[Piece] = [(name, 0, text) for name, text in texts.items() if isinstance(text, str)]
     starts: list[Json] = []
     for call in cast("list[Json]", delta.get("tool_calls") or []):
         function: Json = call.get("function") or {}
@@ -116,29 +124,29 @@ def split_choice(choice: Json) -> tuple[Json | None, list[Piece]]:
 def as_chat(chunk: Chunk) -> Chunk:
     """The chunk as one of chat, if it is an event of a legacy completion."""
     if not isinstance(chunk, NativeChunk):
-        return Chunk(chunk.choices, extra=_extra(chunk.extra))
+        return Chunk(chunk.choices, extra=_only(_KEPT, chunk.extra))
     choices: list[Json] = json.loads(chunk.data).get("choices") or []
     return Chunk([{**choice, "delta": {"content": choice.get("text")}} for choice in choices])
 
 
-def _extra(extra: Mapping[str, Any]) -> Json:
-    return {name: extra[name] for name in _KEPT if name in extra}
+def _only(names: Sequence[str], fields: Mapping[str, Any]) -> Json:
+    return {name: fields[name] for name in names if name in fields}
 
 
 def _whole_choice(choice: Json, convert: Convert) -> Json:
     message: Json = choice.get("message") or {}
-    kept = {name: message[name] for name in _OF_MESSAGE if name in message}
     texts = {known: _converted(message[name], convert) for name, known in _TEXTS.items() if name in message}
     if calls := message.get("tool_calls"):
         texts["tool_calls"] = _converted(calls, convert, _NO_TEXT)
-    return {**{name: choice[name] for name in _OF_CHOICE if name in choice}, "message": {**kept, **texts}}
+    return {**_only(_OF_CHOICE, choice), "message": {**_only(_OF_MESSAGE, message), **texts}}
 
 
 def _legacy_body(body: Json, convert: Convert) -> Json:
     choices = [
-        {**choice, "text": convert(choice.get("text") or ""), "logprobs": None} for choice in body.get("choices", ())
+        {**_only(_OF_CHOICE, choice), "text": convert(choice.get("text") or ""), "logprobs": None}
+        for choice in body.get("choices", ())
     ]
-    return {**body, "choices": choices}
+    return {**_only(("usage", *_KEPT), body), "choices": choices}
 
 
 def _refuse_tokens(name: str, value: Any) -> None:

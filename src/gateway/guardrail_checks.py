@@ -44,8 +44,13 @@ class Checks:
         """A search for one check."""
         return BoundedSearch(seconds, self.pause)
 
-    async def find(self, text: str, search: BoundedSearch, *, is_whole: bool = True) -> tuple[Sequence[Masked], int]:
-        """What patterns mask in a text, and up to where that is certain (see BoundedSearch.find)."""
+    async def find(
+        self, text: str, search: BoundedSearch, start: int = 0, *, is_whole: bool = True
+    ) -> tuple[Sequence[Masked], int]:
+        """What patterns mask in a text, and up to where that is certain (see BoundedSearch.find).
+
+        What ends before `start` was looked at before, with more of the text before it.
+        """
         found: list[Masked] = []
         complete_until = len(text)
         for row in self.patterns:
@@ -53,9 +58,10 @@ class Checks:
                 matches = await search.find(row.compiled, text, is_whole=is_whole)
             except SearchTimeoutError:
                 raise unavailable(row.name, "its pattern takes too long.") from None
-            if matches.spans:
+            new = [(first, last, row.name) for first, last in matches.spans if last > start]
+            if new:
                 self._found(row)
-            found += [(start, end, row.name) for start, end in matches.spans]
+            found += new
             complete_until = min(complete_until, matches.complete_until)
         return sorted(found), complete_until
 

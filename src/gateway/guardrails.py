@@ -12,7 +12,7 @@ from tollgate.gateway.accounting import RequestAccounting
 from tollgate.gateway.catalog import Catalog
 from tollgate.gateway.errors import BadRequestError, ContentBlockedError
 from tollgate.gateway.guarded_stream import GuardedChunks
-from tollgate.gateway.guarded_texts import blocked_answer, convert_answer, convert_request
+from tollgate.gateway.guarded_texts import blocked_answer, convert_answer, convert_request, translated
 from tollgate.gateway.guardrail_checks import checks_of
 from tollgate.gateway.guardrail_rows import Guardrail
 from tollgate.gateway.guardrail_service import unavailable
@@ -63,6 +63,8 @@ class RequestGuard:
         """The request as it may be sent. Raises ContentBlockedError, GuardrailUnavailableError, BadRequestError."""
         if self._output.rules:
             _refuse_unchecked_answers(operation, request)
+        if not self._input.rules:
+            return translated(request)
         try:
             texts: dict[str, str] = {}
             convert_request(request, operation.text_fields, _collect(texts))
@@ -80,7 +82,7 @@ class RequestGuard:
             return response
         if isinstance(response, StreamedResponse):
             accounting, clock = self._accounting, self._clock
-            await response.through(lambda first, rest: GuardedChunks(first, rest, checks, accounting, clock))
+            response.guard(lambda first, rest: GuardedChunks(first, rest, checks, accounting, clock))
             return response
         result = response.result
         texts: dict[str, str] = {}

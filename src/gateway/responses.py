@@ -130,7 +130,7 @@ class StreamedResponse:
     async def __aiter__(self) -> AsyncIterator[list[Any]]:
         failure: Exception | None = None
         try:
-            chunks = self._first
+            chunks = self._first or await self._rest.read()
             while chunks is not None:
                 yield chunks
                 chunks = await self._rest.read()
@@ -142,10 +142,10 @@ class StreamedResponse:
         if failure is not None:
             raise failure
 
-    async def through(self, guarded: Callable[[list[Any] | None, ChunkSource], ChunkSource]) -> None:
+    def guard(self, guarded: Callable[[list[Any] | None, ChunkSource], ChunkSource]) -> None:
         """Pass on the chunks of `guarded(first, rest)` instead, from the first one on."""
         self._rest = guarded(self._first, self._rest)
-        self._first = await self._rest.read()
+        self._first = None
 
     async def settle(self) -> None:
         """Close the accounting and the connection to the provider. Settling again does nothing."""

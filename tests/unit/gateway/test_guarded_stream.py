@@ -140,6 +140,24 @@ async def test_as_much_waits_as_is_documented() -> None:
     assert passed[-1] == HELD_BACK
 
 
+async def test_end_of_a_longer_word_is_no_match_wherever_the_text_is_cut() -> None:
+    chunks = [TextChunk(PLACES[1], "axyzzy bxyzzy cc ") for _ in range(200)]
+    guarded = await Guarded(BLOCK).read([[chunk] for chunk in chunks], [end()])
+    assert guarded.accounting.errors == []
+    assert guarded.texts[0, "content", 0] == "axyzzy bxyzzy cc " * 200
+
+
+async def test_overlapping_matches_of_two_rules_are_masked_once() -> None:
+    other = PatternGuardrail(name="letters", pattern=r"6[a-z]{200}", action="mask")
+    text = f"{'-' * 300}123456{'a' * 200}{'-' * 300}"
+    for size in (1, 7, 64, 1000):
+        chunks = [TextChunk(PLACES[1], text[at : at + size]) for at in range(0, len(text), size)]
+        guarded = await Guarded(MASK, other).read([[chunk] for chunk in chunks], [end()])
+        shown = guarded.texts[0, "content", 0]
+        assert shown.startswith(f"{'-' * 300}[number]")
+        assert not {*"123456a"} & {*shown.replace("[number]", "").replace("[letters]", "")}
+
+
 async def test_choices_are_checked_by_themselves() -> None:
     first, second = TextPlace(0), TextPlace(1)
     pieces = [[TextChunk(place, text)] for text in ("12", "34", "56", " ") for place in (first, second)]
