@@ -158,8 +158,15 @@ def prune(out: Path) -> None:
     for unused in UNUSED_PACKAGES:
         shutil.rmtree(out / unused)
     (out / "botocore/cacert.pem").unlink()  # botocore takes certifi's certificate authorities where there are any
+    _prune_metadata(out)
+
+
+def _prune_metadata(out: Path) -> None:
     for record in out.glob("*.dist-info/RECORD"):  # the list of a wheel's files, for pip alone
         record.unlink()
+    for metadata in out.glob("*.dist-info/METADATA"):  # behind its fields is the README of the project
+        fields, _, _ = metadata.read_text("utf-8").partition("\n\n")
+        metadata.write_text(f"{fields}\n", "utf-8")
 
 
 def compile_for(target: Target, out: Path, folder: str = ".") -> None:
