@@ -17,8 +17,9 @@ from tollgate.gateway.metering import (
     cost_of,
     total_cost,
 )
-from tollgate.gateway.ports import Clock, Ledger
+from tollgate.gateway.ports import Clock
 from tollgate.gateway.routing import Route
+from tollgate.gateway.store_ports import Ledger
 from tollgate.gateway.types import Result, Usage, add_usages
 
 

@@ -7,8 +7,9 @@ from tollgate.gateway.accounting import RequestContext, admit
 from tollgate.gateway.admission import Hold
 from tollgate.gateway.errors import GatewayError
 from tollgate.gateway.metering import Cost, UsageRecord
-from tollgate.gateway.ports import Clock, Ledger
+from tollgate.gateway.ports import Clock
 from tollgate.gateway.replay import StoredResponse
+from tollgate.gateway.store_ports import Ledger
 
 HOLD_SECONDS = 30
 FREE = Cost(Decimal(0), "cache")

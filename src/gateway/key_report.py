@@ -8,7 +8,7 @@ from tollgate.gateway import keys, limits
 from tollgate.gateway.admission import Account, usage_of_hold
 from tollgate.gateway.keys import KeyRecord
 from tollgate.gateway.limits import Balance, Limits, iso
-from tollgate.gateway.ports import KeyStore, UsageStore
+from tollgate.gateway.store_ports import KeyStore, UsageStore
 from tollgate.gateway.types import Json
 from tollgate.gateway.usage_report import EPOCH
 from tollgate.gateway.usage_totals import DailyTotal, day_of

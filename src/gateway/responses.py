@@ -9,9 +9,10 @@ from tollgate.gateway.budget import Allowance
 from tollgate.gateway.client_format import ResponseInfo
 from tollgate.gateway.errors import GatewayError, InsufficientQuotaError, UpstreamError
 from tollgate.gateway.metering import Cost
-from tollgate.gateway.ports import Clock, Ledger
+from tollgate.gateway.ports import Clock
 from tollgate.gateway.response_reader import Batch, ResponseReader
 from tollgate.gateway.routing import Route
+from tollgate.gateway.store_ports import Ledger
 from tollgate.gateway.types import Result, Usage
 
 

@@ -9,7 +9,7 @@ from typing import cast, get_args
 
 from tollgate.gateway import keys
 from tollgate.gateway.errors import BadRequestError, KeyNotFoundError
-from tollgate.gateway.ports import KeyStore, UsageStore
+from tollgate.gateway.store_ports import KeyStore, UsageStore
 from tollgate.gateway.types import Json
 from tollgate.gateway.usage_totals import Group, Summary, Total, day_of, summarise
 

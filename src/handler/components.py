@@ -15,8 +15,9 @@ from tollgate.gateway.documents import Documents
 from tollgate.gateway.errors import AuthenticationError, ConfigurationError
 from tollgate.gateway.keys import KeyRecord
 from tollgate.gateway.large_bodies import Uploads
-from tollgate.gateway.ports import Dependencies, KeyStore, Store, TimeLimits, UsageStore
+from tollgate.gateway.ports import Dependencies, TimeLimits
 from tollgate.gateway.serving import Gateway
+from tollgate.gateway.store_ports import KeyStore, Store, UsageStore
 from tollgate.handler.credentials import EnvironmentCredentials, ParameterStoreCredentials
 from tollgate.handler.settings import Settings
 from tollgate.handler.telemetry import Telemetry

@@ -8,7 +8,7 @@ from tollgate.gateway import keys
 from tollgate.gateway.admission import Account, Hold, permanent_refusal
 from tollgate.gateway.errors import AuthenticationError, StoreUnavailableError
 from tollgate.gateway.metering import UsageRecord
-from tollgate.gateway.ports import Ledger
+from tollgate.gateway.store_ports import Ledger
 from tollgate.stores.bounded_cache import BoundedCache
 
 CACHED_SECONDS = 900
@@ -16,7 +16,7 @@ CACHED_SECONDS = 900
 
 
 class FailOpenLedger:
-    """Admits cached keys while the ledger behind it is unavailable. See `gateway.ports.Ledger`.
+    """Admits cached keys while the ledger behind it is unavailable. See `gateway.store_ports.Ledger`.
 
     A key is cached if this process has admitted it, with the same secret, in the last CACHED_SECONDS. It can still use
     only its models, and only until it expires. What it uses meanwhile is charged at settlement.

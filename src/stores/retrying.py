@@ -7,7 +7,7 @@ from typing import TypeVar
 from tollgate.gateway.admission import Account, Hold
 from tollgate.gateway.errors import StoreUnavailableError
 from tollgate.gateway.metering import UsageRecord
-from tollgate.gateway.ports import Ledger
+from tollgate.gateway.store_ports import Ledger
 
 T = TypeVar("T")
 
@@ -16,7 +16,10 @@ PAUSES = (0.2, 0.6, 1.8)
 
 
 class RetryingLedger:
-    """Retries `settle` and `extend` while the store is unavailable. See `gateway.ports.Ledger`; both are idempotent."""
+    """Retries `settle` and `extend`, which are idempotent, while the store is unavailable.
+
+    See `gateway.store_ports.Ledger`.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

@@ -10,7 +10,7 @@ import pytest
 from contract.store_state import FakeClock, OpenDynamoDBStore
 from contract.wire import Wire
 from support.dynamodb_local import DynamoDB
-from tollgate.gateway.ports import Store
+from tollgate.gateway.store_ports import Store
 from tollgate.stores.dynamodb.store import DynamoDBStore
 from tollgate.stores.sqlite.store import SQLiteStore
 

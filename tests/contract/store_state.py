@@ -8,7 +8,7 @@ from tollgate.gateway.admission import Hold, RefusedError
 from tollgate.gateway.errors import AuthenticationError
 from tollgate.gateway.limits import Balance
 from tollgate.gateway.metering import UsageRecord
-from tollgate.gateway.ports import Store
+from tollgate.gateway.store_ports import Store
 from tollgate.stores.dynamodb.store import DynamoDBStore
 
 OpenDynamoDBStore = Callable[[], DynamoDBStore]

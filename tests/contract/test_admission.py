@@ -13,7 +13,7 @@ from tollgate.gateway.admission import Hold, RefusedError
 from tollgate.gateway.errors import AuthenticationError
 from tollgate.gateway.keys import ApiKey, KeyRecord
 from tollgate.gateway.limits import NEVER, WINDOW, Lease
-from tollgate.gateway.ports import Store
+from tollgate.gateway.store_ports import Store
 
 LIMITS = {"rpm": 3, "tpm": 1000, "concurrency": 2, "budget": budget("1")}
 DAY = 86_400

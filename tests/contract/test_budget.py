@@ -10,7 +10,7 @@ from contract.store_state import balance
 from tollgate.gateway.admission import RefusedError, refusal_error
 from tollgate.gateway.errors import AuthenticationError
 from tollgate.gateway.limits import MAX_OPEN
-from tollgate.gateway.ports import Store
+from tollgate.gateway.store_ports import Store
 from tollgate.stores.dynamodb import items
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from contract.examples import BY, KEY_ID, MINUTE, NOW, budget, hold, key, reques
 from contract.store_state import balance, outcome_of_admission, records
 from tollgate.gateway.admission import Hold
 from tollgate.gateway.limits import Limits
-from tollgate.gateway.ports import Store
+from tollgate.gateway.store_ports import Store
 
 pytestmark = pytest.mark.usefixtures("concurrent_requests")
 

@@ -4,7 +4,7 @@ import asyncio
 
 from contract.examples import NOW
 from contract.store_state import FakeClock
-from tollgate.gateway.ports import Store
+from tollgate.gateway.store_ports import Store
 
 END = NOW + 100
 

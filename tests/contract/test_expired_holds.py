@@ -9,7 +9,7 @@ from contract.examples import BY, KEY_ID, MINUTE, NOW, budget, hold, key, reques
 from contract.store_state import balance, open_holds
 from tollgate.gateway.admission import RefusedError
 from tollgate.gateway.limits import Limits
-from tollgate.gateway.ports import Store
+from tollgate.gateway.store_ports import Store
 
 LIMITS = {"rpm": 100, "tpm": 1000, "concurrency": 1, "budget": budget("1")}
 EXPIRED = hold("expired", tokens=600, micro_usd=700_000, expires_at=NOW + 10)

@@ -14,7 +14,7 @@ from tollgate.gateway.admission import Account, Hold, RefusedError
 from tollgate.gateway.errors import AuthenticationError, StoreUnavailableError
 from tollgate.gateway.keys import revoked
 from tollgate.gateway.metering import UsageRecord
-from tollgate.gateway.ports import Store
+from tollgate.gateway.store_ports import Store
 from tollgate.stores.dynamodb.store import DynamoDBStore
 from tollgate.stores.fail_open import CACHED_SECONDS, FailOpenLedger
 

@@ -11,7 +11,7 @@ from contract.store_state import FakeClock, balance, open_holds, outcome_of_admi
 from tollgate.gateway.errors import BadRequestError, KeyExistsError, KeyNotFoundError
 from tollgate.gateway.keys import AuditEntry, KeyRecord
 from tollgate.gateway.limits import MAX_LIMIT, MAX_LIMIT_USD, MAX_OPEN, Limits, full
-from tollgate.gateway.ports import Store
+from tollgate.gateway.store_ports import Store
 from tollgate.stores.retention import DELETED_KEPT, USAGE_KEPT
 
 EVERYTHING = key(

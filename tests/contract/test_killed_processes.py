@@ -15,7 +15,7 @@ from contract.store_state import balance, open_holds, records
 from contract.teams import TEAM, team
 from support.dynamodb_local import DynamoDB
 from tollgate.gateway.metering import UsageRecord
-from tollgate.gateway.ports import Store
+from tollgate.gateway.store_ports import Store
 from tollgate.stores.dynamodb.store import DynamoDBStore
 from tollgate.stores.sqlite.store import SQLiteStore
 

@@ -14,7 +14,7 @@ from tollgate.gateway.errors import AuthenticationError
 from tollgate.gateway.keys import KeyRecord
 from tollgate.gateway.limits import Balance, Limits
 from tollgate.gateway.metering import UsageRecord
-from tollgate.gateway.ports import Store
+from tollgate.gateway.store_ports import Store
 
 STEPS = 60
 SEEDS = [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 12))]

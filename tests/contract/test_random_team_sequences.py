@@ -13,7 +13,7 @@ from tollgate.gateway.admission import Hold, RefusedError
 from tollgate.gateway.key_report import current_balance
 from tollgate.gateway.limits import Balance, Limits
 from tollgate.gateway.metering import UsageRecord
-from tollgate.gateway.ports import Store
+from tollgate.gateway.store_ports import Store
 from tollgate.stores.dynamodb.store import DynamoDBStore
 from tollgate.stores.sqlite.store import SQLiteStore
 

@@ -8,7 +8,7 @@ from contract.examples import BY, budget, hold, key, usage
 from contract.store_state import records
 from contract.test_fail_open import UnreliableLedger
 from tollgate.gateway.errors import StoreUnavailableError
-from tollgate.gateway.ports import Store
+from tollgate.gateway.store_ports import Store
 from tollgate.stores.retrying import PAUSES, RetryingLedger
 
 

@@ -10,7 +10,7 @@ from contract.examples import BY, KEY_ID, MINUTE, NOW, REQUEST, budget, hold, ke
 from contract.store_state import balance, open_holds, records
 from tollgate.gateway.limits import Budget, Limits
 from tollgate.gateway.metering import Cost, UsageRecord
-from tollgate.gateway.ports import Store
+from tollgate.gateway.store_ports import Store
 from tollgate.gateway.types import Usage
 
 LIMITS = {"rpm": 10, "tpm": 1000, "concurrency": 2, "budget": budget("1", "day")}

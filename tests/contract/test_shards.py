@@ -15,7 +15,7 @@ from tollgate.gateway.admission import RefusedError
 from tollgate.gateway.errors import AuthenticationError, BadRequestError
 from tollgate.gateway.keys import revoked
 from tollgate.gateway.limits import Limits
-from tollgate.gateway.ports import Store
+from tollgate.gateway.store_ports import Store
 from tollgate.stores import key_changes
 from tollgate.stores.dynamodb.store import DynamoDBStore
 from tollgate.stores.key_state import shard_limits

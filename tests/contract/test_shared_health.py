@@ -11,7 +11,7 @@ from contract.store_state import FakeClock
 from support.families import route_to
 from tollgate.gateway.circuit import COOLDOWN, FAILURES
 from tollgate.gateway.errors import BadRequestError, RateLimitError, UpstreamAuthError, UpstreamError
-from tollgate.gateway.ports import Store
+from tollgate.gateway.store_ports import Store
 from tollgate.stores.shared_health import AUTH_COOLDOWN, READ_SECONDS, SharedHealth
 from tollgate.stores.sqlite.store import SQLiteStore
 

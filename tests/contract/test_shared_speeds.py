@@ -7,8 +7,8 @@ import pytest
 
 from contract.store_state import FakeClock
 from support.families import route_to
-from tollgate.gateway.ports import Store
 from tollgate.gateway.speed import SHARE, UNKNOWN, Speed
+from tollgate.gateway.store_ports import Store
 from tollgate.stores.shared_speeds import FORGOTTEN, READ_SECONDS, WRITE_SECONDS, SharedSpeeds
 from tollgate.stores.sqlite.store import SQLiteStore
 

@@ -15,7 +15,7 @@ from contract.store_state import balance, records
 from contract.teams import TEAM, team
 from support.dynamodb_local import DynamoDB
 from tollgate.gateway.admission import RefusedError
-from tollgate.gateway.ports import Store
+from tollgate.gateway.store_ports import Store
 
 CLIENTS = 100  # of each process
 REQUESTS = 3  # of each client

@@ -13,7 +13,7 @@ from tollgate.gateway import keys
 from tollgate.gateway.admission import RefusedError, refusal_error, usage_of_hold
 from tollgate.gateway.errors import AuthenticationError, BadRequestError, KeyNotFoundError, TeamInUseError
 from tollgate.gateway.metering import Cost
-from tollgate.gateway.ports import Store
+from tollgate.gateway.store_ports import Store
 
 
 async def create_both(

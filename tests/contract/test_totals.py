@@ -10,7 +10,7 @@ from contract.examples import KEY_ID, hold, request_id, usage
 from contract.store_state import FakeClock
 from contract.wire import Wire
 from tollgate.gateway.metering import NO_COST, Cost, UsageRecord
-from tollgate.gateway.ports import Store
+from tollgate.gateway.store_ports import Store
 from tollgate.gateway.usage_totals import DAY_SECONDS, DailyTotal, daily_totals, day_of
 from tollgate.stores.dynamodb.store import DynamoDBStore
 from tollgate.stores.dynamodb.usage import FOLD_AFTER

@@ -16,7 +16,7 @@ from contract.store_state import records
 from contract.wire import Wire, respond_with_error, run_before
 from support.dynamodb_local import DynamoDB
 from tollgate.gateway.errors import ConfigurationError, StoreUnavailableError
-from tollgate.gateway.ports import Store
+from tollgate.gateway.store_ports import Store
 from tollgate.stores.dynamodb.client import connect
 from tollgate.stores.dynamodb.store import DynamoDBStore
 from tollgate.stores.sqlite.store import SQLiteStore

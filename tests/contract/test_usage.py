@@ -10,7 +10,7 @@ import pytest
 from contract.examples import KEY_ID, MINUTE, hold, request_id, usage
 from contract.store_state import FakeClock, records
 from tollgate.gateway.metering import UsageRecord
-from tollgate.gateway.ports import Store
+from tollgate.gateway.store_ports import Store
 from tollgate.stores.retention import USAGE_KEPT
 
 

@@ -23,8 +23,8 @@ from support.waiting import LIMIT_SECONDS, wait_until
 from tollgate.gateway import keys
 from tollgate.gateway.admission import Account, Hold
 from tollgate.gateway.metering import UsageRecord
-from tollgate.gateway.ports import Store
 from tollgate.gateway.serving import HOLD_MARGIN, HOLD_SECONDS
+from tollgate.gateway.store_ports import Store
 from tollgate.stores.dynamodb.store import DynamoDBStore
 from tollgate.stores.sqlite.store import SQLiteStore
 

@@ -23,7 +23,7 @@ from tollgate.handler.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from tollgate.gateway.ports import Store
+    from tollgate.gateway.store_ports import Store
     from tollgate.gateway.usage_totals import Summary
 
 app = typer.Typer(

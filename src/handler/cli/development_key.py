@@ -8,7 +8,7 @@ from pathlib import Path
 from tollgate.gateway import keys
 from tollgate.gateway.errors import AuthenticationError, ConfigurationError, KeyNotFoundError
 from tollgate.gateway.keys import KeyRecord
-from tollgate.gateway.ports import KeyStore
+from tollgate.gateway.store_ports import KeyStore
 
 NAME = "development"
 

@@ -11,7 +11,7 @@ import typer
 from tollgate.handler.cli.output import AsJson, Db, TableName, fail_on_errors, run, store_settings
 
 if TYPE_CHECKING:
-    from tollgate.gateway.ports import Store
+    from tollgate.gateway.store_ports import Store
 
 POLL_SECONDS = 2.0
 LONGEST_REQUEST = 900.0

@@ -18,7 +18,7 @@ from tollgate.handler.settings import Settings, from_environment
 if TYPE_CHECKING:
     from tollgate.gateway.catalog import Catalog
     from tollgate.gateway.keys import AuditEntry
-    from tollgate.gateway.ports import Store
+    from tollgate.gateway.store_ports import Store
 
 Result = TypeVar("Result")
 

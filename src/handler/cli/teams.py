@@ -32,7 +32,7 @@ from tollgate.handler.cli.output import (
 
 if TYPE_CHECKING:
     from tollgate.gateway.admission import Account
-    from tollgate.gateway.ports import Store
+    from tollgate.gateway.store_ports import Store
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Teams: limits that several keys share.")
 

@@ -25,8 +25,8 @@ class ClosedError(Exception):
 class TableStore:
     """A table and a clock (Unix seconds).
 
-    DynamoDBStore is composed of classes derived from this one, one for each protocol of `gateway.ports.Store`. Their
-    public methods are decorated with `in_full`.
+    DynamoDBStore is composed of classes derived from this one, one for each protocol of `gateway.store_ports.Store`.
+    Their public methods are decorated with `in_full`.
     """
 
     def __init__(self, client: DynamoDBClient, table: str, now: Callable[[], float]) -> None:

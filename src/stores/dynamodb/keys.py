@@ -35,7 +35,7 @@ from tollgate.stores.retention import DELETED_KEPT
 
 
 class DynamoDBKeyStore(TableStore):
-    """`gateway.ports.KeyStore` on the table."""
+    """`gateway.store_ports.KeyStore` on the table."""
 
     @in_full
     async def create(self, record: KeyRecord, by: str) -> None:

@@ -42,7 +42,7 @@ class ShardRefusedError(Exception):
 
 
 class DynamoDBLedger(TableStore):
-    """`gateway.ports.Ledger` on the table. A team has an item like a key's, which is written after the key's.
+    """`gateway.store_ports.Ledger` on the table. A team has an item like a key's, which is written after the key's.
 
     The number of shards of a key and the open holds are cached to save reads. A process without them reads the item.
     """

@@ -11,7 +11,7 @@ from tollgate.stores.dynamodb.usage import DynamoDBUsageStore
 
 
 class DynamoDBStore(DynamoDBLedger, DynamoDBKeyStore, DynamoDBUsageStore, DynamoDBDocuments):
-    """`gateway.ports.Store` on one on-demand table, which is defined as the resource `Table` of template.yaml.
+    """`gateway.store_ports.Store` on one on-demand table, which is defined as the resource `Table` of template.yaml.
 
     It closes the client.
     """

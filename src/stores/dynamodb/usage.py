@@ -35,7 +35,7 @@ TOTALS_KEPT = USAGE_KEPT + 2 * DAY_SECONDS
 
 
 class DynamoDBUsageStore(TableStore):
-    """`gateway.ports.UsageStore` on the table."""
+    """`gateway.store_ports.UsageStore` on the table."""
 
     async def usage(self, key_id: str, start: float, end: float) -> AsyncIterator[UsageRecord]:
         """See `UsageStore.usage`, in the order of request ids. A record written a moment ago may be missing."""

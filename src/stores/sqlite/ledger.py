@@ -19,7 +19,7 @@ from tollgate.stores.sqlite import rows
 
 
 class SQLiteLedger:
-    """`gateway.ports.Ledger` on the connection and the thread of the store that this is a part of."""
+    """`gateway.store_ports.Ledger` on the connection and the thread of the store that this is a part of."""
 
     executor: BlockingExecutor
     _db: sqlite3.Connection

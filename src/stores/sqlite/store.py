@@ -27,7 +27,7 @@ READ_BATCH = 500  # usage records that one blocking call reads; other calls run 
 
 
 class SQLiteStore(SQLiteLedger, SQLiteDocuments):
-    """`gateway.ports.Store` on one file, which several processes may use at the same time.
+    """`gateway.store_ports.Store` on one file, which several processes may use at the same time.
 
     The `initial_keys` are stored unless they exist. All calls run on one thread with one connection, because SQLite
     allows one writer at a time. Raises StoreFileError if the file cannot be used.
