@@ -40,6 +40,7 @@ class KeyEdit:
     metadata: tuple[str, ...] | None = None
     team: str | None = None
     guardrails: tuple[str, ...] | None = None
+    cache_seconds: int | None = None
 
 
 def edit_key(
@@ -74,7 +75,8 @@ def _fields(edit: KeyEdit, now: int) -> dict[str, Any]:
     for param, text in (("name", edit.name), ("owner", edit.owner)):
         if text is not None and not (text.strip() and text.isprintable()):
             raise invalid(param, "use printable characters, at least one")
-    values = {"name": edit.name, "owner": edit.owner, "role": edit.role, "allow_unpriced": edit.allow_unpriced}
+    names = ("name", "owner", "role", "allow_unpriced", "cache_seconds")
+    values = {name: getattr(edit, name) for name in names}
     fields: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
     if edit.models is not None:
         fields["models"] = _parse_models(edit.models)

@@ -27,6 +27,7 @@ def key_json(record: KeyRecord, now: float) -> Json:
         **_own_limits(record.limits),
         "models": list(record.models),
         "guardrails": list(record.guardrails),
+        "cache_seconds": record.cache_seconds,
         "allow_unpriced": record.allow_unpriced,
         "shards": record.shards,
         "metadata": dict(record.metadata),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from math import inf
 from typing import Literal, cast
 
 from tollgate.gateway.errors import AuthenticationError, BadRequestError
@@ -36,10 +37,10 @@ class KeyRecord:
     """What is stored of a key. Times are Unix seconds; `expires_at` None means that it never expires.
 
     `models` are globs of the model names that it may use; none means all. `guardrails` are rules of the catalog that
-    check its requests beside those of the models. `limits` apply; `tier` is the name of the
-    tier that they were copied from. A key with a budget is refused a model without a price unless `allow_unpriced`. The
-    secret before the last rotation works until `previous_until`. `shards` is how many items share the limits. `team` is
-    the id of a team whose limits apply as well.
+    check its requests beside those of the models. `limits` apply; `tier` is the name of the tier that they were copied
+    from. A key with a budget is refused a model without a price unless `allow_unpriced`. The secret before the last
+    rotation works until `previous_until`. `shards` is how many items share the limits. `team` is the id of a team whose
+    limits apply as well. Its responses may be served from the cache for `cache_seconds`; 0 means not at all.
 
     A team is stored in the same way, as a key without a secret: see `new_team`.
     """
@@ -62,6 +63,7 @@ class KeyRecord:
     previous_hash: str | None = None
     previous_until: int | None = None
     team: str | None = None
+    cache_seconds: int = 0
 
 
 Change = Callable[[KeyRecord], KeyRecord]
@@ -179,15 +181,19 @@ class RecentKeys:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._now = monotonic
-        self._seen: dict[ApiKey, float] = {}
+        self._seen: dict[ApiKey, tuple[float, int]] = {}
 
-    def add(self, key: ApiKey) -> None:
+    def add(self, key: ApiKey, cache_seconds: int) -> None:
         """Remember a verified key; the oldest one is forgotten if there are too many."""
         self._seen.pop(key, None)
-        self._seen[key] = self._now()
+        self._seen[key] = self._now(), cache_seconds
         if len(self._seen) > self.MAX_ENTRIES:
             del self._seen[next(iter(self._seen))]
 
     def __contains__(self, key: ApiKey) -> bool:
-        at = self._seen.get(key)
-        return at is not None and self._now() - at < self.SECONDS
+        at, _ = self._seen.get(key, (-inf, 0))
+        return self._now() - at < self.SECONDS
+
+    def cache_seconds(self, key: ApiKey) -> int:
+        """For how long responses to this key may be cached, as far as this process knows."""
+        return self._seen[key][1] if key in self else 0

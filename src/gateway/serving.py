@@ -56,13 +56,17 @@ class Gateway:
         keys.verify(account and account.record, key, self.dependencies.clock.now())
         context.account = account
         assert account is not None
-        self._recent_keys.add(key)
+        self._recent_keys.add(key, account.record.cache_seconds)
         return account
 
     async def require_known_key(self, api_key: str, context: RequestContext) -> None:
         """Raises AuthenticationError for an invalid key, before a large body is read. A key used lately is trusted."""
         if keys.read(api_key) not in self._recent_keys:
             await self.authenticate(api_key, context)
+
+    def cache_seconds(self, api_key: str) -> int:
+        """For how long responses to this key may be cached, as far as this process knows."""
+        return self._recent_keys.cache_seconds(keys.read(api_key))
 
     @asynccontextmanager
     async def check_key_before_errors(self, api_key: str, context: RequestContext) -> AsyncGenerator[None]:
@@ -131,7 +135,7 @@ class Gateway:
         if others and any(each.route.provider.quirks.router for each in alternatives):
             hold = replace(hold, priced=False)  # a router may call models that no route here has prices for
         hold = await admit(self.dependencies.ledger, hold, context)
-        self._recent_keys.add(hold.key)
+        self._recent_keys.add(hold.key, 0 if context.account is None else context.account.record.cache_seconds)
         return RequestAccounting(context, operation.name, hold, price_terms(request), request.stream)
 
     def _hold(

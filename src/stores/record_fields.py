@@ -64,6 +64,7 @@ def read_key(row: Row) -> KeyRecord:
         previous_hash=row.get("previous_hash"),
         previous_until=_int(row.get("previous_until")),
         team=row.get("team"),
+        cache_seconds=_int(row.get("cache_seconds")) or 0,
     )
 
 

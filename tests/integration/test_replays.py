@@ -106,6 +106,18 @@ def test_a_hit_of_the_cache_is_recorded_and_free(
     assert gateway.log_of(hit.headers["x-request-id"])["cost_source"] == "cache"
 
 
+def test_key_may_cache_every_request(gateway: RunningGateway, upstream: ScriptedUpstream) -> None:
+    key, before = gateway.key("--cache", "60"), len(upstream.requests)
+    body, headers = body_of("whole", seed=secrets.randbelow(10**6)), {"authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=gateway.base_url, headers=headers, verify=False) as client:
+        answers = [client.post("/chat/completions", json=body) for _ in range(12)]
+    seen = [each.headers.get(CACHE) for each in answers]
+    # Each of the environments of a function learns of the cache with the key's first request.
+    assert (seen[0], seen[-1], seen.count("miss")) == (None, "hit", 1)
+    assert len(upstream.requests) - before <= 5
+    assert {each.json()["choices"][0]["message"]["content"] for each in answers} == {"Four score."}
+
+
 @pytest.mark.parametrize("value", ["", "on", "ttl=0", "ttl=86401", "ttl=-1", "ttl=1.5"])
 def test_a_bad_value_is_400_behind_the_key(http: httpx.Client, value: str) -> None:
     headers = {CACHE: value}

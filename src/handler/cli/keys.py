@@ -16,6 +16,7 @@ from tollgate.gateway.errors import KeyNotFoundError
 from tollgate.gateway.key_edits import KeyEdit, edit_key, parse_time
 from tollgate.gateway.keys import KeyRecord, Role
 from tollgate.gateway.limits import MAX_LIMIT, MAX_OPEN, Limits
+from tollgate.gateway.replay import MAX_CACHE_SECONDS
 from tollgate.handler.cli.output import (
     AsJson,
     CatalogFile,
@@ -73,6 +74,10 @@ Guardrails = Annotated[
     list[str] | None,
     typer.Option("--guardrail", help="A guardrail of the catalog for its requests; repeat it for more, or none."),
 ]
+CacheSeconds = Annotated[
+    int | None,
+    typer.Option("--cache", min=0, max=MAX_CACHE_SECONDS, help="Seconds for which equal requests get one response."),
+]
 MetadataPairs = Annotated[list[str] | None, typer.Option("--metadata", help="NAME=VALUE; repeat it for more.")]
 
 
@@ -93,6 +98,7 @@ def create_key(
     metadata: MetadataPairs = None,
     team: TeamName = None,
     guardrail: Guardrails = None,
+    cache: CacheSeconds = None,
     catalog: CatalogFile = None,
     db: Db = None,
     table: TableName = None,
@@ -101,7 +107,10 @@ def create_key(
     """Create a key and print it. It is shown only once."""
     pairs, rules = (None if texts is None else tuple(texts) for texts in (metadata, guardrail))
     edit = KeyEdit(
-        *(name, owner, tier, rpm, tpm, concurrency, budget, models, expires, role, allow_unpriced, pairs), team, rules
+        *(name, owner, tier, rpm, tpm, concurrency, budget, models, expires, role, allow_unpriced, pairs),
+        team,
+        rules,
+        cache,
     )
     now, (tiers, known) = int(time.time()), _tiers_and_guardrails(catalog)
     text, key = keys.generate(secrets.token_bytes)
@@ -129,6 +138,7 @@ def update_key(
     metadata: MetadataPairs = None,
     team: TeamName = None,
     guardrail: Guardrails = None,
+    cache: CacheSeconds = None,
     catalog: CatalogFile = None,
     db: Db = None,
     table: TableName = None,
@@ -137,7 +147,10 @@ def update_key(
     """Change the fields that are given. What is used of a limit stays used."""
     pairs, rules = (None if texts is None else tuple(texts) for texts in (metadata, guardrail))
     edit = KeyEdit(
-        *(name, owner, tier, rpm, tpm, concurrency, budget, models, expires, role, allow_unpriced, pairs), team, rules
+        *(name, owner, tier, rpm, tpm, concurrency, budget, models, expires, role, allow_unpriced, pairs),
+        team,
+        rules,
+        cache,
     )
     now, (tiers, known) = int(time.time()), _tiers_and_guardrails(catalog)
     settings = store_settings(db, table)

@@ -63,7 +63,7 @@ class Endpoint:
                 return StreamResponse(request, respond, partial(_own_encoder, encoder_for, parsed.model, context))
             return await respond()
 
-        if not REPLAY_HEADERS.isdisjoint(request.headers):
+        if gateway.cache_seconds(api_key) or not REPLAY_HEADERS.isdisjoint(request.headers):
             from tollgate.handler.http.replays import serve_or_replay  # few requests ask for it
 
             return await serve_or_replay(request, api_key, parsed.model, body, serve)

@@ -58,9 +58,11 @@ async def serve_or_replay(request: Request, api_key: str, model: str, body: byte
         if not await claim.take(context):
             return await claim.replay()
     try:
-        if options.cache_seconds is None:
-            return _RecordedResponse(await serve(), components, context, claim, None)
-        cache = _Cache(components, f"cache#{text.cache_key(account.record.key_id)}", options.cache_seconds)
+        cache_seconds = options.cache_seconds or account.record.cache_seconds
+        if not cache_seconds:
+            served = await serve()
+            return served if claim is None else _RecordedResponse(served, components, context, claim, None)
+        cache = _Cache(components, f"cache#{text.cache_key(account.record.key_id)}", cache_seconds)
         stored = await cache.read()
         if stored is None:
             return _RecordedResponse(await serve(), components, context, claim, cache)

@@ -93,4 +93,6 @@ MIGRATIONS = (
     ALTER TABLE keys ADD COLUMN guardrails TEXT NOT NULL DEFAULT '[]';
     ALTER TABLE usage ADD COLUMN guardrails TEXT;
     """,
+    # For how long responses to a key may be cached.
+    "ALTER TABLE keys ADD COLUMN cache_seconds INTEGER NOT NULL DEFAULT 0;",
 )
