@@ -198,6 +198,7 @@ def test_team_is_created_with_keys_shown_changed_and_deleted(store: StoreOptions
     assert "total" in run_cli(store, "usage", "--team", team).stdout
     assert "has one key" in run_cli(store, "teams", "delete", team, expect_failure=True).stderr
     run_cli(store, "keys", "update", key_id, "--team", "none")
+    assert "is reset" in run_cli(store, "teams", "reset", team).stdout
     run_cli(store, "teams", "delete", team)
     assert json.loads(run_cli(store, "teams", "list", "--json").stdout) == []
 
@@ -207,7 +208,7 @@ def test_ids_of_teams_and_keys_are_not_taken_for_each_other(store: StoreOptions)
     key_id = run_cli(store, "keys", "create", "--name", "alice").stdout.split("-")[2]
     for command in ("show", "revoke", "reset", "delete"):
         assert f"There is no key {team}" in run_cli(store, "keys", command, team, expect_failure=True).stderr
-    for command in ("show", "delete"):
+    for command in ("show", "reset", "delete"):
         assert f"There is no team {key_id}" in run_cli(store, "teams", command, key_id, expect_failure=True).stderr
     unknown = "team-ffffffffffff"
     for arguments in (("teams", "show", unknown), ("teams", "delete", unknown), ("usage", "--team", unknown)):

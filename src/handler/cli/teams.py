@@ -117,6 +117,13 @@ def show_team(team_id: TeamId, db: Db = None, table: TableName = None, as_json: 
     print_history(entries)
 
 
+@app.command("reset")
+def reset_team(team_id: TeamId, db: Db = None, table: TableName = None, as_json: AsJson = False) -> None:
+    """Refill the limits and the budget of a team and drop its open holds. Usage records stay."""
+    run(store_settings(db, table), lambda store: store.reset(team_id, actor()))
+    print_json({"team_id": team_id, "reset": True}) if as_json else typer.echo(f"Team {team_id} is reset.")
+
+
 @app.command("delete")
 def delete_team(team_id: TeamId, db: Db = None, table: TableName = None, as_json: AsJson = False) -> None:
     """Delete a team that has no keys. Its history stays."""

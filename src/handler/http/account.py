@@ -6,6 +6,7 @@ them. A key with the role `admin` may read another key with `?key_id=`; for usag
 
 import re
 from collections.abc import Iterable
+from dataclasses import asdict
 from operator import itemgetter
 
 from starlette.requests import Request
@@ -146,6 +147,7 @@ def _generation(requested_id: str, record: UsageRecord) -> Json:
         "priced_on": record.cost.priced_on and record.cost.priced_on.isoformat(),
         "estimated": record.estimated,
         "attempts": [attempt.to_json() for attempt in record.attempts],
+        "guardrails": [asdict(each) for each in record.guardrails],
         "latency": first if first is not None else whole,
         "generation_time": None if first is None else whole - first,
     }
