@@ -4,12 +4,14 @@ import json
 import logging
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from aws_lambda_powertools.logging import Logger
 
 from tollgate.gateway.accounting import RequestContext
+from tollgate.gateway.errors import UpstreamAuthError
 from tollgate.gateway.metering import UsageRecord
 from tollgate.gateway.types import UNITS
 
@@ -19,6 +21,7 @@ DIMENSIONS = ("operation", "model", "provider", "service")
 METRICS = {
     "requests": "Count",
     "errors": "Count",
+    "credential_errors": "Count",
     "latency_ms": "Milliseconds",
     "time_to_first_token_ms": "Milliseconds",
     "upstream_ms": "Milliseconds",
@@ -29,6 +32,8 @@ METRICS = {
     "cost_usd": "Count",
 }
 """The metrics and their units: fields of the log line that CloudWatch reads as metrics where they have a value."""
+TOTALS = ("requests", "errors", "credential_errors", "time_to_first_token_ms", "cost_usd")
+"""The metrics that are also summed over every model and provider, for alarms, which cannot sum them."""
 _SECRET = re.compile(r"\bsk-[^/]*")
 """Keys of Tollgate, and of providers with the same prefix."""
 
@@ -90,15 +95,23 @@ class Telemetry:
 
 def _metrics(line: dict[str, Any], namespace: str) -> dict[str, Any]:
     """What makes a log line of an admitted request carry its metrics (CloudWatch, "Embedded metric format")."""
-    counts = {"requests": 1, "errors": 0 if line["error_code"] is None else 1}
-    metrics = [
-        {"Name": name, "Unit": unit} for name, unit in METRICS.items() if name in counts or line.get(name) is not None
+    attempts: list[dict[str, Any]] = line.get("attempts") or [line]
+    refused = sum(attempt["error_code"] == UpstreamAuthError.default_code for attempt in attempts)
+    counts = {"requests": 1, "errors": 0 if line["error_code"] is None else 1, "credential_errors": refused}
+    known = [name for name in METRICS if counts.get(name, line.get(name)) is not None]
+    directives = [
+        _directive(namespace, DIMENSIONS, [name for name in known if name != "credential_errors" or refused]),
+        _directive(namespace, ("service",), [name for name in known if name in TOTALS]),
     ]
-    directive = {"Namespace": namespace, "Dimensions": [DIMENSIONS], "Metrics": metrics}
     is_route_name = line["model"] == f"{line['provider']}/{line['upstream_model']}"
     # A client can make up names of models, and each name would be metrics of its own, which cost.
     failed_model = {"model": f"{line['provider']}/*"} if is_route_name and line["error_code"] else {}
-    return {**counts, **failed_model, "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}}
+    return {**counts, **failed_model, "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": directives}}
+
+
+def _directive(namespace: str, dimensions: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+    metrics = [{"Name": name, "Unit": METRICS[name]} for name in names]
+    return {"Namespace": namespace, "Dimensions": [dimensions], "Metrics": metrics}
 
 
 def _loggable(path: str) -> str:

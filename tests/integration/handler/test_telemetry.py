@@ -88,6 +88,14 @@ def test_request_that_was_not_admitted_has_status_and_latency() -> None:
     assert "model" not in line
 
 
+def test_totals_are_what_alarms_need() -> None:
+    (emf,) = metrics('log(metered, RequestContext("req_1", 1.0, record=record()))')
+    totals = {"requests": 1, "errors": 0, "credential_errors": 0, "time_to_first_token_ms": 10, "cost_usd": 0.000036}
+    assert values(emf, totals=True) == totals
+    (refused,) = metrics('log(metered, RequestContext("req_1", 1.0, record=record(error_code="upstream_auth")))')
+    assert values(refused)["credential_errors"] == values(refused, totals=True)["credential_errors"] == 1
+
+
 def test_unknown_values_are_omitted() -> None:
     (line,) = written(
         'unknown = record(usage=None, cost=Cost(None, "unknown"), upstream_ms=None)\n'
@@ -148,13 +156,14 @@ def metrics(code: str) -> list[dict[str, Any]]:
     return [line for line in written(code) if "_aws" in line]
 
 
-def values(emf: dict[str, Any]) -> dict[str, float]:
-    """The value of every metric. Checks the format (AWS: "Specification: Embedded metric format")."""
-    (directive,) = emf["_aws"]["CloudWatchMetrics"]
+def values(emf: dict[str, Any], *, totals: bool = False) -> dict[str, float]:
+    """The value of every metric, of the model or over all. Checks the format (AWS: "Specification: Embedded metric
+    format")."""
+    directive = emf["_aws"]["CloudWatchMetrics"][totals]
     assert isinstance(emf["_aws"]["Timestamp"], int)
     assert directive["Namespace"] == "Tollgate"
     (dimensions,) = directive["Dimensions"]
-    assert set(dimensions) == {"operation", "model", "provider", "service"}
+    assert set(dimensions) == {"service"} | (set() if totals else {"operation", "model", "provider"})
     assert all(isinstance(emf[name], str) for name in dimensions)
     found: dict[str, float] = {}
     for definition in directive["Metrics"]:
