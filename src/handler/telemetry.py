@@ -22,6 +22,7 @@ METRICS = {
     "requests": "Count",
     "errors": "Count",
     "credential_errors": "Count",
+    "unsettled": "Count",
     "latency_ms": "Milliseconds",
     "time_to_first_token_ms": "Milliseconds",
     "upstream_ms": "Milliseconds",
@@ -32,8 +33,10 @@ METRICS = {
     "cost_usd": "Count",
 }
 """The metrics and their units: fields of the log line that CloudWatch reads as metrics where they have a value."""
-TOTALS = ("requests", "errors", "credential_errors", "time_to_first_token_ms", "cost_usd")
+TOTALS = ("requests", "errors", "credential_errors", "unsettled", "time_to_first_token_ms", "cost_usd")
 """The metrics that are also summed over every model and provider, for alarms, which cannot sum them."""
+RARE = ("credential_errors", "unsettled")
+"""Metrics that a model and provider have only if they are not zero: each name and combination costs."""
 _SECRET = re.compile(r"\bsk-[^/]*")
 """Keys of Tollgate, and of providers with the same prefix."""
 
@@ -69,7 +72,7 @@ class Telemetry:
         else:
             line |= record_fields(context.record)
             if self._namespace is not None:
-                line |= _metrics(line, self._namespace)
+                line |= _metrics(line, self._namespace, context.unsettled is not None)
         if context.guardrails:
             line["guardrails"] = [asdict(each) for each in context.guardrails]
         if context.account is not None and not context.account.checked:
@@ -93,14 +96,15 @@ class Telemetry:
         self._logger.error("gateway fault", extra=fields)
 
 
-def _metrics(line: dict[str, Any], namespace: str) -> dict[str, Any]:
+def _metrics(line: dict[str, Any], namespace: str, unsettled: bool) -> dict[str, Any]:
     """What makes a log line of an admitted request carry its metrics (CloudWatch, "Embedded metric format")."""
     attempts: list[dict[str, Any]] = line.get("attempts") or [line]
     refused = sum(attempt["error_code"] == UpstreamAuthError.default_code for attempt in attempts)
-    counts = {"requests": 1, "errors": 0 if line["error_code"] is None else 1, "credential_errors": refused}
+    error = 0 if line["error_code"] is None else 1
+    counts = {"requests": 1, "errors": error, "credential_errors": refused, "unsettled": int(unsettled)}
     known = [name for name in METRICS if counts.get(name, line.get(name)) is not None]
     directives = [
-        _directive(namespace, DIMENSIONS, [name for name in known if name != "credential_errors" or refused]),
+        _directive(namespace, DIMENSIONS, [name for name in known if name not in RARE or counts[name]]),
         _directive(namespace, ("service",), [name for name in known if name in TOTALS]),
     ]
     is_route_name = line["model"] == f"{line['provider']}/{line['upstream_model']}"

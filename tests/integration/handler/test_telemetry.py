@@ -90,7 +90,8 @@ def test_request_that_was_not_admitted_has_status_and_latency() -> None:
 
 def test_totals_are_what_alarms_need() -> None:
     (emf,) = metrics('log(metered, RequestContext("req_1", 1.0, record=record()))')
-    totals = {"requests": 1, "errors": 0, "credential_errors": 0, "time_to_first_token_ms": 10, "cost_usd": 0.000036}
+    counts = {"requests": 1, "errors": 0, "credential_errors": 0, "unsettled": 0}
+    totals = {**counts, "time_to_first_token_ms": 10, "cost_usd": 0.000036}
     assert values(emf, totals=True) == totals
     (refused,) = metrics('log(metered, RequestContext("req_1", 1.0, record=record(error_code="upstream_auth")))')
     assert values(refused)["credential_errors"] == values(refused, totals=True)["credential_errors"] == 1
