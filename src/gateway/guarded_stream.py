@@ -12,7 +12,7 @@ from typing import Any
 from tollgate.gateway.accounting import RequestAccounting
 from tollgate.gateway.chat import Chunk, TextChunk, TextPlace
 from tollgate.gateway.errors import ContentBlockedError, GatewayError
-from tollgate.gateway.guarded_texts import Piece, as_chat, split_choice
+from tollgate.gateway.guarded_texts import OF_CHOICE, Piece, as_chat, split_choice
 from tollgate.gateway.guardrail_checks import Checks, mask
 from tollgate.gateway.ports import Clock
 from tollgate.gateway.responses import ChunkSource
@@ -104,10 +104,9 @@ class GuardedChunks:
         last: list[Any] = []
         for chunk in map(as_chat, self._source.last):
             for choice in chunk.choices:
-                other, pieces = split_choice(choice)
-                for piece in pieces:
-                    await self._add(choice.get("index") or 0, piece)
-                last.append(Chunk([other] if other else [], extra=chunk.extra))
+                ended = {name: choice[name] for name in OF_CHOICE if name in choice}
+                await self._pass_choice({"index": choice.get("index"), "delta": choice.get("delta")}, chunk)
+                last.append(Chunk([{**ended, "delta": {}}], extra=chunk.extra))
         for text in self._open.values():
             await self._check(text, is_whole=True)
         self.last = last

@@ -28,7 +28,7 @@ _NO_TEXT = frozenset({
 _WITH_FILES = ("messages", "input")
 _OF_TOKENS = ("input", "prompt")
 """Fields that may have tokens in place of texts."""
-_OF_CHOICE = ("index", "finish_reason", "native_finish_reason")
+OF_CHOICE = ("index", "finish_reason", "native_finish_reason")
 _OF_MESSAGE = ("role", "images")
 """Fields of a choice and of its message that are kept."""
 _TEXTS: Mapping[str, TextField] = {
@@ -115,7 +115,7 @@ def split_choice(choice: Json) -> tuple[Json | None, list[Piece]]:
             pieces.append(("arguments", index, arguments))
     if starts:
         kept["tool_calls"] = starts
-    reasons = {name: choice[name] for name in _OF_CHOICE if choice.get(name) is not None}
+    reasons = {name: choice[name] for name in OF_CHOICE if choice.get(name) is not None}
     if not kept and "finish_reason" not in reasons:
         return None, pieces
     return {"index": 0, **reasons, "delta": kept, "finish_reason": choice.get("finish_reason")}, pieces
@@ -138,12 +138,12 @@ def _whole_choice(choice: Json, convert: Convert) -> Json:
     texts = {known: _converted(message[name], convert) for name, known in _TEXTS.items() if name in message}
     if calls := message.get("tool_calls"):
         texts["tool_calls"] = _converted(calls, convert, _NO_TEXT)
-    return {**_only(_OF_CHOICE, choice), "message": {**_only(_OF_MESSAGE, message), **texts}}
+    return {**_only(OF_CHOICE, choice), "message": {**_only(_OF_MESSAGE, message), **texts}}
 
 
 def _legacy_body(body: Json, convert: Convert) -> Json:
     choices = [
-        {**_only(_OF_CHOICE, choice), "text": convert(choice.get("text") or ""), "logprobs": None}
+        {**_only(OF_CHOICE, choice), "text": convert(choice.get("text") or ""), "logprobs": None}
         for choice in body.get("choices", ())
     ]
     return {**_only(("usage", *_KEPT), body), "choices": choices}

@@ -191,3 +191,15 @@ async def test_text_in_the_last_chunk_is_checked() -> None:
     guarded = await Guarded(MASK).read([], [last])
     assert guarded.texts == {(0, "content", 0): "[number]"}
     assert guarded.last == [{"index": 0, "delta": {}, "finish_reason": "length"}]
+
+
+async def test_call_that_comes_whole_with_the_end_begins_before_its_arguments() -> None:
+    start = {"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    choice = {"index": 0, "delta": {"tool_calls": [start]}, "finish_reason": "tool_calls"}
+    guarded = Guarded(BLOCK).over(Source([], [Chunk([choice])]))
+    passed = [chunk.choices[0]["delta"]["tool_calls"] for chunk in await guarded.read() or ()]
+    assert passed == [
+        [{**start, "function": {"name": "f", "arguments": ""}}],
+        [{"index": 0, "function": {"arguments": "{}"}}],
+    ]
+    assert [chunk.choices for chunk in guarded.last] == [[{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]]
