@@ -65,8 +65,8 @@ class RequestText:
         headers = {**self.headers, "content-type": content_type}
         return _digest(self.path, *(headers.get(name, "") for name in _RELEVANT_HEADERS), body)
 
-    def cache_key(self, key_id: str) -> str:
-        """The same for requests of this Tollgate key with the same answer.
+    def cache_key(self, key_id: str, guardrails: str = "") -> str:
+        """The same for requests of this Tollgate key with the same answer, while the same `guardrails` check it.
 
         The order and spacing of a JSON body do not count, nor fields that no answer depends on; `stream` does, since
         what was sent is stored.
@@ -74,12 +74,12 @@ class RequestText:
         try:
             fields: Any = json.loads(self.body)
         except ValueError:
-            return _digest(key_id, self.fingerprint())
+            return _digest(key_id, guardrails, self.fingerprint())
         if isinstance(fields, dict) and self.path != _ECHOING:
             for name in _NOT_IN_ANSWER:
                 fields.pop(name, None)  # pyright: ignore[reportUnknownMemberType]
         canonical = json.dumps(fields, sort_keys=True).encode()
-        return _digest(key_id, RequestText(self.path, self.headers, canonical).fingerprint())
+        return _digest(key_id, guardrails, RequestText(self.path, self.headers, canonical).fingerprint())
 
 
 def idempotency_name(key_id: str, idempotency_key: str) -> str:

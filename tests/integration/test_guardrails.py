@@ -8,6 +8,7 @@ import httpx
 import pytest
 from openai import APIStatusError, BadRequestError, OpenAI
 
+from support.command_line import run_command
 from support.guarded_models import CARD, LONG, PIECES, SCRIPTS, SPLIT, overlay
 from support.http import openai_client
 from support.running_gateway import RunningGateway
@@ -29,8 +30,10 @@ def key_with(gateway: RunningGateway, *rules: str) -> str:
     return gateway.key("--catalog", str(catalog), *flags)
 
 
-def post(gateway: RunningGateway, path: str, body: Any, key: str | None = None) -> httpx.Response:
-    headers = {"authorization": f"Bearer {key or gateway.api_key}"}
+def post(
+    gateway: RunningGateway, path: str, body: Any, key: str | None = None, more_headers: dict[str, str] | None = None
+) -> httpx.Response:
+    headers = {"authorization": f"Bearer {key or gateway.api_key}", **(more_headers or {})}
     with httpx.Client(verify=False, base_url=gateway.base_url.removesuffix("/v1"), headers=headers) as client:
         return client.post(path, json=body, timeout=30)
 
@@ -298,6 +301,16 @@ def test_stages(gateway: RunningGateway) -> None:
     assert ask(gateway, only_answers, "Nothing").json()["choices"][0]["finish_reason"] == "content_filter"
     assert ask(gateway, only_questions, "Which").status_code == 400
     assert ask(gateway, only_questions, "?").json()["choices"][0]["message"]["content"] == "Nothing to see here."
+
+
+def test_cached_answer_is_not_served_past_a_new_guardrail(gateway: RunningGateway) -> None:
+    key, body, cache = gateway.key(), {"model": "plain", "messages": USER}, {"x-tollgate-cache": "ttl=60"}
+    cached = [post(gateway, "/v1/chat/completions", body, key, cache) for _ in range(2)]
+    assert [response.headers["x-tollgate-cache"] for response in cached] == ["miss", "hit"]
+    files = ("--db", str(gateway.db), "--catalog", str(gateway.db.parent / "overlay.toml"))
+    updated = run_command("keys", "update", key.split("-")[2], "--guardrail", "questions", *files)
+    assert updated.exit_code == 0, updated.output
+    assert post(gateway, "/v1/chat/completions", body, key, cache).status_code == 400
 
 
 def test_stranger_causes_no_check(gateway: RunningGateway, provider: ScriptedUpstream) -> None:

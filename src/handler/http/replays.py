@@ -62,7 +62,9 @@ async def serve_or_replay(request: Request, api_key: str, model: str, body: byte
         if not cache_seconds:
             served = await serve()
             return served if claim is None else _RecordedResponse(served, components, context, claim, None)
-        cache = _Cache(components, f"cache#{text.cache_key(account.record.key_id)}", cache_seconds)
+        guardrails = repr((account.record.guardrails, components.gateway.catalog.guardrails))
+        cache_key = text.cache_key(account.record.key_id, guardrails)
+        cache = _Cache(components, f"cache#{cache_key}", cache_seconds)
         stored = await cache.read()
         if stored is None:
             return _RecordedResponse(await serve(), components, context, claim, cache)

@@ -49,6 +49,7 @@ def test_bad_options_name_their_header(name: str, value: str, param: str) -> Non
 def test_the_cache_tells_requests_with_another_answer_apart(one: RequestText, other: RequestText, same: bool) -> None:
     assert (one.cache_key("key") == other.cache_key("key")) is same
     assert one.cache_key("key") != one.cache_key("other")
+    assert one.cache_key("key") != one.cache_key("key", "rules")
 
 
 def test_the_boundary_of_a_form_does_not_count() -> None:
