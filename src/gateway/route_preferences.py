@@ -152,12 +152,33 @@ class ProviderPreferences(Struct, frozen=True, kw_only=True):
         return self.max_price is None or self.max_price.allows(route)
 
 
+class UsageOptions(Struct, frozen=True, kw_only=True):
+    """The field `usage`."""
+
+    include: bool | None = None
+
+
+class ReasoningOptions(Struct, frozen=True, kw_only=True):
+    """The field `reasoning`; which efforts there are is for the adapters to say."""
+
+    effort: str | None = None
+    max_tokens: Annotated[int, Meta(ge=0)] | None = None
+    exclude: bool | None = None
+    enabled: bool | None = None
+
+
 class RoutePreferences(Struct, frozen=True, kw_only=True):
-    """What a request says of its routes. `models` are tried in order after the request's own."""
+    """What a request says of its routes. `models` are tried in order after the request's own.
+
+    The other fields of OpenRouter's are read elsewhere; here their values are checked.
+    """
 
     provider: ProviderPreferences | None = None
     models: Annotated[tuple[Name, ...], Meta(max_length=MAX_MODELS)] | None = None
     route: Literal["fallback"] | None = None
+    transforms: Annotated[tuple[str, ...], Meta(max_length=16)] | None = None
+    usage: UsageOptions | None = None
+    reasoning: ReasoningOptions | None = None
 
     @property
     def mixes_models(self) -> bool:

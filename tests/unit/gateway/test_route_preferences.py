@@ -104,6 +104,15 @@ def test_routes_that_fit_are_chosen_in_the_preferred_order(provider: dict[str, A
         ({"models": "a"}, "models"),
         ({"models": ["a", 1]}, "models[1]"),
         ({"route": "sort"}, "route"),
+        ({"transforms": "middle-out"}, "transforms"),
+        ({"transforms": [1]}, "transforms[0]"),
+        ({"usage": True}, "usage"),
+        ({"usage": {"include": 1}}, "usage.include"),
+        ({"reasoning": "high"}, "reasoning"),
+        ({"reasoning": {"effort": 1}}, "reasoning.effort"),
+        ({"reasoning": {"max_tokens": -1}}, "reasoning.max_tokens"),
+        ({"reasoning": {"exclude": "yes"}}, "reasoning.exclude"),
+        ({"reasoning": {"enabled": 1}}, "reasoning.enabled"),
     ],
 )
 def test_bad_preference_is_refused_by_name(fields: dict[str, Any], param: str) -> None:
