@@ -26,7 +26,7 @@ class Chat:
 
     name = "chat"
     batching = None
-    text_fields = ("messages", "tools", "response_format")
+    text_fields = ("messages", "tools", "response_format", "stop")
 
     def other_models(self, request: ChatRequest) -> tuple[str, ...]:
         """Models in the fields for a router, and in tools that a router runs."""

@@ -72,6 +72,7 @@ BLOCKED: list[tuple[str, Any]] = [
     ("/v1/chat/completions", {"model": "plain", "messages": USER, "tools": [
         {"type": "function", "function": {"name": "f", "description": "xyzzy"}}]}),
     ("/v1/chat/completions", {"model": "plain", "messages": USER, "prediction": {"content": "xyzzy"}}),
+    ("/v1/chat/completions", {"model": "plain", "messages": USER, "stop": ["xyzzy"]}),
     ("/v1/chat/completions", {"model": "up/plain", "messages": [{"role": "user", "content": "say xyzzy"}]}),
     ("/v1/responses", {"model": "plain", "input": "say xyzzy"}),
     ("/v1/responses", {"model": "plain", "instructions": "xyzzy", "input": "?"}),
