@@ -35,8 +35,8 @@ class Attempt:
         self.first_content_at: float | None = None
         self.ended_at: float | None = None
         self.is_complete = False
-        self.on_complete: Callable[[], None] | None = None
-        """Called once the response is complete."""
+        self.on_end: Callable[[Attempt], None] | None = None
+        """Called once when the response is complete, or the attempt has failed."""
         self.parts: list[Attempt] = []
         """The requests of which the attempt consists, if it is more than one."""
         self.is_rejected = False
@@ -69,13 +69,19 @@ class Attempt:
         """The response is complete."""
         self.is_complete = True
         self.ended_at = at
-        if self.on_complete is not None:
-            self.on_complete()
+        self._report()
 
     def ended(self, at: float, error: GatewayError | None = None) -> None:
         """The attempt ended, complete or not."""
         self.ended_at = at
         self.error = error
+        if error is not None:
+            self._report()
+
+    def _report(self) -> None:
+        report, self.on_end = self.on_end, None
+        if report is not None:
+            report(self)
 
     @property
     def may_be_repeated(self) -> bool:

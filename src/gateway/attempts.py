@@ -32,46 +32,44 @@ class Attempts:
         If none does, raises the last failure of a provider, else the client's error: what another provider or model
         cannot do does not hide that the requested one failed.
         """
-        clock, health = self._dependencies.clock, self._dependencies.health
+        clock = self._dependencies.clock
         images = FetchedOnce(self._dependencies.images)
         failure: GatewayError | None = None
         while True:
-            route = plan.current.route
-            attempt = accounting.begin(route, plan.current.reservation)
+            attempt = accounting.begin(plan.current.route, plan.current.reservation)
             if plan.has_choice:
-                attempt.on_complete = partial(self._observe, attempt, request.stream)
+                attempt.on_end = partial(self._report, accounting.context, request.stream)
             try:
                 within_budget = _within_budget(operation, request, accounting)
-                response = await self._call(operation, within_budget, accounting, plan, images)
+                return await self._call(operation, within_budget, accounting, plan, images)
             except GatewayError as error:
                 attempt.ended(clock.monotonic(), error)
-                if plan.has_choice and not (accounting.context.is_hurried and attempt.ran_out):
-                    health.failed(route, error)
                 if isinstance(error, UpstreamError | RateLimitError):
                     failure = error
                 step = await self._next(plan, attempt, error, accounting.context)
                 if step is None or not await self._is_paid(step.alternative.reservation, accounting):
                     raise failure or error from None
-            else:
-                if plan.has_choice:
-                    health.succeeded(route)
-                return response
             await attempt.close()
             if step.wait:
                 await clock.sleep(step.wait)
 
-    def _observe(self, attempt: Attempt, streamed: bool) -> None:
-        self._dependencies.speeds.observed(attempt.route, attempt.speed(streamed=streamed))
+    def _report(self, context: RequestContext, streamed: bool, attempt: Attempt) -> None:
+        """Tell how an attempt on one of several routes ended: what a stream is worth is known at its end."""
+        if attempt.error is None:
+            self._dependencies.health.succeeded(attempt.route)
+            self._dependencies.speeds.observed(attempt.route, attempt.speed(streamed=streamed))
+        elif not (context.is_hurried and attempt.ran_out):
+            self._dependencies.health.failed(attempt.route, attempt.error)
 
     async def _next(
         self, plan: AttemptPlan, attempt: Attempt, error: GatewayError, context: RequestContext
     ) -> Step | None:
         """What follows a failed attempt. A credential that was refused is read again: it may have been replaced."""
-        was_refused = isinstance(error, UpstreamAuthError) and attempt.is_rejected
-        if was_refused and await self._dependencies.upstream.reread_credential(attempt.route.provider):
-            return Step(plan.current)
         deadline = math.inf if context.deadline is None else context.deadline
         left = deadline - self._dependencies.clock.monotonic()
+        was_refused = isinstance(error, UpstreamAuthError) and attempt.is_rejected and left >= LEAST_SECONDS
+        if was_refused and await self._dependencies.upstream.reread_credential(attempt.route.provider):
+            return Step(plan.current)
         return plan.after(error, left, may_repeat=attempt.may_be_repeated, was_sent=attempt.sent_at is not None)
 
     async def _is_paid(self, reservation: Reservation, accounting: RequestAccounting) -> bool:

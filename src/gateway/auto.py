@@ -17,6 +17,7 @@ from typing import Any, cast
 from tollgate.gateway.catalog import Catalog
 from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.chat_estimate import measured
+from tollgate.gateway.model_suffixes import without_suffix
 from tollgate.gateway.operations import Req
 from tollgate.gateway.types import Json
 from tollgate.gateway.validation import missing
@@ -35,6 +36,8 @@ def with_model(catalog: Catalog, request: Req) -> Req:
     Raises BadRequestError for a request without a model, if the catalog has no default, and for a suffix that the
     gateway cannot follow.
     """
+    if not request.model and (first := _first_of_models(request.extra)):
+        request = _with_model(request, first)
     if not request.model:
         default = catalog.routing.default_model
         if default is None:
@@ -42,14 +45,14 @@ def with_model(catalog: Catalog, request: Req) -> Req:
         return _with_model(request, default)
     auto = catalog.routing.auto
     if request.model != AUTO or auto is None or AUTO in catalog.names or not isinstance(request, ChatRequest):
-        return _without_suffix(catalog, request) if ":" in request.model else request
+        return without_suffix(catalog, request) if ":" in request.model else request
     return _with_model(request, auto.complex if score(request) >= auto.threshold else auto.plain)
 
 
-def _without_suffix(catalog: Catalog, request: Req) -> Req:
-    from tollgate.gateway.model_suffixes import without_suffix  # no start of a function waits for it
-
-    return without_suffix(catalog, request)
+def _first_of_models(fields: Mapping[str, Any]) -> str | None:
+    """The first of OpenRouter's `models`, which may stand alone; wrong values are refused where they are read."""
+    models = cast("list[Any]", fields["models"]) if isinstance(fields.get("models"), list) else []
+    return models[0] if models and isinstance(models[0], str) and models[0] else None
 
 
 def score(request: ChatRequest) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 FAILURES, WINDOW = 3, 60.0
-"""So many failures within so many seconds put it on cooldown."""
+"""So many failures within so many seconds put it on cooldown, if the processes that saw them saw no more successes."""
 COOLDOWN, LONGEST_COOLDOWN = 30.0, 480.0
 """Seconds of the first cooldown; each that follows without a success takes twice as long, up to the second figure."""
 MAX_TRIPS = 10
@@ -17,11 +17,12 @@ FORGOTTEN = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """`failures` are counted until `window_ends`. While `open_until` lies ahead, it is on cooldown; `trips` cooldowns
-    followed one another without a success. While one instance tries it again, `is_probed` is true.
+    """`failures` and `successes` are counted until `window_ends`. While `open_until` lies ahead, it is on cooldown;
+    `trips` cooldowns followed one another without a success. While one instance tries it again, `is_probed` is true.
     """
 
     failures: int = 0
+    successes: int = 0
     window_ends: float = 0.0
     open_until: float = 0.0
     trips: int = 0
@@ -35,17 +36,19 @@ class Circuit:
         """Whether its cooldown is over and nobody knows yet whether it works again."""
         return self.trips > 0 and not self.is_open(now)
 
-    def after_failure(self, now: float, wait: float | None) -> "Circuit":
-        """With `wait`, what failed says itself for how many seconds it is of no use."""
+    def after_failure(self, now: float, wait: float | None, successes: int = 0) -> "Circuit":
+        """One more failure, after so many successes that were not counted yet. With `wait`, what failed says itself for
+        how many seconds it is of no use."""
         if wait is not None:
             if now + wait < self.open_until + RENEWED and self.is_open(now) and not self.is_probed:
                 return self
             return replace(self, open_until=max(self.open_until, now + wait), is_probed=False)
         if self.is_open(now) and not self.is_probed:
             return self
-        failures = self.failures + 1 if now < self.window_ends else 1
-        if failures < FAILURES and not self.trips:
-            return replace(self, failures=failures, window_ends=self.window_ends if failures > 1 else now + WINDOW)
+        before = self if now < self.window_ends else Circuit(trips=self.trips, window_ends=now + WINDOW)
+        failures, successes = before.failures + 1, before.successes + successes
+        if not self.trips and (failures < FAILURES or failures < successes):
+            return replace(before, failures=failures, successes=successes)
         cooldown = min(COOLDOWN * 2**self.trips, LONGEST_COOLDOWN)
         return Circuit(open_until=now + cooldown, trips=min(self.trips + 1, MAX_TRIPS))
 

@@ -26,19 +26,32 @@ REFUSED = {
 
 
 def without_suffix(catalog: Catalog, request: Req) -> Req:
-    """The request with the preference in place of the suffix. Raises BadRequestError for a suffix that is refused.
-
-    A name that the catalog has is no name with a suffix, and a router reads the suffixes of its own models itself.
-    """
-    name, _, suffix = request.model.rpartition(":")
-    if suffix in REFUSED and not _is_whole(catalog, request.model):
-        raise invalid("model", f"`:{suffix}` is not supported: {REFUSED[suffix]}")
-    if suffix not in PREFERENCES or _is_whole(catalog, request.model):
+    """The request with the preference in place of the suffix. Raises BadRequestError for a suffix that is refused."""
+    name, preferences = split_suffix(catalog, request.model, "model")
+    if not preferences:
         return request
     assert isinstance(request, RequestBody)
-    own: Any = request.extra.get("provider", {})
-    preferences = {**cast(Json, own), **PREFERENCES[suffix]} if isinstance(own, dict) else own
-    return cast(Req, replace(request, model=name, extra={**request.extra, "provider": preferences}))
+    provider = preferred(request.extra.get("provider"), preferences)
+    return cast(Req, replace(request, model=name, extra={**request.extra, "provider": provider}))
+
+
+def preferred(provider: Any, preferences: Json) -> Any:
+    """The field `provider` with these preferences; a value that is not an object stays, to be refused."""
+    return {**cast(Json, provider or {}), **preferences} if provider is None or isinstance(provider, dict) else provider
+
+
+def split_suffix(catalog: Catalog, name: str, param: str) -> tuple[str, Json]:
+    """The name without its suffix, and the preference that it stands for, empty if it has none.
+
+    A name that the catalog has is no name with a suffix, and a router reads the suffixes of its own models itself.
+    Raises BadRequestError for a suffix that is refused; `param` is where the name stands.
+    """
+    base, _, suffix = name.rpartition(":")
+    if (suffix not in REFUSED and suffix not in PREFERENCES) or _is_whole(catalog, name):
+        return name, {}
+    if suffix in REFUSED:
+        raise invalid(param, f"`:{suffix}` is not supported: {REFUSED[suffix]}")
+    return base, PREFERENCES[suffix]
 
 
 def _is_whole(catalog: Catalog, name: str) -> bool:

@@ -158,9 +158,9 @@ class Health(Protocol):
         """Whether the route failed so often that others are tried first."""
         ...
 
-    def avoids(self, route: Route) -> bool:
-        """Whether the request that asks should try others first. When a cooldown is over, one request of one instance
-        may try the route again."""
+    def may_probe(self, route: Route) -> bool:
+        """Whether the request that asks may try a route on cooldown first: when its time is over, one request of one
+        instance may."""
         ...
 
     def failed(self, route: Route, error: GatewayError) -> None:
@@ -168,7 +168,7 @@ class Health(Protocol):
         ...
 
     def succeeded(self, route: Route) -> None:
-        """A response has begun."""
+        """A response was complete."""
         ...
 
 

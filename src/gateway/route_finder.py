@@ -1,11 +1,12 @@
 """Finds the routes that may serve a request: those of its model, in order, and those of the models that stand in."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tollgate.gateway.catalog import Catalog, Model
 from tollgate.gateway.errors import BadRequestError, NotFoundError
+from tollgate.gateway.model_suffixes import preferred, split_suffix
 from tollgate.gateway.operations import call_name
 from tollgate.gateway.ports import Family, Health, Speeds, Upstream
 from tollgate.gateway.route_preferences import RoutePreferences, no_route, read_preferences
@@ -47,7 +48,7 @@ class RouteFinder:
         is_routed_here = not all(route.provider.quirks.router for route in routes)
         preferences = (read_preferences(fields) if is_routed_here else None) or NO_PREFERENCES
         found = [Found(route, stands_in=False) for route in self._preferred(routes, seed, preferences)]
-        found += self._models_of_client(operation, seed, preferences)
+        found += self._models_of_client(operation, seed, preferences, fields)
         if not found:
             raise no_route(model)
         provider = preferences.provider
@@ -75,15 +76,22 @@ class RouteFinder:
             raise BadRequestError(message, param="model", code="unsupported_operation")
         return routes
 
-    def _models_of_client(self, operation: str, seed: str, preferences: RoutePreferences) -> Iterator[Found]:
+    def _models_of_client(
+        self, operation: str, seed: str, preferences: RoutePreferences, fields: Mapping[str, Any]
+    ) -> Iterator[Found]:
         """The routes of the models that the request names after its own, which are for any error that another model may
         not have (OpenRouter's guide "Model Fallbacks")."""
         for number, name in enumerate(preferences.models or ()):
+            own = preferences
+            if ":" in name:
+                name, suffix = split_suffix(self.catalog, name, f"models[{number}]")
+                provider = preferred(fields.get("provider"), suffix)
+                own = read_preferences({"provider": provider}) or preferences if suffix else preferences
             try:
                 routes = self.routes(operation, name)
             except (NotFoundError, BadRequestError) as error:
                 raise BadRequestError(error.message, param=f"models[{number}]", code=error.code) from None
-            for route in self._preferred(routes, seed, preferences):
+            for route in self._preferred(routes, seed, own):
                 yield Found(route, (None, CONTEXT_CODE, CONTENT_CODE))
 
     def _fallback(self, operation: str, model: str, seed: str, preferences: RoutePreferences) -> Sequence[Route]:
@@ -95,10 +103,18 @@ class RouteFinder:
         usable = [route for route in routes if self.upstream.has_credential(route.provider)]
         return self._preferred(usable, seed, preferences)
 
-    def _healthy_first(self, found: Iterable[Found], preferences: RoutePreferences) -> Sequence[Found]:
+    def _healthy_first(self, found: Sequence[Found], preferences: RoutePreferences) -> Sequence[Found]:
         """Routes on cooldown after all others that are for the failure of a provider."""
         self.health.refresh()
-        ordered = sorted(found, key=lambda each: (None not in each.after, self.health.avoids(each.route)))
+        health = self.health
+        ordered = sorted(found, key=lambda each: (None not in each.after, health.is_on_cooldown(each.route)))
+        for each in found:  # what is not tried first anyway is not probed
+            if not health.is_on_cooldown(each.route):
+                break
+            if health.may_probe(each.route):
+                ordered.remove(each)
+                ordered.insert(0, each)
+                break
         provider = preferences.provider
         if provider is None or provider.allow_fallbacks is not False:
             return ordered

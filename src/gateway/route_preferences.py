@@ -24,7 +24,7 @@ Names = Annotated[tuple[Name, ...], Meta(max_length=64)]
 Quantization = Literal["int4", "int8", "fp4", "fp6", "fp8", "fp16", "bf16", "fp32", "unknown"]
 
 
-class MaxPrice(Struct, frozen=True, kw_only=True):
+class MaxPrice(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The most that a route may cost: USD per million tokens, or per image; no route has a price per request."""
 
     prompt: Decimal | None = None
@@ -83,8 +83,9 @@ class Percentiles(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 Preferred = Amount | Percentiles
 
 
-class ProviderPreferences(Struct, frozen=True, kw_only=True):
-    """The field `provider`. Names of providers that the catalog does not have are ignored."""
+class ProviderPreferences(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The field `provider`. Names of providers that the catalog does not have are ignored; a field that OpenRouter does
+    not have is refused, because a misspelt `only` would send the prompt where it must not go."""
 
     order: Names | None = None
     only: Names | None = None
@@ -99,6 +100,13 @@ class ProviderPreferences(Struct, frozen=True, kw_only=True):
     quantizations: Annotated[tuple[Quantization, ...], Meta(max_length=16)] | None = None
     preferred_min_throughput: Preferred | None = None
     preferred_max_latency: Preferred | None = None
+    enforce_distillable_text: bool | None = None
+    options: dict[str, Any] | None = None
+    """Options for single providers, which OpenRouter passes on."""
+
+    def __post_init__(self) -> None:
+        if self.enforce_distillable_text:
+            raise ValueError("enforce_distillable_text: the catalog does not know whose texts may train other models")
 
     @property
     def sorting(self) -> Sorting | None:
@@ -109,13 +117,13 @@ class ProviderPreferences(Struct, frozen=True, kw_only=True):
     def needs_speed(self) -> bool:
         """Whether the order depends on how fast the routes are."""
         is_by_speed = self.sorting is not None and self.sorting.by != "price"
-        return is_by_speed or bool(self.preferred_min_throughput or self.preferred_max_latency)
+        return is_by_speed or self.preferred_min_throughput is not None or self.preferred_max_latency is not None
 
     def chosen(self, routes: Sequence[Route], speed_of: Callable[[Route], Speed]) -> Sequence[Route]:
         """The routes of one model that fit, in the order that is preferred; none if none fits."""
         fitting = [route for route in routes if self._fits(route)]
         if self.allow_fallbacks is False:
-            fitting = [route for route in fitting if self.names(route)] or fitting
+            fitting = [route for route in fitting if self.names(route) or not self.order]
         return sorted(fitting, key=lambda route: self.rank(route, speed_of))
 
     def names(self, route: Route) -> bool:

@@ -16,11 +16,13 @@ from tollgate.gateway.catalog import Catalog, Model
 from tollgate.gateway.errors import GatewayError
 from tollgate.gateway.keys import ApiKey, RecentKeys
 from tollgate.gateway.metering import price_terms
+from tollgate.gateway.model_suffixes import split_suffix
 from tollgate.gateway.operations import Operation, Req
 from tollgate.gateway.ports import Dependencies
 from tollgate.gateway.responses import BufferedResponse, StreamedResponse
 from tollgate.gateway.route_finder import Found, RouteFinder
 from tollgate.gateway.types import Request
+from tollgate.gateway.validation import invalid
 
 if TYPE_CHECKING:
     from tollgate.gateway.guardrails import RequestGuard
@@ -128,7 +130,7 @@ class Gateway:
         alternatives: Sequence[Alternative],
     ) -> RequestAccounting:
         """Reserve what the request may use on the dearest route that may be tried."""
-        others = operation.other_models(request)
+        others = tuple(split_suffix(self.catalog, name, "models")[0] for name in operation.other_models(request))
         own = [each.reservation for each in alternatives if not each.stands_in]
         reservations = [each.reservation for each in alternatives]
         hold = self._hold(keys.read(api_key), request, own or reservations, reservations, others, context)
@@ -183,8 +185,13 @@ def _with_reservations(operation: Operation[Req], request: Req, found: Sequence[
 
 def _session(request: Request, context: RequestContext) -> str:
     """What the requests of one session have in common, so that they reach the same route; else the request's own id."""
-    named = (request.extra.get(name) for name in SESSION_FIELDS)
-    return context.session_id or next((str(value) for value in named if value), context.request_id)
+    named: list[str] = []
+    for name in SESSION_FIELDS:
+        value = request.extra.get(name, "")
+        if not isinstance(value, str):
+            raise invalid(name, "it is not a string")
+        named.append(value)
+    return context.session_id or next(filter(None, named), context.request_id)
 
 
 def _is_allowed(alternative: Alternative, accounting: RequestAccounting) -> bool:

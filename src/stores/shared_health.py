@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 
-from tollgate.gateway.circuit import CLOSED, FORGOTTEN, Circuit
+from tollgate.gateway.circuit import CLOSED, FORGOTTEN, WINDOW, Circuit
 from tollgate.gateway.documents import Document, Documents
 from tollgate.gateway.errors import GatewayError, RateLimitError, UpstreamAuthError, UpstreamError
 from tollgate.gateway.routing import Route
@@ -30,6 +30,8 @@ class SharedHealth:
         self._read_at = -READ_SECONDS
         self._changed: set[str] = set()
         """What this process changed since it last began to read."""
+        self._successes: dict[str, tuple[int, float]] = {}
+        """Successes of this process that no circuit has counted, and when it began to count them."""
         self._probes: set[str] = set()
         self._background = Background()
 
@@ -42,14 +44,21 @@ class SharedHealth:
 
     def is_on_cooldown(self, route: Route) -> bool:
         """See `Health.is_on_cooldown`."""
-        now = self._now()
-        return any(self._circuits.get(name, CLOSED).is_open(now) for name in (route.target, route.account))
+        return bool(self._circuits) and bool(self._tripped(route))
 
-    def avoids(self, route: Route) -> bool:
-        """See `Health.avoids`."""
-        if not self._circuits:
-            return False
-        return any(map(self._avoids, (route.target, route.account)))
+    def may_probe(self, route: Route) -> bool:
+        """See `Health.may_probe`. The first request that asks makes this instance claim the probe in the background."""
+        tripped, now = self._tripped(route), self._now()
+        if tripped and self._probes.issuperset(tripped):
+            self._probes.difference_update(tripped)
+            return True
+        if not any(self._circuits[name].is_open(now) for name in tripped if name not in self._probes):
+            for name in tripped:
+                if name not in self._probes:
+                    circuit = self._circuits[name]
+                    self._circuits[name] = circuit.as_probed(now)
+                    self._background.start(self._claim_probe(name, circuit))
+        return False
 
     def failed(self, route: Route, error: GatewayError) -> None:
         """See `Health.failed`. An error of the client's says nothing about the route."""
@@ -60,31 +69,32 @@ class SharedHealth:
                 wait = min(wait, LONGEST_WAIT)
                 self._change(route.target, lambda circuit: circuit.after_failure(self._now(), wait))
             case UpstreamError() | RateLimitError():
-                self._change(route.target, lambda circuit: circuit.after_failure(self._now(), None))
+                successes, _ = self._successes.pop(route.target, (0, 0.0))
+                self._change(route.target, lambda circuit: circuit.after_failure(self._now(), None, successes))
             case _:
                 pass
 
     def succeeded(self, route: Route) -> None:
         """See `Health.succeeded`."""
-        for name in (route.target, route.account) if self._circuits else ():
+        now = self._now()
+        count, since = self._successes.get(route.target, (0, now))
+        self._successes[route.target] = (count + 1, since) if now - since < WINDOW else (1, now)
+        for name in self._tripped(route) if self._circuits else ():
             self._probes.discard(name)
-            if self._circuits.get(name, CLOSED) != CLOSED:
-                self._change(name, lambda circuit: CLOSED)
+            self._change(name, lambda circuit: CLOSED)
 
     async def idle(self) -> None:
         """Wait until nothing is read or written any more."""
         await self._background.idle()
 
-    def _avoids(self, name: str) -> bool:
-        circuit, now = self._circuits.get(name, CLOSED), self._now()
-        if name in self._probes:
-            self._probes.remove(name)
-            return False
-        if circuit.is_half_open(now):
-            self._circuits[name] = circuit.as_probed(now)
-            self._background.start(self._claim_probe(name, circuit))
-            return True
-        return circuit.is_open(now)
+    def _tripped(self, route: Route) -> list[str]:
+        """Which circuits of a route are open, or half-open."""
+        now, known = self._now(), self._circuits
+        return [
+            name
+            for name in (route.target, route.account)
+            if name in known and (known[name].is_open(now) or known[name].is_half_open(now))
+        ]
 
     def _change(self, name: str, change: Callable[[Circuit], Circuit]) -> None:
         """Change a circuit at once for this process, and in the background for the others."""
@@ -124,5 +134,5 @@ def _circuit(document: Document | None) -> Circuit:
     """The circuit in a document; one that another version wrote in another shape counts as closed."""
     try:
         return CLOSED if document is None else Circuit(**json.loads(document.body))
-    except TypeError:
+    except (TypeError, ValueError):
         return CLOSED

@@ -77,5 +77,5 @@ def _speed(document: Document | None) -> Speed:
     """The speed in a document; that of another version, in another shape, is unknown."""
     try:
         return UNKNOWN if document is None else Speed(**json.loads(document.body))
-    except TypeError:
+    except (TypeError, ValueError):
         return UNKNOWN

@@ -12,7 +12,7 @@ from support.failures import NEVER, ok
 from support.http import HTTP
 from support.instances import instance, make_store
 from support.running_gateway import RunningGateway
-from support.scenarios import error, response
+from support.scenarios import SSE, TOKENS, error, response
 from support.scripted_gateway import scripted_gateway
 from support.upstream import Cut, Script, ScriptedUpstream, scripted_upstream
 from support.waiting import LIMIT_SECONDS
@@ -55,6 +55,7 @@ credentials = [{{ name = "FIRST_API_KEY", weight = 999 }}, {{ name = "SECOND_API
 {_model("half-dead", "a/dead", "b/ok")}
 {_model("paced", "a/lagging", "b/quick")}
 {_model("two-keys", "keyed/ok-for-second")}
+{_model("breaks-off", "a/breaks", fallbacks=["plain"])}
 {_model("stands-in", "a/gone", fallbacks=["plain"])}
 {_model("short", "a/too-long", context_window_fallbacks=["long"])}
 {_model("strict", "a/filtered", content_policy_fallbacks=["premium"])}
@@ -84,6 +85,7 @@ SCRIPTS: dict[str, Any] = {
     **dict.fromkeys(("dead", "gone", "lost", "worn"), dead),
     "lagging": Script([1.0, LONG]),
     "quick": Script([LONG]),
+    "breaks": Script([*TOKENS, Cut()], headers=SSE),
     "cut": Script([b'{"id": ', Cut()]),
     "silent": Script([NEVER]),
     "too-long": TOO_LONG,
@@ -269,6 +271,24 @@ def test_route_that_was_faster_is_tried_first(half_dead: Any) -> None:
     headers = {"authorization": f"Bearer {key}"}
     slow, fast = HTTP.get(f"{url}/models/paced/endpoints", headers=headers).json()["data"]["endpoints"]
     assert slow["throughput"] < fast["throughput"]
+
+
+def test_route_whose_streams_break_is_put_on_cooldown(half_dead: Any) -> None:
+    (url, _), key, _ = half_dead
+    answers = [chat(url, key, "breaks-off", stream=True).text for _ in range(12)]
+    assert not answers[0].endswith("data: [DONE]\n\n")
+    assert all(answer.endswith("data: [DONE]\n\n") for answer in answers[-4:])
+
+
+def test_first_of_several_models_is_the_model(gateway: RunningGateway) -> None:
+    assert ask(gateway, None, models=["premium", "plain"]).json()["model"] == "premium"
+
+
+@pytest.mark.parametrize("field", ["session_id", "user", "prompt_cache_key"])
+def test_session_that_is_no_text_is_400(gateway: RunningGateway, field: str) -> None:
+    fields: dict[str, Any] = {field: {"a": 1}}
+    response = chat(gateway.base_url, gateway.api_key, "plain", **fields)
+    assert (response.status_code, response.json()["error"]["param"]) == (400, field)
 
 
 def test_every_request_is_answered_while_one_of_two_providers_is_dead(half_dead: Any) -> None:

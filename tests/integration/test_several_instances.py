@@ -144,6 +144,26 @@ def test_equal_requests_at_two_instances_run_once(two: TwoInstances, upstream: S
     assert (again.status_code, again.headers["x-tollgate-idempotent-replay"]) == (200, "true")
 
 
+def test_client_that_gave_up_gets_the_response_of_its_first_request(
+    two: TwoInstances, upstream: ScriptedUpstream
+) -> None:
+    key, name, before = two.store.key(), "gave up", len(upstream.requests)
+    body, headers = {"model": "test/held", "messages": MESSAGES}, {"authorization": f"Bearer {key}"}
+    HELD.hold()
+    with httpx.Client(
+        headers={**headers, "idempotency-key": name}, timeout=httpx.Timeout(LIMIT_SECONDS, read=1)
+    ) as client:
+        with pytest.raises(httpx.ReadTimeout):
+            client.post(f"{two.urls[0]}/chat/completions", json=body)
+    wait_until(lambda: len(upstream.requests) == before + 1, "the request to the provider")
+    HELD.release()
+    wait_until(
+        lambda: with_idempotency_key(two.urls[1], key, name, "test/held").status_code == 200,
+        "the response of the first",
+    )
+    assert len(upstream.requests) == before + 1
+
+
 def test_request_of_a_killed_instance_can_be_repeated(
     two: TwoInstances, upstream: ScriptedUpstream, tmp_path: Path
 ) -> None:

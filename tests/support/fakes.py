@@ -63,7 +63,7 @@ class NoHealth:
     def is_on_cooldown(self, route: Route) -> bool:
         return False
 
-    def avoids(self, route: Route) -> bool:
+    def may_probe(self, route: Route) -> bool:
         return False
 
     def failed(self, route: Route, error: GatewayError) -> None: ...

@@ -25,7 +25,8 @@ from tollgate.handler.http.streaming import StreamResponse
 from tollgate.handler.http.uploads import read_request
 
 EncoderFor = Callable[[ResponseInfo], Encoder | StreamEncoder]
-REPLAY_HEADERS = frozenset({"idempotency-key", "x-tollgate-cache"})
+IDEMPOTENCY_KEY = "idempotency-key"
+REPLAY_HEADERS = frozenset({IDEMPOTENCY_KEY, "x-tollgate-cache"})
 """Headers that ask for a stored response, see `replays`."""
 
 
@@ -73,7 +74,10 @@ class Endpoint:
     async def _respond(self, request: Request, api_key: str, parsed: Any, encoder_for: EncoderFor) -> Response:
         components, context = components_of(request), context_of(request)
         work = components.gateway.serve(api_key, self.client_format.operation, parsed, context)
-        served = await cancel_on_disconnect(request.scope, request.receive, work, _settle)
+        if not parsed.stream and IDEMPOTENCY_KEY in request.headers:
+            served = await work  # a client that gave up repeats the request, and gets this response
+        else:
+            served = await cancel_on_disconnect(request.scope, request.receive, work, _settle)
         try:
             encoder = encoder_for(served.info)
             if isinstance(served, BufferedResponse):

@@ -26,7 +26,7 @@ LATE = {
     *("tollgate.gateway.guardrails", "tollgate.gateway.guardrail_rows", "tollgate.gateway.bounded_search"),
 }
 """Modules of other entry points, or of what only some requests need."""
-MAX_MODULES = 428
+MAX_MODULES = 429
 
 
 def test_streaming_function_imports_only_what_every_request_needs() -> None:

@@ -18,6 +18,17 @@ def test_opens_after_several_failures_in_a_window() -> None:
     assert not opened.is_open(NOW + COOLDOWN)
 
 
+def test_more_successes_than_failures_keep_it_closed() -> None:
+    mostly_fine = CLOSED
+    for _ in range(10):
+        mostly_fine = mostly_fine.after_failure(NOW, None, 2)
+    assert not mostly_fine.is_open(NOW)
+    mostly_dead = CLOSED
+    for _ in range(FAILURES):
+        mostly_dead = mostly_dead.after_failure(NOW, None, 1)
+    assert mostly_dead.is_open(NOW)
+
+
 def test_failures_of_an_earlier_window_do_not_count() -> None:
     assert not failing(failing(CLOSED, FAILURES - 1), FAILURES - 1, NOW + WINDOW).is_open(NOW + WINDOW)
 

@@ -44,7 +44,7 @@ class Cooling(NoHealth):
 
     providers: str
 
-    def avoids(self, route: Route) -> bool:
+    def is_on_cooldown(self, route: Route) -> bool:
         return route.provider.name in self.providers
 
 
@@ -70,7 +70,7 @@ def found(name: str, cooling: str = "", **fields: Any) -> list[str]:
         ("m", {"cooling": "a"}, ["b/m", "b/n", "c/n", "a/m"]),
         ("m", {"cooling": "b", "provider": {"order": ["b", "a"]}}, ["a/m", "c/n", "b/m", "b/n"]),
         ("m", {"provider": {"allow_fallbacks": False}}, ["a/m", "b/n"]),
-        ("m", {"provider": {"allow_fallbacks": False, "order": ["nobody"]}}, ["a/m", "b/n"]),
+        ("n", {"models": ["m:floor"], "provider": {"only": ["b"]}}, ["b/n", "b/m"]),
         ("m", {"provider": {"allow_fallbacks": False, "order": ["b", "a"]}}, ["b/m", "a/m", "b/n"]),
         ("m", {"cooling": "a", "provider": {"allow_fallbacks": False}}, ["b/m", "b/n"]),
         ("m", {"provider": {"sort": "throughput", "ignore": ["c"]}}, ["b/m", "a/m", "b/n"]),
@@ -92,6 +92,17 @@ def test_model_without_a_fitting_route_is_404() -> None:
     with pytest.raises(NotFoundError, match="No route of the model 'm'") as raised:
         found("m", provider={"only": ["nobody"]})
     assert (raised.value.param, raised.value.code) == ("provider", "no_matching_provider")
+
+
+def test_provider_that_must_answer_and_does_not_exist_is_404() -> None:
+    with pytest.raises(NotFoundError):
+        found("m", provider={"order": ["nobody"], "allow_fallbacks": False})
+
+
+def test_suffix_of_a_further_model_that_cannot_be_followed_is_named() -> None:
+    with pytest.raises(BadRequestError, match="online") as raised:
+        found("m", models=["n", "n:online"])
+    assert raised.value.param == "models[1]"
 
 
 def test_unknown_further_model_is_named() -> None:

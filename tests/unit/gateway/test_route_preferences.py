@@ -44,7 +44,7 @@ def chosen(provider: dict[str, Any]) -> str:
     ("provider", "routes"),
     [
         ({}, "abc"),
-        ({"unknown": 1}, "abc"),
+        ({"options": {"a": 1}, "enforce_distillable_text": False}, "abc"),
         ({"order": ["c", "nobody", "B"]}, "cba"),
         ({"order": ["c/turbo"]}, "cab"),
         ({"order": ["c", "b"], "allow_fallbacks": False}, "cb"),
@@ -101,6 +101,9 @@ def test_routes_that_fit_are_chosen_in_the_preferred_order(provider: dict[str, A
         ({"provider": {"quantizations": ["fp7"]}}, "provider.quantizations[0]"),
         ({"provider": {"preferred_min_throughput": "fast"}}, "provider.preferred_min_throughput"),
         ({"provider": {"preferred_max_latency": -1}}, "provider.preferred_max_latency"),
+        ({"provider": {"onIy": ["a"]}}, "provider.onIy"),
+        ({"provider": {"max_price": {"tokens": 1}}}, "provider.max_price.tokens"),
+        ({"provider": {"enforce_distillable_text": True}}, "provider.enforce_distillable_text"),
         ({"models": "a"}, "models"),
         ({"models": ["a", 1]}, "models[1]"),
         ({"route": "sort"}, "route"),
