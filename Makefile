@@ -18,7 +18,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 export AWS_DEFAULT_REGION ?= us-east-1
 export SAM_CLI_TELEMETRY ?= 0
 
-.PHONY: help setup run run-lambda unit test check coverage check-rest e2e-clients fuzz format typecheck lint sam-check artifact build deploy bench soak docs wheel release live catalog lock clean
+.PHONY: help setup run run-lambda unit test check coverage check-rest e2e-clients fuzz format typecheck lint sam-check artifact build deploy bench soak docs wheel release live site catalog lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,7 +37,7 @@ unit: setup ## run the unit tests: no process, no port, no artifact
 test: setup artifact ## run the tests, without the slow ones
 	$(PYTEST) -m "not slow" $(ARGS)
 
-check: lint coverage check-rest fuzz sam-check ## everything a change must pass
+check: lint coverage check-rest fuzz sam-check site ## everything a change must pass
 
 coverage: setup ## the unit and contract tests, and how much of the code they run
 	$(BIN)/coverage erase
@@ -101,6 +101,9 @@ docs: setup ## write what is generated: tables in docs/, the OpenAPI document
 	$(BIN)/python scripts/parameter_table.py
 	$(BIN)/python -m devtools.openapi
 
+site: .docs-venv/.ready ## build the documentation site in .build/site; broken links are errors
+	NO_MKDOCS_2_WARNING=1 .docs-venv/bin/mkdocs build --strict --quiet
+
 catalog: setup ## write src/catalog_generated.json from the pinned model map; review its diff
 	rm -rf .build/catalog
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes -r requirements/catalog.txt -d .build/catalog
@@ -110,11 +113,12 @@ lock: setup ## pin the newest version of every dependency, with hashes
 	$(BIN)/uv pip compile $(LOCK) requirements/function.in -o src/requirements.txt
 	$(BIN)/uv pip compile $(LOCK) requirements/function.in requirements/local.in requirements/dev.in -o requirements/dev.txt
 	$(BIN)/uv pip compile $(LOCK) requirements/sam.in -o requirements/sam.txt
+	$(BIN)/uv pip compile $(LOCK) requirements/docs.in -o requirements/docs.txt
 	$(BIN)/uv pip compile $(LOCK) --no-deps requirements/catalog.in -o requirements/catalog.txt
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 clean: ## remove everything that was made
-	rm -rf .venv .sam-venv .build .aws-sam .cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .sam-venv .docs-venv .build .aws-sam .cache .pytest_cache .ruff_cache .hypothesis
 
 # The wheels of .venv are installed again only when their pins change, the project only when its metadata does.
 .venv/.wheels: requirements/dev.txt
@@ -129,6 +133,11 @@ clean: ## remove everything that was made
 .sam-venv/.ready: requirements/sam.txt
 	$(PYTHON) -m venv --clear .sam-venv
 	.sam-venv/bin/python $(PIP_INSTALL) --require-hashes -r requirements/sam.txt
+	@touch $@
+
+.docs-venv/.ready: requirements/docs.txt
+	$(PYTHON) -m venv --clear .docs-venv
+	.docs-venv/bin/python $(PIP_INSTALL) --require-hashes -r requirements/docs.txt
 	@touch $@
 
 # .build/python names the interpreter the artifact is for: the managed runtime's version if it is installed, else our own.

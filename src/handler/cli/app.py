@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tollgate.handler.cli import credentials, keys, teams
+from tollgate.handler.cli import credentials, importing, keys, teams
 from tollgate.handler.cli.chat import chat
 from tollgate.handler.cli.logs import logs
 from tollgate.handler.cli.models import models
@@ -37,6 +37,7 @@ app.command()(models)
 app.command()(chat)
 app.command()(logs)
 app.add_typer(teams.app, name="teams")
+app.add_typer(importing.app, name="import")
 
 
 def main() -> None:
