@@ -43,7 +43,7 @@ def preferred(provider: Any, preferences: Json) -> Any:
 def split_suffix(catalog: Catalog, name: str, param: str) -> tuple[str, Json]:
     """The name without its suffix, and the preference that it stands for, empty if it has none.
 
-    A name that the catalog has is no name with a suffix, and a router reads the suffixes of its own models itself.
+    A name that the catalog has is no name with a suffix, nor is `provider/model`: what follows is the provider's to read.
     Raises BadRequestError for a suffix that is refused; `param` is where the name stands.
     """
     base, _, suffix = name.rpartition(":")
@@ -55,6 +55,4 @@ def split_suffix(catalog: Catalog, name: str, param: str) -> tuple[str, Json]:
 
 
 def _is_whole(catalog: Catalog, name: str) -> bool:
-    provider = catalog.providers.get(name.partition("/")[0])
-    is_of_router = provider is not None and provider.quirks.router
-    return is_of_router or name in catalog.names or name in catalog.generated
+    return name in catalog.names or name.partition("/")[0] in catalog.providers

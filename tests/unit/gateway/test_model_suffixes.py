@@ -8,16 +8,11 @@ from msgspec.structs import replace as struct_replace
 
 from support.gateway_harness import CATALOG, MODEL
 from tollgate.gateway.auto import with_model
-from tollgate.gateway.catalog import Provider
 from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.errors import BadRequestError
-from tollgate.gateway.quirks import Quirks
 
-ROUTER = Provider(name="router", family="lines", auth="none", quirks=Quirks(router=True))
 TAGGED = struct_replace(MODEL, id="llama:free")
-NAMED = replace(
-    CATALOG, providers={**CATALOG.providers, "router": ROUTER}, names={**CATALOG.names, "llama:free": TAGGED}
-)
+NAMED = replace(CATALOG, names={**CATALOG.names, "llama:free": TAGGED})
 
 
 def chat(model: str, **fields: Any) -> ChatRequest:
@@ -30,12 +25,11 @@ def chat(model: str, **fields: Any) -> ChatRequest:
         ("m:nitro", {}, "m", {"sort": "throughput"}),
         ("m:floor", {"provider": {"only": ["a"]}}, "m", {"only": ["a"], "sort": "price"}),
         ("m:free", {}, "m", {"max_price": {"prompt": 0, "completion": 0}}),
-        ("lines/m:nitro", {}, "lines/m", {"sort": "throughput"}),
+        ("lines/m:nitro", {}, "lines/m:nitro", None),
         ("m:nitro", {"provider": "a"}, "m", "a"),
         ("llama:free", {}, "llama:free", None),
         ("llama3:8b", {}, "llama3:8b", None),
-        ("router/m:online", {}, "router/m:online", None),
-        ("router/m:nitro", {}, "router/m:nitro", None),
+        ("lines/maker/m:online", {}, "lines/maker/m:online", None),
     ],
 )
 def test_suffix_stands_for_a_preference(model: str, fields: dict[str, Any], name: str, provider: Any) -> None:
