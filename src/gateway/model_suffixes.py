@@ -43,7 +43,7 @@ def preferred(provider: Any, preferences: Json) -> Any:
 def split_suffix(catalog: Catalog, name: str, param: str) -> tuple[str, Json]:
     """The name without its suffix, and the preference that it stands for, empty if it has none.
 
-    A name that the catalog has is no name with a suffix, nor is `provider/model`: what follows is the provider's to read.
+    A name that the catalog has is no name with a suffix, nor is `provider/model`: what follows is the provider's.
     Raises BadRequestError for a suffix that is refused; `param` is where the name stands.
     """
     base, _, suffix = name.rpartition(":")

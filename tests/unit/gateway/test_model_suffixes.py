@@ -25,11 +25,11 @@ def chat(model: str, **fields: Any) -> ChatRequest:
         ("m:nitro", {}, "m", {"sort": "throughput"}),
         ("m:floor", {"provider": {"only": ["a"]}}, "m", {"only": ["a"], "sort": "price"}),
         ("m:free", {}, "m", {"max_price": {"prompt": 0, "completion": 0}}),
-        ("lines/m:nitro", {}, "lines/m:nitro", None),
+        ("p/m:nitro", {}, "p/m:nitro", None),
         ("m:nitro", {"provider": "a"}, "m", "a"),
         ("llama:free", {}, "llama:free", None),
         ("llama3:8b", {}, "llama3:8b", None),
-        ("lines/maker/m:online", {}, "lines/maker/m:online", None),
+        ("p/maker/m:online", {}, "p/maker/m:online", None),
     ],
 )
 def test_suffix_stands_for_a_preference(model: str, fields: dict[str, Any], name: str, provider: Any) -> None:
