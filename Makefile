@@ -18,7 +18,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 export AWS_DEFAULT_REGION ?= us-east-1
 export SAM_CLI_TELEMETRY ?= 0
 
-.PHONY: help setup run run-lambda unit test check coverage check-rest e2e-clients fuzz format typecheck lint sam-check artifact build deploy bench soak docs wheel release live site catalog lock clean
+.PHONY: help setup run run-lambda unit test check coverage check-rest e2e-clients fuzz format typecheck lint sam-check audit e2e-sam artifact build deploy bench soak docs wheel release live site catalog lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,7 +37,7 @@ unit: setup ## run the unit tests: no process, no port, no artifact
 test: setup artifact ## run the tests, without the slow ones
 	$(PYTEST) -m "not slow" $(ARGS)
 
-check: lint coverage check-rest fuzz sam-check site ## everything a change must pass
+check: lint coverage check-rest fuzz sam-check audit site ## everything a change must pass
 
 coverage: setup ## the unit and contract tests, and how much of the code they run
 	$(BIN)/coverage erase
@@ -51,6 +51,10 @@ check-rest: setup artifact ## the tests of whole gateways and of clients, and th
 
 e2e-clients: setup artifact ## agents from their registries: Claude Code, Codex, OpenAI Agents SDK, aider
 	$(PYTEST) tests/e2e_clients $(ARGS)
+
+e2e-sam: setup .sam-venv/.ready ## both functions in SAM's local Lambda; skipped where no Docker daemon answers
+	$(MAKE) build ARCH=$(patsubst aarch64,arm64,$(shell uname -m))
+	$(BIN)/pytest tests/e2e_sam $(ARGS)
 
 fuzz: setup ## feed the parsers of every family changed responses
 	PYTHONPATH=.:tests $(BIN)/python -m fuzz $(ARGS)
@@ -68,10 +72,21 @@ lint: setup ## check style, types and the import law
 	$(BIN)/pyright
 	PYTHONPATH=.:layers/streaming/python $(BIN)/lint-imports --no-cache
 
-sam-check: .sam-venv/.ready ## the template, as SAM and cfn-lint read it, and the build
+sam-check: setup .sam-venv/.ready ## the template, as SAM and cfn-lint read it, what SAM makes of it, and the build
 	$(SAM) validate --lint
 	.sam-venv/bin/cfn-lint template.yaml
+	rm -rf .build/template
+	.sam-venv/bin/python scripts/translate_template.py .build/template
+	$(BIN)/pytest tests/template
 	TOLLGATE_ARCH=$(ARCH) $(SAM) build --parameter-overrides Architecture=$(ARCH) --build-dir .build/sam
+
+audit: .audit-venv/.ready ## the template by a policy linter, and secrets in what git tracks
+	.audit-venv/bin/checkov --config-file .checkov.yaml
+	git ls-files -z | xargs -0 -n 100 -P 2 .audit-venv/bin/detect-secrets-hook $(NO_GUESSES) --exclude-files '$(INVENTED)'
+# Known forms of secrets are looked for; what is only random or named "key" would be found in every fixture.
+NO_GUESSES := --no-verify $(foreach each,Base64HighEntropyString HexHighEntropyString KeywordDetector,--disable-plugin $(each))
+# Files with invented secrets, which must look real; hashes and the model map, which are large and have none.
+INVENTED := tests/unit/adapters/test_redaction.py|test_proxies.py|test_tls_and_proxies.py|requirements/.*.txt|catalog_generated.json
 
 artifact: setup .build/sources ## the Lambda artifact for this machine, in .build/function
 
@@ -114,11 +129,12 @@ lock: setup ## pin the newest version of every dependency, with hashes
 	$(BIN)/uv pip compile $(LOCK) requirements/function.in requirements/local.in requirements/dev.in -o requirements/dev.txt
 	$(BIN)/uv pip compile $(LOCK) requirements/sam.in -o requirements/sam.txt
 	$(BIN)/uv pip compile $(LOCK) requirements/docs.in -o requirements/docs.txt
+	$(BIN)/uv pip compile $(LOCK) requirements/audit.in -o requirements/audit.txt
 	$(BIN)/uv pip compile $(LOCK) --no-deps requirements/catalog.in -o requirements/catalog.txt
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 clean: ## remove everything that was made
-	rm -rf .venv .sam-venv .docs-venv .build .aws-sam .cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .sam-venv .docs-venv .audit-venv .build .aws-sam .cache .pytest_cache .ruff_cache .hypothesis
 
 # The wheels of .venv are installed again only when their pins change, the project only when its metadata does.
 .venv/.wheels: requirements/dev.txt
@@ -128,6 +144,11 @@ clean: ## remove everything that was made
 
 .venv/.ready: .venv/.wheels pyproject.toml requirements/function.in requirements/local.in
 	$(BIN)/python $(PIP_INSTALL) --no-build-isolation --no-index --editable .
+	@touch $@
+
+.audit-venv/.ready: requirements/audit.txt .venv/.ready
+	$(PYTHON) -m venv --clear --without-pip .audit-venv
+	$(BIN)/uv pip install --quiet --no-deps --require-hashes --python .audit-venv/bin/python -r requirements/audit.txt
 	@touch $@
 
 .sam-venv/.ready: requirements/sam.txt

@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from devtools.local_function_url.local import LocalFunctionUrl
-from support.artifact import ARTIFACT, artifact_python, event, event_names, local_settings
+from support.artifact import (
+    ARTIFACT,
+    artifact_python,
+    event,
+    event_names,
+    event_response_is_right,
+    local_settings,
+)
 
 THROUGH_MANGUM = """
 import json, sys
@@ -27,31 +34,6 @@ def is_function_url(name: str) -> bool:
     return name.startswith("url-")
 
 
-WITHOUT_ECHO = (
-    "url-embeddings.json",
-    "url-images.json",
-    "url-moderations.json",
-    "url-rerank.json",
-    "url-speech.json",
-    "url-transcription.json",
-)
-"""Events whose models echo does not stand in for: they need the credential of a provider."""
-
-
-def check_response(name: str, status: int, body: str) -> None:
-    if name in WITHOUT_ECHO:
-        assert (status, json.loads(body)["error"]["code"]) == (502, "upstream_auth"), body
-        return
-    assert status == (401 if "unauthorized" in name else 200), body
-    if "stream" in name:
-        assert body.endswith("data: [DONE]\n\n")
-        assert '"usage":{"prompt_tokens":6' in body
-    elif "chat" in name:
-        assert json.loads(body)["choices"][0]["message"]["content"] == "Say hello to the whole world."
-    else:
-        assert json.loads(body)
-
-
 @pytest.mark.parametrize("name", [name for name in event_names() if not is_function_url(name)])
 def test_event_through_mangum(name: str, tmp_path: Path) -> None:
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ARTIFACT), **local_settings(tmp_path)}
@@ -66,7 +48,7 @@ def test_event_through_mangum(name: str, tmp_path: Path) -> None:
     assert process.returncode == 0, process.stderr
     line = next(line for line in process.stdout.splitlines() if line.startswith("RESPONSE "))
     response: dict[str, Any] = json.loads(line.removeprefix("RESPONSE "))
-    check_response(name, response["statusCode"], response["body"])
+    event_response_is_right(name, response["statusCode"], response["body"])
     assert response["headers"]["x-request-id"].startswith("req_")
 
 
@@ -79,10 +61,10 @@ async def test_every_event_through_the_streaming_runtime(tmp_path: Path) -> None
             invocation = await local.invoke(event(name))
             if is_function_url(name):
                 assert invocation.prelude is not None
-                check_response(name, invocation.prelude["statusCode"], invocation.body.decode())
+                event_response_is_right(name, invocation.prelude["statusCode"], invocation.body.decode())
             else:
                 assert invocation.response is not None
-                check_response(name, invocation.response["statusCode"], invocation.response["body"])
+                event_response_is_right(name, invocation.response["statusCode"], invocation.response["body"])
 
 
 async def test_request_is_settled_before_the_next_invocation_is_requested(tmp_path: Path) -> None:
@@ -105,4 +87,4 @@ async def test_concurrent_invocations_in_one_process(tmp_path: Path) -> None:
     ) as local:
         responses = await asyncio.gather(*(local.invoke(event("url-chat-stream.json")) for _ in range(32)))
     for invocation in responses:
-        check_response("url-chat-stream.json", 200, invocation.body.decode())
+        event_response_is_right("url-chat-stream.json", 200, invocation.body.decode())

@@ -28,3 +28,29 @@ def event_names() -> list[str]:
 def local_settings(folder: Path) -> dict[str, str]:
     """The environment of `sam local invoke`, with the SQLite file in `folder`."""
     return {**event(SETTINGS)["Parameters"], "TOLLGATE_DB": str(folder / "tollgate.db")}
+
+
+WITHOUT_ECHO = (
+    "url-embeddings.json",
+    "url-images.json",
+    "url-moderations.json",
+    "url-rerank.json",
+    "url-speech.json",
+    "url-transcription.json",
+)
+"""Events whose models echo does not stand in for: they need the credential of a provider."""
+
+
+def event_response_is_right(name: str, status: int, body: str) -> None:
+    """Assert that an event got the response that it must get without a provider."""
+    if name in WITHOUT_ECHO:
+        assert (status, json.loads(body)["error"]["code"]) == (502, "upstream_auth"), body
+        return
+    assert status == (401 if "unauthorized" in name else 200), body
+    if "stream" in name:
+        assert body.endswith("data: [DONE]\n\n")
+        assert '"usage":{"prompt_tokens":6' in body
+    elif "chat" in name:
+        assert json.loads(body)["choices"][0]["message"]["content"] == "Say hello to the whole world."
+    else:
+        assert json.loads(body)

@@ -1,0 +1,112 @@
+"""The translated template deployed to moto, for the resource types that moto's CloudFormation makes."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, cast
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from template.conftest import FOLDER, listed, translated
+
+REGION = "us-east-1"
+STACK = "tollgate"
+UNKNOWN_TO_MOTO = {
+    "AWS::ApiGateway::BasePathMapping",
+    "AWS::ApiGateway::DomainName",
+    "AWS::ApiGateway::Stage",
+    "AWS::ApiGatewayV2::Api",
+    "AWS::ApiGatewayV2::Stage",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::CodeDeploy::Application",
+    "AWS::CodeDeploy::DeploymentGroup",
+    "AWS::IAM::RolePolicy",
+    "AWS::Lambda::Alias",
+    "AWS::Lambda::Url",
+    "AWS::Logs::QueryDefinition",
+}
+"""Types that moto's CloudFormation does not make; those that refer to them are left out too."""
+
+
+def _part_that_moto_knows(template: dict[str, Any]) -> dict[str, Any]:
+    """The template without what moto does not know, and without what refers to it."""
+    resources: dict[str, Any] = template["Resources"]
+    gone = {name for name, resource in resources.items() if resource["Type"] in UNKNOWN_TO_MOTO}
+    while more := {name for name in resources if name not in gone and _refers(resources[name], gone)}:
+        gone |= more
+    outputs = {name: value for name, value in template["Outputs"].items() if not _refers(value, gone)}
+    left = {name: resource for name, resource in resources.items() if name not in gone}
+    return {**template, "Resources": left, "Outputs": outputs}
+
+
+def client(service: str) -> Any:
+    """boto3's client of a service."""
+    return cast(Any, boto3).client(service, region_name=REGION)
+
+
+def _refers(value: object, names: set[str]) -> bool:
+    text = json.dumps(value)
+    return any(f'"{name}"' in text or f"${{{name}" in text for name in names)
+
+
+@pytest.fixture
+def stack(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """The outputs of the stack."""
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(variable, "testing")
+    parameters = json.loads((FOLDER / f"{name}.parameters.json").read_text("utf-8"))
+    with mock_aws():
+        s3 = client("s3")
+        s3.create_bucket(Bucket="archives")
+        for archive in ("function.zip", "layer.zip"):
+            s3.put_object(Bucket="archives", Key=archive, Body=b"PK\x05\x06" + bytes(18))
+        cloudformation = client("cloudformation")
+        cloudformation.create_stack(
+            StackName=STACK,
+            TemplateBody=json.dumps(_part_that_moto_knows(translated(name))),
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+            Capabilities=["CAPABILITY_IAM"],
+        )
+        described = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
+        assert described["StackStatus"] == "CREATE_COMPLETE"
+        yield {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+
+
+def test_the_table_has_its_keys_its_index_and_its_protections(stack: dict[str, str], name: str) -> None:
+    dynamodb = client("dynamodb")
+    table = dynamodb.describe_table(TableName=stack["TableName"])["Table"]
+
+    assert {key["AttributeName"]: key["KeyType"] for key in table["KeySchema"]} == {"pk": "HASH", "sk": "RANGE"}
+    assert [index["IndexName"] for index in table["GlobalSecondaryIndexes"]] == ["listed"]
+    assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    assert str(table["DeletionProtectionEnabled"]).lower() == str(name != "nothing").lower()  # moto keeps the text
+    # moto's CloudFormation does not hand these on to its DynamoDB.
+    properties = translated(name)["Resources"]["Table"]["Properties"]
+    assert properties["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+
+def test_the_role_may_do_what_the_functions_do(stack: dict[str, str], name: str) -> None:
+    roles = client("iam").list_roles()["Roles"]
+    policy = translated(name)["Resources"]["FunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]
+
+    assert any("FunctionRole" in role["RoleName"] for role in roles)
+    assert sorted(action for statement in policy["Statement"] for action in listed(statement["Action"])) == [
+        "bedrock:ApplyGuardrail",
+        "bedrock:InvokeModel",
+        "bedrock:InvokeModelWithResponseStream",
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "ssm:GetParameter",
+    ]
+    assert stack
+
+
+def test_the_outputs_are_those_that_the_commands_take(stack: dict[str, str]) -> None:
+    assert {"TableName", "CredentialsPath", "StreamLogGroup"} <= set(stack)
