@@ -15,13 +15,13 @@ from collections.abc import Iterator
 import httpx
 import openai
 import pytest
+from openai.types.chat import ChatCompletionMessageParam
 
 from support.artifact import CHECKOUT, event, event_names, event_response_is_right
 
 SAM = CHECKOUT / ".sam-venv" / "bin" / "sam"
 ARCHITECTURE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
 IMAGE = f"public.ecr.aws/lambda/python:3.13-{ARCHITECTURE}"
-STREAMED = ("url-", "alias-")
 
 
 def _command(*words: str) -> list[str]:
@@ -40,7 +40,7 @@ def docker() -> None:
 
 @pytest.mark.parametrize("name", event_names())
 def test_event_is_answered(name: str) -> None:
-    function = "StreamFunction" if name.startswith(STREAMED) else "ApiFunction"
+    function = "StreamFunction" if name.startswith("url-") else "ApiFunction"
     invoked = subprocess.run(
         _command("invoke", function, "--event", f"events/{name}"),
         cwd=CHECKOUT, capture_output=True, timeout=120, check=False,
@@ -79,9 +79,9 @@ def api() -> Iterator[str]:
 def test_official_client_gets_an_answer_and_a_stream(api: str) -> None:
     key = event("local.json")["Parameters"]["TOLLGATE_DEV_KEY"]
     client = openai.OpenAI(base_url=api, api_key=key, timeout=60)
-    messages = [{"role": "user", "content": "Say hello"}]
+    messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Say hello"}]
 
-    answer = client.chat.completions.create(model="echo", messages=messages)  # pyright: ignore[reportArgumentType]
+    answer = client.chat.completions.create(model="echo", messages=messages)
     assert answer.choices[0].message.content == "Say hello"
-    with client.chat.completions.create(model="echo", messages=messages, stream=True) as chunks:  # pyright: ignore
+    with client.chat.completions.create(model="echo", messages=messages, stream=True) as chunks:
         assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == "Say hello"

@@ -7,6 +7,7 @@ import typer
 
 from tollgate.handler.cli import credentials, importing, keys, teams
 from tollgate.handler.cli.chat import chat
+from tollgate.handler.cli.doctor import doctor
 from tollgate.handler.cli.logs import logs
 from tollgate.handler.cli.models import models
 from tollgate.handler.cli.output import (
@@ -36,6 +37,7 @@ app.add_typer(credentials.app, name="credentials")
 app.command()(models)
 app.command()(chat)
 app.command()(logs)
+app.command()(doctor)
 app.add_typer(teams.app, name="teams")
 app.add_typer(importing.app, name="import")
 

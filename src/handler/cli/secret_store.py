@@ -17,6 +17,10 @@ class SecretStore(Protocol):
         """Create or replace a secret."""
         ...
 
+    def get(self, name: str) -> str:
+        """A secret."""
+        ...
+
     def changed(self) -> Mapping[str, str]:
         """The names of the secrets, each with the day of its last change."""
         ...
@@ -45,6 +49,12 @@ class ParameterStore:
         parameter = f"{self._path}/{name}"
         with aws_errors():
             self._client.put_parameter(Name=parameter, Value=secret, Type="SecureString", Overwrite=True)
+
+    def get(self, name: str) -> str:
+        """See SecretStore."""
+        with aws_errors():
+            answer = self._client.get_parameter(Name=f"{self._path}/{name}", WithDecryption=True)
+        return str(answer["Parameter"]["Value"])
 
     def changed(self) -> Mapping[str, str]:
         """See SecretStore."""
@@ -75,6 +85,11 @@ class SecretsManager:
                 self._client.put_secret_value(SecretId=secret_id, SecretString=secret)
             except self._client.exceptions.ResourceNotFoundException:
                 self._client.create_secret(Name=secret_id, SecretString=secret)
+
+    def get(self, name: str) -> str:
+        """See SecretStore."""
+        with aws_errors():
+            return str(self._client.get_secret_value(SecretId=f"{self._path}/{name}")["SecretString"])
 
     def changed(self) -> Mapping[str, str]:
         """See SecretStore."""

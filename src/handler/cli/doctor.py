@@ -1,0 +1,92 @@
+"""`tollgate doctor`: what is wrong with a deployment, and what to do about it."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tollgate.handler.cli.deployment_checks import Finding, check_table, check_url
+from tollgate.handler.cli.output import AsJson, CatalogFile, catalog_of, fail, fail_on_errors, print_json, print_table
+
+if TYPE_CHECKING:
+    from tollgate.gateway.catalog import Catalog, Provider
+
+
+def doctor(
+    stack: Annotated[str | None, typer.Option(help="The deployed stack, whose outputs say the rest.")] = None,
+    table: Annotated[str | None, typer.Option(help="The table, without a stack.")] = None,
+    url: Annotated[str | None, typer.Option(help="The base URL, without a stack; it ends in /v1.")] = None,
+    path: Annotated[str | None, typer.Option(help="The path of the credentials, without a stack.")] = None,
+    api_key: Annotated[str, typer.Option("--api-key", help="A key, to try a stream.", envvar="TOLLGATE_API_KEY")] = "",
+    model: Annotated[str, typer.Option(help="The model of that stream, which costs some tokens.")] = "auto",
+    check: Annotated[bool, typer.Option("--check", help="Ask providers whether they accept the credentials.")] = False,
+    region: Annotated[str | None, typer.Option(help="The AWS region; by default that of your configuration.")] = None,
+    catalog: CatalogFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Examine a deployment: its table, its credentials, its URL. Ends with 1 if something is broken."""
+    if stack is None and table is None and url is None and path is None:
+        fail("Say what to examine: --stack, or --table, --path, --url.")
+    findings: list[Finding] = []
+    with fail_on_errors():
+        outputs: Mapping[str, str] = _outputs(stack, region) if stack is not None else {}
+        table = table or outputs.get("TableName")
+        path = path or outputs.get("CredentialsPath")
+        url = url or outputs.get("StreamBaseUrl")
+        if table is not None:
+            findings += check_table(table, region)
+        if path is not None:
+            findings += _credentials(path, region, catalog_of(catalog), check)
+        if url is not None:
+            findings += check_url(url, api_key, model)
+    if as_json:
+        print_json([finding.to_json() for finding in findings])
+    else:
+        print_table(("what", "", "found", "what to do"), [finding.row() for finding in findings])
+    if any(finding.state == "broken" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _outputs(stack: str, region: str | None) -> Mapping[str, str]:
+    """The outputs of a stack. Raises ConfigurationError."""
+    from tollgate.handler.cli.aws import aws_client, aws_errors
+
+    with aws_errors():
+        described: Any = aws_client("cloudformation", region).describe_stacks(StackName=stack)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", ())}
+
+
+def _credentials(path: str, region: str | None, catalog: "Catalog", check: bool) -> list[Finding]:
+    """Which credentials are stored; none at all is broken, but nobody needs those of every provider."""
+    from tollgate.handler.cli.secret_store import secret_store
+
+    store = secret_store(path, region)
+    stored = store.changed()
+    if not stored:
+        advice = "tollgate credentials set NAME"
+        return [Finding("credentials", "broken", f"none under {path}", advice)]
+    found: list[Finding] = []
+    for provider in catalog.providers.values():
+        for each, _ in provider.by_credential():
+            if each.credential and each.credential in stored:
+                asked = _accepted(each, store.get(each.credential)) if check else None
+                found.append(asked or Finding(f"credential of {each.name}", "ok", f"{each.credential} is stored"))
+    return found
+
+
+def _accepted(provider: "Provider", secret: str) -> Finding:
+    """Whether the provider accepts its credential."""
+    from tollgate.gateway.errors import GatewayError
+    from tollgate.handler.components import check_credential
+
+    what = f"credential of {provider.name}"
+    try:
+        status = asyncio.run(check_credential(provider, secret))
+    except GatewayError as error:
+        return Finding(what, "warning", f"the provider does not answer: {error}", "Try again; look at its status page.")
+    if status in (401, 403):
+        return Finding(what, "broken", f"refused (HTTP {status})", f"tollgate credentials set {provider.credential}")
+    if status is None:
+        return Finding(what, "ok", "stored; no free request tells whether it is valid")
+    return Finding(what, "ok", f"accepted (HTTP {status})")
