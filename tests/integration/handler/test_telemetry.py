@@ -4,6 +4,7 @@ Each test runs a process of its own and reads its standard output.
 """
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from support.waiting import LIMIT_SECONDS
+from tollgate.gateway.types import UNITS
 
 CHECKOUT = Path(__file__).parents[3]
 SETUP = """
@@ -238,3 +240,36 @@ def test_path_is_logged_without_keys_and_truncated() -> None:
     (line,) = written(code)
     assert line["path"].startswith("/v1/models/[redacted]/xyyy")
     assert len(line["path"]) == 200
+
+
+EVERY_LINE = {"level", "message", "timestamp", "service"}
+"""What the logger adds."""
+
+
+def documented() -> set[str]:
+    """The fields that docs/operating.md names."""
+    text = (CHECKOUT / "docs" / "operating.md").read_text("utf-8")
+    section = text.partition("## Log lines")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    return {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+
+
+def test_every_field_of_a_line_is_documented() -> None:
+    lines = written(
+        """
+units = Usage(9, 3, images=1, seconds=2, characters=3, searches=4)
+log(metered, RequestContext("req_1", 1.0, record=record(usage=units)))
+log(metered, RequestContext("req_2", 1.0), status=401, error_code="invalid_api_key")
+log(metered, RequestContext("req_3", 1.0, record=record(), unsettled=StoreUnavailableError("x")))
+metered.fault("req_4", ValueError("x"))
+"""
+    )
+
+    assert {name for line in lines for name in line} <= documented()
+
+
+def test_every_documented_field_is_written() -> None:
+    source = (CHECKOUT / "src" / "handler" / "telemetry.py").read_text("utf-8")
+
+    written_names = {name for name in documented() if f'"{name}"' in source}
+    assert documented() - written_names - EVERY_LINE - set(UNITS) == set()
