@@ -6,6 +6,7 @@ from typing import Any
 from devtools.openapi.endpoints import ENDPOINTS, EXAMPLES, Described
 from devtools.openapi.responses import ANY, SCHEMAS, TEXT, ref
 from devtools.openapi.schemas import request_schemas
+from tollgate.gateway.key_bodies import Rotation
 from tollgate.gateway.replay import CACHE, MAX_KEY_LENGTH
 from tollgate.handler.http.endpoints import ENDPOINTS as OPERATIONS
 from tollgate.handler.http.request_options import MAX_TIMEOUT_MS, SESSION, TIMEOUT
@@ -103,7 +104,8 @@ def _operation(method: str, path: str, described: Described, references: dict[st
     if described.request is not None:
         example = {"example": EXAMPLES[path]} if path in EXAMPLES else {}
         content: Json = {"schema": references[described.request.__name__], **example}
-        operation["requestBody"] = {"required": True, "content": {described.body_type: content}}
+        is_required = described.request is not Rotation
+        operation["requestBody"] = {"required": is_required, "content": {described.body_type: content}}
     parameters: list[Json] = [
         {"name": name, "in": "query", "description": text, "schema": TEXT}
         for name, text in described.parameters.items()
@@ -126,9 +128,12 @@ def _responses(method: str, path: str, described: Described) -> Json:
     in_json = {} if described.response is None else {"application/json": ref(described.response)}
     content: Json = {**in_json, **dict.fromkeys(described.media_types, ANY)}
     statuses = ERRORS if described.request else {status: ERRORS[status] for status in _OF_READS}
+    if path.startswith("/admin/"):
+        statuses = {status: ERRORS[status] for status in (*_OF_READS, "409", "413", "415")}
+        statuses["409"] = "A team that has keys cannot be deleted"
     if not described.needs_key:
         statuses = {}
-    responses = {"200": _response(described.summary, content)}
+    responses = {str(described.status): _response(described.summary, content)}
     if path.startswith("/v1/models"):
         responses["304"] = {"description": "The list has the ETag of If-None-Match"}
         error = {"anyOf": [ref("Error"), ref("AnthropicError")]}

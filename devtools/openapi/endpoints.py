@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
+
 from tollgate.adapters.clients.anthropic_messages_request import MessagesRequest
 from tollgate.adapters.clients.completions_request import CompletionsRequest
 from tollgate.adapters.clients.responses_request import ResponsesRequest
 from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.embeddings import EmbeddingsRequest
 from tollgate.gateway.image_generation import ImageEditRequest, ImagesRequest
+from tollgate.gateway.key_bodies import KeyChange, NewKey, NewTeam, Rotation, TeamChange
 from tollgate.gateway.moderations import ModerationsRequest
-from tollgate.gateway.request_body import RequestBody
 from tollgate.gateway.rerank import RerankRequest
 from tollgate.gateway.speech import SpeechRequest
 from tollgate.gateway.transcriptions import TranscriptionRequest, TranslationRequest
@@ -29,13 +31,14 @@ class Described:
 
     summary: str
     response: str | None
-    request: type[RequestBody] | None = None
+    request: type[Struct] | None = None
     media_types: tuple[str, ...] = ()
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
     body_type: str = "application/json"
     is_anthropic: bool = False
     takes_x_api_key: bool = False
     needs_key: bool = True
+    status: int = 200
 
 
 _STREAM = ("text/event-stream",)
@@ -51,10 +54,11 @@ _PAGE = {
 _USAGE = {
     "from": "First day, YYYY-MM-DD",
     "to": "Last day, YYYY-MM-DD",
-    "group_by": "day, model, key, or several with commas",
+    "group_by": "day, model, provider, key, team, or several with commas",
     "format": "json or csv",
     **_KEY_ID,
 }
+_REQUESTS = {"limit": "Requests of a page, 1 to 100", "before": "The page before this request, `next` of another page"}
 _RERANK = Described("Order documents by relevance to a query, as Cohere and Jina have it", "Ranking", RerankRequest)
 _KEY = Described("Limits of the key, and what is used of them", "Key", parameters=_KEY_ID)
 
@@ -104,13 +108,47 @@ GET: dict[str, Described] = {
         "One request, by the id of its response or by its request id",
         "Generation", parameters={"id": "The id", **_KEY_ID},
     ),
+    "/v1/requests": Described(
+        "The last requests of the key, newest first, with their attempts", "Requests",
+        parameters={**_REQUESTS, **_KEY_ID},
+    ),
     "/health": Described("Whether the process is alive", "Health", needs_key=False),
     "/": Described("What answers here", "About", needs_key=False),
 }  # fmt: skip
+_KEY_PATH, _TEAM_PATH = "/admin/v1/keys/{key_id}", "/admin/v1/teams/{team_id}"
+ADMIN: dict[tuple[str, str], Described] = {
+    ("GET", "/admin/v1/keys"): Described("Every key, oldest first", "AdminKeys"),
+    ("POST", "/admin/v1/keys"): Described("A new key, whose text is shown once", "NewSecret", NewKey, status=201),
+    ("GET", _KEY_PATH): Described("A key, its limits, and what is used of them", "AdminKey"),
+    ("PATCH", _KEY_PATH): Described("Change what is given of a key; null removes", "AdminKey", KeyChange),
+    ("DELETE", _KEY_PATH): Described("Delete a key; its usage and its audit stay", "Deleted"),
+    ("POST", f"{_KEY_PATH}/rotate"): Described("Give a key a new secret", "NewSecret", Rotation),
+    ("POST", f"{_KEY_PATH}/revoke"): Described("Revoke a key", "AdminKey"),
+    ("POST", f"{_KEY_PATH}/reset"): Described("Refill the limits and the budget of a key", "Reset"),
+    ("GET", f"{_KEY_PATH}/audit"): Described("The changes of a key, oldest first", "Audit"),
+    ("GET", f"{_KEY_PATH}/requests"): Described("The last requests of a key", "Requests", parameters=_REQUESTS),
+    ("GET", "/admin/v1/teams"): Described("Every team, oldest first", "AdminTeams"),
+    ("POST", "/admin/v1/teams"): Described("A new team", "AdminTeam", NewTeam, status=201),
+    ("GET", _TEAM_PATH): Described("A team, what is left of its limits, and its keys", "AdminTeam"),
+    ("PATCH", _TEAM_PATH): Described("Change what is given of a team; null removes", "AdminTeam", TeamChange),
+    ("DELETE", _TEAM_PATH): Described("Delete a team that has no keys", "Deleted"),
+    ("POST", f"{_TEAM_PATH}/reset"): Described("Refill the limits and the budget of a team", "Reset"),
+    ("GET", f"{_TEAM_PATH}/audit"): Described("The changes of a team, oldest first", "Audit"),
+    ("GET", "/admin/v1/usage"): Described(
+        "The usage of every key, of one key, or of the keys of a team", "Usage", media_types=("text/csv",),
+        parameters={**_USAGE, "key_id": "One key", "team": "The keys of this team"},
+    ),
+    ("GET", "/admin/v1/catalog"): Described(
+        "Models with prices and missing credentials, tiers, guardrails", "Catalog",
+        parameters={"pattern": "A glob of model names", "all": "true adds models named only as provider/model"},
+    ),
+}  # fmt: skip
+"""For keys with the role admin, if the owner has turned the admin API on."""
 ENDPOINTS: dict[tuple[str, str], Described] = {
     **{("POST", path): described for path, described in POST.items()},
     ("PUT", "/v1/uploads/{upload_id}"): Described("Upload to a local gateway", "Nothing", needs_key=False),
     **{("GET", path): described for path, described in GET.items()},
+    **ADMIN,
 }
 
 _RERANKED = {"model": "rerank-v3.5", "query": "capital of France", "documents": ["Paris", "Rome"]}

@@ -26,6 +26,17 @@ OBJECT: Json = {"type": "object"}
 _OPTIONAL_TEXT: Json = {"type": ["string", "null"]}
 _OPTIONAL_NUMBER: Json = {"type": ["number", "null"]}
 _USAGE = _object({"prompt_tokens": COUNT, "total_tokens": COUNT}, completion_tokens=COUNT)
+_ADMIN_KEY = _object(
+    {
+        "key_id": TEXT,
+        "name": TEXT,
+        "status": {"enum": ["active", "revoked", "expired"]},
+        "role": {"enum": ["user", "admin"]},
+        "team": _OPTIONAL_TEXT,
+        "models": _list(TEXT),
+    },
+    state=OBJECT,
+)
 _CHOICE = _object({"index": COUNT, "message": OBJECT, "finish_reason": _OPTIONAL_TEXT})
 
 SCHEMAS: dict[str, Json] = {
@@ -107,6 +118,18 @@ SCHEMAS: dict[str, Json] = {
     "Credits": _object({"data": _object({"total_credits": _OPTIONAL_NUMBER, "total_usage": _OPTIONAL_NUMBER})}),
     "Generation": _object(
         {"data": _object({"id": TEXT, "request_id": TEXT, "operation": TEXT, "model": TEXT, "attempts": _list(OBJECT)})}
+    ),
+    "Requests": _object({"object": {"const": "list"}, "data": _list(OBJECT), "next": _OPTIONAL_TEXT}),
+    "AdminKey": _ADMIN_KEY,
+    "AdminKeys": _object({"object": {"const": "list"}, "data": _list(ref("AdminKey"))}),
+    "NewSecret": _object({"key_id": TEXT, "name": TEXT, "key": TEXT}),
+    "AdminTeam": _object({"team_id": TEXT, "name": TEXT}),
+    "AdminTeams": _object({"object": {"const": "list"}, "data": _list(ref("AdminTeam"))}),
+    "Deleted": _object({"deleted": {"const": True}}),
+    "Reset": _object({"reset": {"const": True}}),
+    "Audit": _object({"object": {"const": "list"}, "data": _list(_object({"at": TEXT, "by": TEXT, "action": TEXT}))}),
+    "Catalog": _object(
+        {"object": {"const": "list"}, "data": _list(OBJECT), "tiers": OBJECT, "guardrails": _list(TEXT)}
     ),
     "Health": _object({"status": {"const": "ok"}, "timestamp": TEXT}),
     "About": _object({"name": TEXT, "description": TEXT, "base_urls": OBJECT, "endpoints": _list(TEXT)}),

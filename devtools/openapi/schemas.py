@@ -13,10 +13,10 @@ Json = dict[str, Any]
 _NOT_IN_BODY = ("extra", "sent", "native")
 
 
-def request_schemas(requests: Sequence[type[RequestBody]]) -> tuple[dict[str, Json], dict[str, Json]]:
+def request_schemas(requests: Sequence[type[Struct]]) -> tuple[dict[str, Json], dict[str, Json]]:
     """A reference to the schema of each request by the name of its class, and all schemas by their names.
 
-    A top-level null counts as "not given", and fields that the gateway does not read are passed on.
+    In a RequestBody a top-level null counts as "not given", and fields that the gateway does not read are passed on.
     """
     bodies = [_body(request) for request in requests]
     found, components = msgspec.json.schema_components(
@@ -24,11 +24,11 @@ def request_schemas(requests: Sequence[type[RequestBody]]) -> tuple[dict[str, Js
     )
     for request in requests:
         schema = components[request.__name__]
-        schema["additionalProperties"] = True
+        schema["additionalProperties"] = not request.__struct_config__.forbid_unknown_fields
         schema["description"] = (request.__doc__ or "").strip().split("\n\n")[0]
         required = schema.get("required", ())
         for name, field in schema["properties"].items():
-            if name not in required:
+            if name not in required and issubclass(request, RequestBody):
                 schema["properties"][name] = _nullable(field)
     return {request.__name__: schema for request, schema in zip(requests, found, strict=True)}, components
 
@@ -39,7 +39,7 @@ def _schema_of(kind: type) -> Json:
     return {"type": "string", "format": "binary"}
 
 
-def _body(request: type[RequestBody]) -> type[Struct]:
+def _body(request: type[Struct]) -> type[Struct]:
     """A struct of the same name with the fields of the body alone."""
     hints = get_type_hints(request, include_extras=True)
     defaults = {field.name: field.default for field in msgspec.structs.fields(request)}

@@ -1,13 +1,14 @@
 """Edits of a key: texts from a command line or an admin, checked and applied to its record."""
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from tollgate.gateway.keys import KeyRecord, Role, is_team_id
+from tollgate.gateway import keys
+from tollgate.gateway.keys import Change, KeyRecord, Role, is_team_id
 from tollgate.gateway.limits import MAX_LIMIT_USD, Budget, Limits
 from tollgate.gateway.validation import invalid
 
@@ -17,13 +18,28 @@ MAX_TIME = 253_402_300_799
 """9999-12-31T23:59:59Z: the latest time that ISO 8601 can write."""
 
 
+DEFAULT_TIER = "default"
+RandomBytes = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the catalog has for keys to name: the limits of its tiers, and its guardrails."""
+
+    tiers: Mapping[str, Limits]
+    guardrails: Container[str]
+
+
+NO_RULES = Rules({}, ())
+
+
 @dataclass(frozen=True, slots=True)
 class KeyEdit:
     """What to change of a key; None leaves a field as it is.
 
-    `budget` is written as `5/day` or `none`, `models` as globs separated by commas (`*` is all), `expires` as a day, a
-    time, a duration from now (`30d`) or `never`, `metadata` as `NAME=VALUE` texts, `team` as its id or `none`,
-    `guardrails` as names or `none`.
+    `rpm`, `tpm` and `concurrency` of 0 remove the limit. `budget` is written as `5/day` or `none`, `models` as globs
+    separated by commas (`*` is all), `expires` as a day, a time, a duration from now (`30d`) or `never`, `metadata` as
+    `NAME=VALUE` texts, `team` as its id or `none`, `guardrails` as names or `none`.
     """
 
     name: str | None = None
@@ -43,31 +59,55 @@ class KeyEdit:
     cache_seconds: int | None = None
 
 
-def edit_key(
-    record: KeyRecord, edit: KeyEdit, tiers: Mapping[str, Limits], guardrails: Container[str], now: int
-) -> KeyRecord:
+def new_key(edit: KeyEdit, shards: int, rules: Rules, random_bytes: RandomBytes, now: int) -> tuple[str, KeyRecord]:
+    """A new key, the text of which is shown once, and its record. Raises BadRequestError, naming the field."""
+    text, key = keys.generate(random_bytes)
+    new = KeyRecord(key.key_id, key.key_hash, edit.name or "", "active", now, shards=shards)
+    return text, edit_key(new, edit, rules, now)
+
+
+def new_team(edit: KeyEdit, shards: int, random_bytes: RandomBytes, now: int) -> KeyRecord:
+    """The record of a new team. Raises BadRequestError, naming the field."""
+    return edit_key(keys.new_team(random_bytes, edit.name or "", now, shards), edit, NO_RULES, now)
+
+
+def rotation(key_id: str, overlap: str, random_bytes: RandomBytes, now: int) -> tuple[str, Change]:
+    """A new secret of a key, which is shown once, and the change to it; the old one works until `overlap` ends.
+
+    Raises BadRequestError; so does the change.
+    """
+    until = parse_time("overlap", overlap, now)
+    text, key = keys.generate(random_bytes, key_id)
+    return text, lambda record: keys.rotated(record, key, until, now)
+
+
+def edit_key(record: KeyRecord, edit: KeyEdit, rules: Rules, now: int) -> KeyRecord:
     """The edited record: first the limits of the tier, then the limits that are given themselves.
 
-    `tiers` and `guardrails` are those of the catalog. Raises BadRequestError, naming the field.
+    Raises BadRequestError, naming the field.
     """
     own = record.limits
     if edit.tier is not None:
-        if edit.tier not in tiers:
-            raise invalid("tier", f"there is no tier {edit.tier!r}; there are {', '.join(sorted(tiers))}")
-        own = tiers[edit.tier]
+        if edit.tier not in rules.tiers:
+            raise invalid("tier", f"there is no tier {edit.tier!r}; there are {', '.join(sorted(rules.tiers))}")
+        own = rules.tiers[edit.tier]
     edited = Limits(
-        rpm=edit.rpm or own.rpm,
-        tpm=edit.tpm or own.tpm,
-        concurrency=edit.concurrency or own.concurrency,
+        rpm=_limit(edit.rpm, own.rpm),
+        tpm=_limit(edit.tpm, own.tpm),
+        concurrency=_limit(edit.concurrency, own.concurrency),
         budget=own.budget if edit.budget is None else parse_budget(edit.budget),
     )
     named = [name for name in edit.guardrails or () if name != "none"]
     for name in named:
-        if name not in guardrails:
-            raise invalid("guardrail", f"the catalog has no guardrail {name!r}")
+        if name not in rules.guardrails:
+            raise invalid("guardrails", f"the catalog has no guardrail {name!r}")
     kept = record.guardrails if edit.guardrails is None else tuple(named)
     tier = edit.tier or record.tier
     return replace(record, limits=edited, tier=tier, guardrails=kept, **_fields(edit, now))
+
+
+def _limit(edited: int | None, own: int | None) -> int | None:
+    return own if edited is None else edited or None
 
 
 def _fields(edit: KeyEdit, now: int) -> dict[str, Any]:

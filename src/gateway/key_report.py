@@ -6,7 +6,8 @@ from datetime import date
 
 from tollgate.gateway import keys, limits
 from tollgate.gateway.admission import Account, usage_of_hold
-from tollgate.gateway.keys import KeyRecord
+from tollgate.gateway.errors import KeyNotFoundError
+from tollgate.gateway.keys import AuditEntry, KeyRecord
 from tollgate.gateway.limits import Balance, Limits, iso
 from tollgate.gateway.store_ports import KeyStore, UsageStore
 from tollgate.gateway.types import Json
@@ -48,6 +49,27 @@ def team_json(record: KeyRecord) -> Json:
         "shards": record.shards,
         "created_at": iso(record.created_at),
     }
+
+
+def history_json(entries: Sequence[AuditEntry]) -> list[Json]:
+    """The changes of a key or a team, oldest first."""
+    return [{"at": iso(entry.at), "by": entry.by, "action": entry.action, **entry.changed} for entry in entries]
+
+
+async def team_and_members(
+    keys_of: KeyStore, usage: UsageStore, team_id: str, now: float
+) -> tuple[Account, Sequence[KeyRecord]]:
+    """A team with what is left of its limits now, and its keys. Raises KeyNotFoundError."""
+    account = await keys_of.get(team_id) if keys.is_team_id(team_id) else None
+    if account is None:
+        raise KeyNotFoundError(f"There is no team {team_id[:200]}.", param="team")
+    members = [record for record in await keys_of.list() if record.team == team_id]
+    return await current_account(keys_of, usage, account, now), members
+
+
+def whole_team_json(account: Account, members: Sequence[KeyRecord]) -> Json:
+    """A team, what is left of its limits, and the ids of its keys."""
+    return {**team_json(account.record), **state_of_team(account), "keys": [each.key_id for each in members]}
 
 
 def _own_limits(own: Limits) -> Json:

@@ -142,6 +142,10 @@ class Upstream(Protocol):
         """Read a credential again that the provider refused. Returns whether it has changed."""
         ...
 
+    async def find_credential(self, provider: Provider) -> bool:
+        """Whether the provider's credential can be read, which may take a call to where it is kept."""
+        ...
+
     def has_credential(self, provider: Provider) -> bool:
         """False if the provider's credential is known to be missing, without any I/O."""
         ...

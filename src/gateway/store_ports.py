@@ -96,14 +96,20 @@ class UsageStore(Protocol):
     """The stored usage records, to read."""
 
     async def totals(self, key_id: str, first: int, last: int) -> Sequence[DailyTotal]:
-        """What a key used on the days from `first` to `last`, both included, one total per model and day, in any order.
+        """What a key used on the days from `first` to `last`, both included, one total per model, provider and day.
 
-        The cost depends on the number of days and models, not of records: a store keeps these totals.
+        They are in any order. The cost depends on the number of days and models, not of records: a store keeps these
+        totals.
         """
         ...
 
     def usage(self, key_id: str, start: float, end: float) -> AsyncIterator[UsageRecord]:
         """The records of a key whose request began in [start, end), Unix seconds, oldest first."""
+        ...
+
+    async def recent(self, key_id: str, before: str, limit: int) -> Sequence[UsageRecord]:
+        """The last records of a key whose request id sorts before this text, newest first. A record that was written
+        a moment ago may be missing."""
         ...
 
     async def usage_of(self, key_id: str, request_id: str) -> UsageRecord | None:

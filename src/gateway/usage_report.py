@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from typing import cast, get_args
@@ -18,12 +18,29 @@ KEPT_DAYS = 30
 EPOCH = date(1970, 1, 1).toordinal()
 
 
+NO_TEAMS: Mapping[str, str] = {}
+
+
 async def usage_report(
-    store: UsageStore, key_ids: Iterable[str], days: tuple[int, int], groups: Sequence[Group]
+    store: UsageStore,
+    key_ids: Iterable[str],
+    days: tuple[int, int],
+    groups: Sequence[Group],
+    teams: Mapping[str, str] = NO_TEAMS,
 ) -> Summary:
-    """The usage of these keys from the first to the last day, both included, by these groups."""
+    """The usage of these keys from the first to the last day, both included, by these groups.
+
+    `teams` are the teams of keys, see `teams_of_keys`; they are only read to group by team.
+    """
     totals = [total for key_id in key_ids for total in await store.totals(key_id, *days)]
-    return summarise(totals, groups)
+    return summarise(totals, groups, teams)
+
+
+async def teams_of_keys(store: KeyStore, groups: Sequence[Group]) -> Mapping[str, str]:
+    """The team that each key belongs to now, if one of the groups asks for it; keys without a team are absent."""
+    if "team" not in groups:
+        return NO_TEAMS
+    return {record.key_id: record.team for record in await store.list() if record.team}
 
 
 async def existing_key(store: KeyStore, key_id: str) -> str:

@@ -1,6 +1,6 @@
 """Totals of usage: by key, day and model as the stores keep them, and summaries of these."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Literal
@@ -8,7 +8,7 @@ from typing import Literal
 from tollgate.gateway.limits import iso
 from tollgate.gateway.metering import UsageRecord
 
-Group = Literal["day", "model", "key"]
+Group = Literal["day", "model", "key", "team", "provider"]
 
 
 @dataclass(slots=True)
@@ -50,11 +50,16 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class DailyTotal:
-    """What one key used of one model in requests that began on one UTC day; `day` counts days of Unix time."""
+    """What one key used of one model at one provider in requests that began on one UTC day.
+
+    `day` counts days of Unix time. `provider` is empty for requests that none answered, and in totals that were stored
+    before they had one.
+    """
 
     key_id: str
     day: int
     model: str
+    provider: str
     total: Total
 
 
@@ -68,17 +73,18 @@ def day_of(seconds: float) -> int:
 
 def daily_totals(records: Iterable[UsageRecord]) -> Sequence[DailyTotal]:
     """The daily totals of these records."""
-    totals: dict[tuple[str, int, str], Total] = {}
+    totals: dict[tuple[str, int, str, str], Total] = {}
     for record in records:
-        totals.setdefault((record.key_id, day_of(record.started_at), record.model), Total()).add(record)
+        place = (record.key_id, day_of(record.started_at), record.model, record.provider)
+        totals.setdefault(place, Total()).add(record)
     return [DailyTotal(*place, total) for place, total in totals.items()]
 
 
 def merge_totals(totals: Iterable[DailyTotal]) -> Sequence[DailyTotal]:
-    """The same totals, one for each key, day and model."""
-    sums: dict[tuple[str, int, str], Total] = {}
+    """The same totals, one for each key, day, model and provider."""
+    sums: dict[tuple[str, int, str, str], Total] = {}
     for daily in totals:
-        sums.setdefault((daily.key_id, daily.day, daily.model), Total()).include(daily.total)
+        sums.setdefault((daily.key_id, daily.day, daily.model, daily.provider), Total()).include(daily.total)
     return [DailyTotal(*place, total) for place, total in sums.items()]
 
 
@@ -91,8 +97,8 @@ class Summary:
     total: Total
 
 
-def summarise(totals: Iterable[DailyTotal], groups: Sequence[Group]) -> Summary:
-    """Summarise daily totals by these groups."""
+def summarise(totals: Iterable[DailyTotal], groups: Sequence[Group], teams: Mapping[str, str]) -> Summary:
+    """Summarise daily totals by these groups. `teams` are those that keys belong to; other keys have none."""
     rows: dict[tuple[str, ...], Total] = {}
     whole = Total()
     for each in totals:
@@ -100,6 +106,8 @@ def summarise(totals: Iterable[DailyTotal], groups: Sequence[Group]) -> Summary:
             "day": iso(each.day * DAY_SECONDS)[:10],
             "model": each.model,
             "key": each.key_id,
+            "team": teams.get(each.key_id, ""),
+            "provider": each.provider,
         }
         rows.setdefault(tuple(names[group] for group in groups), Total()).include(each.total)
         whole.include(each.total)

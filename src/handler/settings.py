@@ -23,8 +23,9 @@ class Settings:
     requests through without limits while the store does not respond, if this process admitted their key recently; else
     they are refused with 503. `image_hosts` are hosts from which images are fetched although their addresses are not
     public. `cors_origins` are origins of web pages that may call the API; `*` means every page.
-    `uploads_bucket` is the S3 bucket for what is too large for a request; without a table, uploads are files beside the
-    SQLite file. A body or an upload has at most `max_body_bytes`.
+    `admin_api` turns on the admin API, which changes keys. `uploads_bucket` is the S3 bucket for what is too large for
+    a request; without a table, uploads are files beside the SQLite file. A body or an upload has at most
+    `max_body_bytes`.
     """
 
     table: str | None = None
@@ -37,13 +38,15 @@ class Settings:
     fail_open: bool = False
     image_hosts: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
+    admin_api: bool = True
     uploads_bucket: str | None = None
     max_body_bytes: int = 32 * 1024 * 1024
     log_level: str = "INFO"
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
-    """The settings in TOLLGATE_* variables; an empty variable counts as not set. By default echo is on without a table.
+    """The settings in TOLLGATE_* variables; an empty variable counts as not set. By default echo and the admin API are
+    on without a table, and off with one.
 
     Raises ConfigurationError for an invalid value.
     """
@@ -51,17 +54,19 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     def get(name: str) -> str | None:
         return environ.get(f"TOLLGATE_{name}") or None
 
+    local_only = "off" if get("TABLE") else "on"
     return Settings(
         table=get("TABLE"),
         db=get("DB") or "tollgate.db",
         catalog=get("CATALOG"),
         credentials_path=get("CREDENTIALS_PATH"),
-        echo=_one_of("TOLLGATE_ECHO", get("ECHO") or ("off" if get("TABLE") else "on"), ("on", "off")) == "on",
+        echo=_one_of("TOLLGATE_ECHO", get("ECHO") or local_only, ("on", "off")) == "on",
         dev_key=get("DEV_KEY"),
         metrics_namespace=get("METRICS_NAMESPACE"),
         fail_open=_one_of("TOLLGATE_STORE_FAILURE", get("STORE_FAILURE") or "closed", ("closed", "open")) == "open",
         image_hosts=_list(get("IMAGE_HOSTS")),
         cors_origins=_list(get("CORS_ORIGINS")),
+        admin_api=_one_of("TOLLGATE_ADMIN_API", get("ADMIN_API") or local_only, ("on", "off")) == "on",
         uploads_bucket=get("UPLOADS_BUCKET"),
         max_body_bytes=_megabytes("TOLLGATE_MAX_BODY_MB", get("MAX_BODY_MB") or DEFAULT_MAX_BODY_MB),
         log_level=_one_of("TOLLGATE_LOG_LEVEL", get("LOG_LEVEL") or "INFO", LOG_LEVELS),

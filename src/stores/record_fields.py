@@ -147,7 +147,7 @@ def read_total(row: Row) -> DailyTotal:
     """The daily total in a row, which has its cost in micro-dollars."""
     cost = Decimal(int(row["micro_usd"])) * MICRO_DOLLAR
     total = Total(**{name: int(row[name]) for name in TOTAL_COUNTS}, cost_usd=cost)
-    return DailyTotal(row["key_id"], int(row["day"]), row["model"], total)
+    return DailyTotal(row["key_id"], int(row["day"]), row["model"], row.get("provider") or "", total)
 
 
 def _int(value: Any) -> int | None:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from tollgate.gateway.catalog import Provider
-from tollgate.gateway.errors import UpstreamError, UpstreamTimeoutError
+from tollgate.gateway.errors import UpstreamAuthError, UpstreamError, UpstreamTimeoutError
 from tollgate.gateway.ports import TimeLimits
 from tollgate.gateway.types import UpstreamRequest
 from tollgate.http_client.errors import (
@@ -54,6 +54,14 @@ class UpstreamClient:
         if lacks_region(provider) or (provider.auth == "sigv4" and lacks_credentials()):
             return False
         return provider.credential is None or not self._credentials.is_missing(provider.credential)
+
+    async def find_credential(self, provider: Provider) -> bool:
+        """See Upstream."""
+        try:
+            await credential_headers(provider, self._credentials)
+        except UpstreamAuthError:
+            return False
+        return self.has_credential(provider)
 
     async def send(self, request: UpstreamRequest, provider: Provider, limits: TimeLimits) -> "UpstreamResponse":
         """See Upstream."""

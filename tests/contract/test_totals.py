@@ -30,6 +30,8 @@ MIXED = [
     record(4, NOON - DAY_SECONDS + 2, cost=Cost(None, "unknown")),
     record(5, NOON - FOLD_AFTER - 600),
     record(6, NOON - 60),
+    record(7, NOON - 2 * DAY_SECONDS + 1, provider="elsewhere"),
+    record(8, NOON - 30, provider=""),
 ]
 
 
@@ -38,7 +40,7 @@ async def settle(store: Store, records: Iterable[UsageRecord]) -> None:
 
 
 def in_order(totals: Iterable[DailyTotal]) -> list[DailyTotal]:
-    return sorted(totals, key=lambda daily: (daily.key_id, daily.day, daily.model))
+    return sorted(totals, key=lambda daily: (daily.key_id, daily.day, daily.model, daily.provider))
 
 
 async def totals(store: Store, first: int = TODAY - 30, last: int = TODAY + 1) -> list[DailyTotal]:

@@ -53,6 +53,20 @@ async def test_records_of_other_keys_are_excluded(store: Store) -> None:
     assert await store.usage_of(KEY_ID, request_id(1)) is None
 
 
+async def test_recent_records_are_read_newest_first_in_pages(store: Store) -> None:
+    made = [at(MINUTE + i, i) for i in range(5)]
+    await settle(store, *made, usage(request_id(9), key_id="ffffffffffff"))
+    assert await store.recent(KEY_ID, "req_~", 2) == [made[4], made[3]]
+    assert await store.recent(KEY_ID, made[3].request_id, 3) == [made[2], made[1], made[0]]
+    assert await store.recent(KEY_ID, made[0].request_id, 3) == []
+
+
+async def test_expired_records_are_not_recent(store: Store, clock: FakeClock) -> None:
+    await settle(store, at(MINUTE), at(MINUTE + 100, 1))
+    clock.now = MINUTE + USAGE_KEPT + 50
+    assert await store.recent(KEY_ID, "req_~", 5) == [at(MINUTE + 100, 1)]
+
+
 @pytest.mark.usefixtures("concurrent_requests")
 @pytest.mark.slow
 async def test_more_records_than_one_batch_are_read(store: Store) -> None:

@@ -217,6 +217,9 @@ class FakeUpstream:
     def has_credential(self, provider: Provider) -> bool:
         return provider.name not in self.without_credential
 
+    async def find_credential(self, provider: Provider) -> bool:
+        return self.has_credential(provider)
+
     async def reread_credential(self, provider: Provider) -> bool:
         return False
 

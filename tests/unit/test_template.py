@@ -30,6 +30,21 @@ def test_functions_write_usage_and_balances_but_no_keys_and_no_audit() -> None:
     assert partitions_of("dynamodb:UpdateItem") == [["KEY#*", "USE#*"]]
 
 
+def test_functions_write_keys_only_with_the_admin_api_and_never_change_an_audit() -> None:
+    resource = template()["Resources"]["AdminPolicy"]
+    assert resource["Condition"] == "HasAdminApi"
+    assert template()["Parameters"]["AdminApi"]["Default"] == "off"
+    allowed = {
+        statement["Action"]: statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+        for statement in resource["Properties"]["PolicyDocument"]["Statement"]
+    }
+    assert allowed == {
+        "dynamodb:BatchGetItem": ["KEY#*"],
+        "dynamodb:PutItem": ["AUDIT#*", "KEY#*"],
+        "dynamodb:DeleteItem": ["KEY#*"],
+    }
+
+
 def test_functions_have_no_other_dynamodb_actions() -> None:
     actions = {action for statement in statements() for action in actions_of(statement)}
     assert {action for action in actions if action.startswith("dynamodb:")} == {

@@ -20,7 +20,13 @@ BYTES_PER_VALUE = 24
 
 
 def parse_json(headers: Mapping[str, str], body: bytes, model: type[Model], max_values: int = MAX_VALUES) -> Model:
-    """The request in a JSON body. Raises BadRequestError, with the field at fault as its `param`.
+    """The request in a JSON body. Raises BadRequestError, with the field at fault as its `param`, and what
+    `read_object` raises."""
+    return model.of(read_object(headers, body, max_values))
+
+
+def read_object(headers: Mapping[str, str], body: bytes, max_values: int = MAX_VALUES) -> Json:
+    """The object in a JSON body. Raises BadRequestError.
 
     A body without a content type is taken as JSON. Raises UnsupportedMediaTypeError for another one.
     """
@@ -35,7 +41,7 @@ def parse_json(headers: Mapping[str, str], body: bytes, model: type[Model], max_
         raise BadRequestError("The request body is not valid JSON.", code="invalid_json") from None
     if not isinstance(value, dict):
         raise BadRequestError("The request body must be a JSON object.", code="invalid_json")
-    return model.of(cast(Json, value))
+    return cast(Json, value)
 
 
 def _decode(body: bytes) -> Any:

@@ -91,7 +91,7 @@ def serve(
 
 @app.command()
 def usage(
-    by: Annotated[str, typer.Option(help="day, model or key, or several with commas.")] = "day",
+    by: Annotated[str, typer.Option(help="day, model, provider, key or team, or several with commas.")] = "day",
     first: Annotated[str | None, typer.Option("--from", help="First day, as 2026-11-21.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day.")] = None,
     key_id: Annotated[str | None, typer.Option("--key", help="Only this key.")] = None,
@@ -101,7 +101,7 @@ def usage(
     table: TableName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Usage and cost, by day, model or key."""
+    """Usage and cost, by day, model, provider, key or team."""
     from tollgate.gateway.usage_report import (
         existing_key,
         keys_of_team,
@@ -109,6 +109,7 @@ def usage(
         parse_groups,
         summary_csv,
         summary_json,
+        teams_of_keys,
         total_json,
         usage_report,
     )
@@ -124,7 +125,7 @@ def usage(
             key_ids = await keys_of_team(store, team)
         else:
             key_ids = await store.key_ids() if key_id is None else [await existing_key(store, key_id)]
-        return await usage_report(store, key_ids, days, groups)
+        return await usage_report(store, key_ids, days, groups, await teams_of_keys(store, groups))
 
     summary = run(store_settings(db, table), read)
     if as_csv:

@@ -5,7 +5,7 @@ Modules that take long to import are imported by the commands that need them, so
 
 import secrets
 import time
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,9 +13,9 @@ import typer
 
 from tollgate.gateway import keys
 from tollgate.gateway.errors import KeyNotFoundError
-from tollgate.gateway.key_edits import KeyEdit, edit_key, parse_time
+from tollgate.gateway.key_edits import DEFAULT_TIER, KeyEdit, Rules, edit_key, new_key, rotation
 from tollgate.gateway.keys import KeyRecord, Role
-from tollgate.gateway.limits import MAX_LIMIT, MAX_OPEN, Limits
+from tollgate.gateway.limits import MAX_LIMIT, MAX_OPEN
 from tollgate.gateway.replay import MAX_CACHE_SECONDS
 from tollgate.handler.cli.output import (
     AsJson,
@@ -23,8 +23,8 @@ from tollgate.handler.cli.output import (
     Db,
     TableName,
     actor,
+    catalog_of,
     fail_on_errors,
-    history_json,
     print_history,
     print_json,
     print_table,
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="API keys and their limits.")
 
-DEFAULT_TIER = "default"
 KeyId = Annotated[
     str,
     typer.Argument(
@@ -48,9 +47,11 @@ KeyId = Annotated[
 Name = Annotated[str, typer.Option(help="What the key is for.")]
 Owner = Annotated[str | None, typer.Option(help="Who is responsible for it.")]
 Tier = Annotated[str | None, typer.Option(help="The tier of the catalog whose limits it gets.")]
-Rpm = Annotated[int | None, typer.Option(min=1, max=MAX_LIMIT, help="Requests per minute.")]
-Tpm = Annotated[int | None, typer.Option(min=1, max=MAX_LIMIT, help="Tokens per minute.")]
-Concurrency = Annotated[int | None, typer.Option(min=1, help=f"Requests at once: {MAX_OPEN} for each shard at most.")]
+Rpm = Annotated[int | None, typer.Option(min=0, max=MAX_LIMIT, help="Requests per minute; 0 is no limit.")]
+Tpm = Annotated[int | None, typer.Option(min=0, max=MAX_LIMIT, help="Tokens per minute; 0 is no limit.")]
+Concurrency = Annotated[
+    int | None, typer.Option(min=0, help=f"Requests at once: {MAX_OPEN} for each shard at most; 0 is no limit.")
+]
 BudgetText = Annotated[str | None, typer.Option("--budget", help="USD per day, month or total: 5/day, or none.")]
 Models = Annotated[str | None, typer.Option(help="Models that it may use, as globs: gpt-*,claude-*; * is all.")]
 Expires = Annotated[
@@ -112,11 +113,9 @@ def create_key(
         rules,
         cache,
     )
-    now, (tiers, known) = int(time.time()), _tiers_and_guardrails(catalog)
-    text, key = keys.generate(secrets.token_bytes)
+    rules = _rules(catalog)
     with fail_on_errors():
-        new = KeyRecord(key.key_id, key.key_hash, name, "active", now, shards=shards)
-        record = edit_key(new, edit, tiers, known, now)
+        text, record = new_key(edit, shards, rules, secrets.token_bytes, int(time.time()))
     run(store_settings(db, table), lambda store: store.create(record, actor()))
     _print_secret(text, record, as_json)
 
@@ -152,11 +151,9 @@ def update_key(
         rules,
         cache,
     )
-    now, (tiers, known) = int(time.time()), _tiers_and_guardrails(catalog)
+    now, rules = int(time.time()), _rules(catalog)
     settings = store_settings(db, table)
-    record = run(
-        settings, lambda store: store.update(key_id, lambda old: edit_key(old, edit, tiers, known, now), actor())
-    )
+    record = run(settings, lambda store: store.update(key_id, lambda old: edit_key(old, edit, rules, now), actor()))
     _show([record], as_json)
 
 
@@ -169,14 +166,9 @@ def rotate_key(
     as_json: AsJson = False,
 ) -> None:
     """Give a key a new secret and print it. The old secret works until the overlap ends."""
-    now = int(time.time())
     with fail_on_errors():
-        until = parse_time("overlap", overlap, now)
-    text, key = keys.generate(secrets.token_bytes, key_id)
-    record = run(
-        store_settings(db, table),
-        lambda store: store.update(key_id, lambda old: keys.rotated(old, key, until, now), actor()),
-    )
+        text, change = rotation(key_id, overlap, secrets.token_bytes, int(time.time()))
+    record = run(store_settings(db, table), lambda store: store.update(key_id, change, actor()))
     _print_secret(text, record, as_json)
 
 
@@ -198,6 +190,8 @@ def show_key(key_id: KeyId, db: Db = None, table: TableName = None, as_json: AsJ
 
     record, entries = run(store_settings(db, table), read)
     if as_json:
+        from tollgate.gateway.key_report import history_json
+
         print_json({**_key_json(record), "history": history_json(entries)})
         return
     _show([record], as_json)
@@ -225,13 +219,11 @@ def delete_key(key_id: KeyId, db: Db = None, table: TableName = None, as_json: A
     print_json({"key_id": key_id, "deleted": True}) if as_json else typer.echo(f"Key {key_id} is deleted.")
 
 
-def _tiers_and_guardrails(overlay: Path | None) -> tuple[Mapping[str, Limits], Container[str]]:
-    """The limits of each tier in the catalog, and the names of its guardrails."""
-    from tollgate.handler.components import read_catalog
-
+def _rules(overlay: Path | None) -> Rules:
+    """The tiers and guardrails of the catalog."""
     with fail_on_errors():
-        catalog = read_catalog(None if overlay is None else str(overlay))
-    return {name: tier.limits for name, tier in catalog.tiers.items()}, catalog.guardrails
+        catalog = catalog_of(overlay)
+    return Rules({name: tier.limits for name, tier in catalog.tiers.items()}, catalog.guardrails)
 
 
 def _key_json(record: KeyRecord) -> dict[str, object]:

@@ -1,17 +1,12 @@
 """`tollgate models`: the models of the catalog, what they cost, and which credential is missing."""
 
 import os
-from collections.abc import Iterator
 from decimal import Decimal
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from tollgate.handler.cli.output import AsJson, CatalogFile, catalog_of, fail_on_errors, print_json, print_table
-
-if TYPE_CHECKING:
-    from tollgate.gateway.catalog import Catalog, Model
 
 
 def models(
@@ -23,8 +18,12 @@ def models(
     as_json: AsJson = False,
 ) -> None:
     """The models of the catalog, with USD per million tokens, context, and the credentials that this machine lacks."""
+    from tollgate.gateway.catalog_report import credentials_of, model_rows
+
     with fail_on_errors():
-        rows = list(_rows(catalog_of(catalog), pattern, all_models))
+        whole = catalog_of(catalog)
+    missing = {name for name in credentials_of(whole) if not os.environ.get(name)}
+    rows = list(model_rows(whole, pattern, missing, all_models=all_models))
     if as_json:
         print_json(rows)
         return
@@ -43,30 +42,6 @@ def models(
     names = ("model", "providers", "operations")
     ordered = [(*row[:3], row[6], *row[3:6]) for row in table]
     print_table((*names, "missing credentials"), ordered, ("context", "input USD", "output USD"))
-
-
-def _rows(catalog: "Catalog", pattern: str, all_models: bool) -> Iterator[dict[str, Any]]:
-    for model in catalog.listed() if all_models else catalog.models.values():
-        if any(fnmatchcase(name, pattern) for name in (model.id, *model.aliases)):
-            prices = model.prices
-            yield {
-                "model": model.id,
-                "aliases": list(model.aliases),
-                "providers": [row.provider for row in model.routes],
-                "operations": list(model.operations),
-                "context_length": model.context_length,
-                "input_usd_per_mtok": None if prices is None else str(prices.input_usd_per_mtok),
-                "output_usd_per_mtok": None if prices is None else str(prices.output_usd_per_mtok),
-                "missing_credentials": list(_missing(catalog, model)),
-            }
-
-
-def _missing(catalog: "Catalog", model: "Model") -> Iterator[str]:
-    """The names of credentials that are in no environment variable here."""
-    for row in model.routes:
-        for provider, _ in catalog.providers[row.provider].by_credential():
-            if provider.credential and not os.environ.get(provider.credential):
-                yield provider.credential
 
 
 def _price(usd: str | None) -> str:

@@ -114,11 +114,6 @@ def print_table(
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
 
 
-def history_json(entries: Sequence["AuditEntry"]) -> list[dict[str, str]]:
-    """The changes of a key or a team."""
-    return [{"at": iso(entry.at), "by": entry.by, "action": entry.action, **entry.changed} for entry in entries]
-
-
 def print_history(entries: Sequence["AuditEntry"]) -> None:
     """The changes of a key or a team as a table."""
     rows = [

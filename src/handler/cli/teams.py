@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tollgate.gateway import keys
-from tollgate.gateway.errors import KeyNotFoundError
-from tollgate.gateway.key_edits import KeyEdit, edit_key
+from tollgate.gateway.key_edits import NO_RULES, KeyEdit, edit_key, new_team
 from tollgate.gateway.keys import KeyRecord
 from tollgate.handler.cli.keys import AllowUnpriced, BudgetText, Concurrency, Owner, Rpm, Shards, Tpm
 from tollgate.handler.cli.output import (
@@ -21,7 +20,6 @@ from tollgate.handler.cli.output import (
     TableName,
     actor,
     fail_on_errors,
-    history_json,
     print_history,
     print_json,
     print_table,
@@ -57,10 +55,9 @@ def create_team(
     as_json: AsJson = False,
 ) -> None:
     """Create a team and print its id. Without limits it only groups keys."""
-    now = int(time.time())
     edit = KeyEdit(name, owner, None, rpm, tpm, concurrency, budget, allow_unpriced=allow_unpriced)
     with fail_on_errors():
-        record = edit_key(keys.new_team(secrets.token_bytes, name, now, shards), edit, {}, (), now)
+        record = new_team(edit, shards, secrets.token_bytes, int(time.time()))
     run(store_settings(db, table), lambda store: store.create(record, actor()))
     print_json(_team_json(record)) if as_json else typer.echo(record.key_id)
 
@@ -83,7 +80,7 @@ def update_team(
     now = int(time.time())
     edit = KeyEdit(name, owner, None, rpm, tpm, concurrency, budget, allow_unpriced=allow_unpriced)
     settings = store_settings(db, table)
-    record = run(settings, lambda store: store.update(team_id, lambda old: edit_key(old, edit, {}, (), now), actor()))
+    record = run(settings, lambda store: store.update(team_id, lambda old: edit_key(old, edit, NO_RULES, now), actor()))
     _show([record], as_json)
 
 
@@ -96,19 +93,15 @@ def list_teams(db: Db = None, table: TableName = None, as_json: AsJson = False) 
 @app.command("show")
 def show_team(team_id: TeamId, db: Db = None, table: TableName = None, as_json: AsJson = False) -> None:
     """One team: what is left of its limits, its keys, and the history of its changes."""
-    from tollgate.gateway.key_report import current_account, state_of_team
+    from tollgate.gateway.key_report import history_json, team_and_members, whole_team_json
 
-    async def read(store: "Store") -> "tuple[Account, list[KeyRecord], Sequence[keys.AuditEntry]]":
-        account = await store.get(team_id)
-        if account is None:
-            raise KeyNotFoundError(f"There is no team {team_id}.")
-        members = [record for record in await store.list() if record.team == team_id]
-        return await current_account(store, store, account, time.time()), members, await store.audit(team_id)
+    async def read(store: "Store") -> "tuple[Account, Sequence[KeyRecord], Sequence[keys.AuditEntry]]":
+        account, members = await team_and_members(store, store, team_id, time.time())
+        return account, members, await store.audit(team_id)
 
     account, members, entries = run(store_settings(db, table), read)
     if as_json:
-        whole = {**_team_json(account.record), **state_of_team(account), "keys": [each.key_id for each in members]}
-        print_json({**whole, "history": history_json(entries)})
+        print_json({**whole_team_json(account, members), "history": history_json(entries)})
         return
     _show([account.record], as_json)
     if account.record.limits.budget is not None:

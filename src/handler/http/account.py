@@ -26,27 +26,41 @@ from tollgate.gateway.usage_report import (
     parse_groups,
     summary_csv,
     summary_json,
+    teams_of_keys,
     unknown_key,
     usage_report,
 )
 from tollgate.gateway.usage_totals import day_of
+from tollgate.gateway.validation import invalid
 from tollgate.handler.components import Components
 from tollgate.handler.http.requests import components_of, context_of
 from tollgate.handler.http.responses import json_response
 from tollgate.handler.http.routes import route
 
+AFTER_ALL = "req_~"
+"""A text that sorts behind every request id."""
 _REQUEST_ID = re.compile(r"(?:chatcmpl-|cmpl-|modr-|msg_|resp_|req_)?([0-9a-f]{32})", re.ASCII)
 
 
 async def get_usage(request: Request) -> Response:
-    """Usage by `group_by` (day, model, key, or several with commas) from day `from` to day `to`, as JSON or CSV."""
+    """Usage by `group_by` (day, model, provider, key, team, or several with commas) from day `from` to day `to`, as
+    JSON or CSV."""
     components = components_of(request)
     account = await components.gateway.authenticate(bearer_key(request.headers), context_of(request))
-    query = request.query_params
+    key_ids = await _readable_keys(request, components, account)
+    return await usage_response(request, key_ids, account)
+
+
+async def usage_response(request: Request, key_ids: Iterable[str], account: Account) -> Response:
+    """The usage of these keys as the query wants it. `account` is that of the client's key."""
+    components, query, own = components_of(request), request.query_params, account.record
     days = parse_days(query.get("from"), query.get("to"), components.clock.now())
     groups = parse_groups(query.get("group_by", "day"))
-    key_ids = await _readable_keys(request, components, account)
-    summary = await usage_report(components.usage, key_ids, days, groups)
+    if own.role == "admin":
+        teams = await teams_of_keys(components.keys, groups)
+    else:
+        teams = {own.key_id: own.team} if own.team else {}
+    summary = await usage_report(components.usage, key_ids, days, groups, teams)
     if query.get("format") == "csv" or "text/csv" in request.headers.get("accept", ""):
         return Response(summary_csv(summary), media_type="text/csv")
     return json_response(summary_json(summary))
@@ -88,6 +102,26 @@ async def get_generation(request: Request) -> Response:
             if record is not None:
                 return json_response({"data": _generation(requested_id, record)})
     raise NotFoundError(f"There is no request {requested_id[:200]!r}.", param="id", code="generation_not_found")
+
+
+async def list_requests(request: Request) -> Response:
+    """The last requests of a key, newest first, in pages; each is described as `GET /v1/generation` does."""
+    account = await _requested_account(request, components_of(request))
+    return await requests_response(request, account.record.key_id)
+
+
+async def requests_response(request: Request, key_id: str) -> Response:
+    """A page of the last requests of this key. Raises BadRequestError for `limit` and `before`."""
+    query = request.query_params
+    limit, before = query.get("limit", "20"), query.get("before", "")
+    if not re.fullmatch(r"[1-9][0-9]?|100", limit, re.ASCII):
+        raise invalid("limit", "it is a number from 1 to 100")
+    if before and not _REQUEST_ID.fullmatch(before):
+        raise invalid("before", "it is the id of a request, such as `next` of the page before")
+    records = await components_of(request).usage.recent(key_id, before or AFTER_ALL, int(limit))
+    following = records[-1].request_id if len(records) == int(limit) else None
+    rows = [_generation(record.request_id, record) for record in records]
+    return json_response({"object": "list", "data": rows, "next": following})
 
 
 async def _requested_account(request: Request, components: Components) -> Account:
@@ -147,7 +181,7 @@ def _generation(requested_id: str, record: UsageRecord) -> Json:
         "priced_on": record.cost.priced_on and record.cost.priced_on.isoformat(),
         "estimated": record.estimated,
         "attempts": [attempt.to_json() for attempt in record.attempts],
-        "guardrails": [asdict(each) for each in record.guardrails],
+        "guardrails": [asdict(action) for action in record.guardrails],
         "latency": first if first is not None else whole,
         "generation_time": None if first is None else whole - first,
     }
@@ -159,4 +193,5 @@ ROUTES = (
     route("GET", "/v1/auth/key", get_key),
     route("GET", "/v1/credits", get_credits),
     route("GET", "/v1/generation", get_generation),
+    route("GET", "/v1/requests", list_requests),
 )

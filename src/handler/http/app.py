@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Router
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tollgate.handler.components import Components
 from tollgate.handler.http import account, count_tokens, endpoints, models, openapi, uploads
 from tollgate.handler.http.middleware import RequestMiddleware
+from tollgate.handler.http.requests import components_of
 from tollgate.handler.http.responses import json_response
-from tollgate.handler.http.routes import path_without_alias, route
+from tollgate.handler.http.routes import Asgi, path_without_alias, route
 
 
 async def health(request: Request) -> Response:
@@ -32,6 +34,7 @@ ABOUT = {
     "description": "An LLM gateway for clients of OpenAI's, OpenRouter's and Anthropic's APIs, with a key of its own.",
     "base_urls": {"openai": "/v1", "openrouter": "/api/v1", "anthropic": "/"},
     "documentation": {"openapi": "/openapi.json", "page": "/docs"},
+    "dashboard": "/dashboard",
 }
 
 
@@ -50,6 +53,30 @@ ROUTES = (
     route("GET", "/", about),
     route("GET", "/health", health),
 )
+
+
+async def serve_admin(scope: Scope, receive: Receive, send: Send) -> None:
+    """The admin API, which is not there if the owner has turned it off."""
+    if not components_of(Request(scope)).settings.admin_api:
+        raise HTTPException(404)
+    from tollgate.handler.http.admin import router  # few requests are for it
+
+    await router(scope, receive, send)
+
+
+async def get_dashboard(request: Request) -> Response:
+    """The dashboard: its page, or one of the files that it loads."""
+    from tollgate.handler.http.dashboard import dashboard_file  # as few
+
+    return dashboard_file(request)
+
+
+LATE_ROUTES = (
+    Route("/admin/v1/{rest:path}", Asgi(serve_admin), methods=None),
+    route("GET", "/dashboard", get_dashboard),
+    route("GET", "/dashboard/{name:path}", get_dashboard),
+)
+"""What is imported when it is requested."""
 
 
 def _methods(path: str) -> set[str]:
@@ -73,7 +100,7 @@ class Application:
         self.paths = tuple(dict.fromkeys(route.path for route in ROUTES))
         self.methods = {path: ", ".join(sorted(_methods(path))) for path in self.paths}
         """The methods of each path, as the header `Allow` has them: a router names those of one route alone."""
-        app: ASGIApp = RequestMiddleware(Router(ROUTES, redirect_slashes=False), components)
+        app: ASGIApp = RequestMiddleware(Router((*ROUTES, *LATE_ROUTES), redirect_slashes=False), components)
         self._app = _with_cors(app, components.settings.cors_origins) if components.settings.cors_origins else app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -20,7 +20,7 @@ def response_to(error: GatewayError | HTTPException, request: Request) -> Respon
         text = f"Invalid URL {place}. A client's base URL ends in /v1; the endpoints are {paths}."
         return _response_to(NotFoundError(text, code="unknown_url"), request)
     response = _response_to(MethodNotAllowedError(f"Method not allowed {place}."), request)
-    allowed = request.app.methods.get(request.url.path) or (error.headers or {}).get("allow", "")
+    allowed = request.app.methods.get(request.url.path) or (error.headers or {}).get("Allow", "")
     response.headers["allow"] = allowed
     return response
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 Handle = Callable[[Request], Awaitable[Response]]
 
@@ -18,6 +18,25 @@ def route(method: str, path: str, handle: Handle) -> Route:
 def path_without_alias(path: str) -> str:
     """The path with `/v1` for OpenRouter's `/api/v1`: every route has both."""
     return path.removeprefix("/api") if path.startswith("/api/v1/") else path
+
+
+def resource(path: str, **handlers: Handle) -> Route:
+    """One route for all methods of a path, such as `resource("/things", GET=list_things, POST=create_thing)`."""
+
+    async def handle(request: Request) -> Response:
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+
+    return Route(path, _Handler(handle), methods=[*handlers])
+
+
+class Asgi:
+    """A function as an ASGI app. It is no function, so Starlette does not wrap it as a handler of requests."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
 
 
 class _Handler:

@@ -80,14 +80,14 @@ def usage_primary_key(key_id: str, request_id: str) -> Item:
     return {"pk": {"S": usage_partition(key_id)}, "sk": {"S": usage_sort_key(request_id)}}
 
 
-def daily_total_sort_key(day: int, model: str = "") -> str:
-    """The sort key of a daily total; without a model, one that precedes all totals of the day."""
-    return f"DAY#{day:06d}#{model}"
+def daily_total_sort_key(day: int, model: str = "", provider: str = "") -> str:
+    """The sort key of a daily total; without a model, one that precedes all totals of the day. Names have no spaces."""
+    return f"DAY#{day:06d}#{model} {provider}".rstrip()
 
 
-def daily_total_primary_key(key_id: str, day: int, model: str) -> Item:
+def daily_total_primary_key(key_id: str, day: int, model: str, provider: str) -> Item:
     """The primary key of a daily total."""
-    return {"pk": {"S": usage_partition(key_id)}, "sk": {"S": daily_total_sort_key(day, model)}}
+    return {"pk": {"S": usage_partition(key_id)}, "sk": {"S": daily_total_sort_key(day, model, provider)}}
 
 
 def fold_marker_primary_key(key_id: str) -> Item:

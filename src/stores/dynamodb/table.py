@@ -6,7 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from tollgate.stores.dynamodb.attribute_values import Item, to_attribute
+from tollgate.stores.dynamodb.attribute_values import Item, from_attribute, to_attribute
 from tollgate.stores.dynamodb.client import DynamoDBClient
 from tollgate.stores.dynamodb.errors import DynamoDBError
 from tollgate.stores.dynamodb.items import KeyItem, read_key
@@ -77,18 +77,23 @@ class Table:
 
     def query(self, partition: str, first: str, last: str, *, consistent: bool) -> AsyncIterator[Sequence[Item]]:
         """Pages of the items of a partition with sort keys from `first` to `last`, both included."""
-        return self._pages(
+        return self._pages(_range(self.name, partition, first, last, consistent=consistent))
+
+    async def last_before(self, partition: str, first: str, last: str, limit: int) -> Sequence[Item]:
+        """The last items of a partition with sort keys from `first` to before `last`, the last one first."""
+        found: list[Item] = []
+        pages = self._pages(
             {
-                "TableName": self.name,
-                "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
-                "ExpressionAttributeValues": {
-                    ":pk": to_attribute(partition),
-                    ":first": to_attribute(first),
-                    ":last": to_attribute(last),
-                },
-                "ConsistentRead": consistent,
+                **_range(self.name, partition, first, last, consistent=False),
+                "ScanIndexForward": False,
+                "Limit": limit + 1,  # `last` itself, which BETWEEN includes, may be there
             }
         )
+        async for page in pages:
+            found += [item for item in page if from_attribute(item["sk"]) != last]
+            if len(found) >= limit:
+                break
+        return found[:limit]
 
     async def query_index(self, listed: str, created_since: float = 0) -> Sequence[Item]:
         """The primary keys of the items that the index `listed` has under this value."""
@@ -181,6 +186,17 @@ class Table:
             if not last_key:
                 return
             query = {**query, "ExclusiveStartKey": last_key}
+
+
+def _range(table: str, partition: str, first: str, last: str, *, consistent: bool) -> dict[str, Any]:
+    """A query for the items of a partition with sort keys from `first` to `last`, both included."""
+    values = {":pk": to_attribute(partition), ":first": to_attribute(first), ":last": to_attribute(last)}
+    return {
+        "TableName": table,
+        "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+        "ExpressionAttributeValues": values,
+        "ConsistentRead": consistent,
+    }
 
 
 async def compare_and_set(write: Callable[[Item | None], Awaitable[T]], item: Item | None = None) -> T:

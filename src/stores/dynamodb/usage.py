@@ -54,6 +54,14 @@ class DynamoDBUsageStore(TableStore):
         return record if record and is_kept(record, self._now()) else None
 
     @in_full
+    async def recent(self, key_id: str, before: str, limit: int) -> Sequence[UsageRecord]:
+        """See `UsageStore.recent`."""
+        first, _ = request_ids(self._now() - USAGE_KEPT, 0)
+        last = usage_sort_key(before)
+        items = await self._table.last_before(usage_partition(key_id), usage_sort_key(first), last, limit)
+        return [record for record in map(read_usage_record, items) if is_kept(record, self._now())]
+
+    @in_full
     async def totals(self, key_id: str, first: int, last: int) -> Sequence[DailyTotal]:
         """See `UsageStore.totals`. Folds the records that are old enough and adds up the others."""
         marker = await self._fold_marker(key_id)
@@ -108,9 +116,9 @@ async def _next_page(pages: AsyncIterator[Sequence[Item]]) -> Sequence[Item] | N
 
 
 def _add_to_total(daily: DailyTotal) -> Update:
-    update = Update(daily_total_primary_key(daily.key_id, daily.day, daily.model))
-    update.set("#model = :model", "#ttl = :ttl")
-    update.values({":model": to_attribute(daily.model)})
+    update = Update(daily_total_primary_key(daily.key_id, daily.day, daily.model, daily.provider))
+    update.set("#model = :model", "#provider = :provider", "#ttl = :ttl")
+    update.values({":model": to_attribute(daily.model), ":provider": to_attribute(daily.provider)})
     update.values({":ttl": to_attribute((daily.day + 1) * DAY_SECONDS + TOTALS_KEPT)})
     for name, count in total_counters(daily.total).items():
         update.add(f"#{name} :{name}")

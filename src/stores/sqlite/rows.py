@@ -93,10 +93,10 @@ def read_audit_entry(row: sqlite3.Row) -> AuditEntry:
 
 
 TOTALS = """
-SELECT key_id, CAST(started_at / 86400 AS INTEGER) AS day, model, count(*) AS requests,
+SELECT key_id, CAST(started_at / 86400 AS INTEGER) AS day, model, provider, count(*) AS requests,
     count(error_code) AS errors, coalesce(sum(input_tokens), 0) AS input_tokens,
     coalesce(sum(output_tokens), 0) AS output_tokens, coalesce(sum(cached_tokens), 0) AS cached_tokens,
     coalesce(sum(cost_micro_usd), 0) AS micro_usd, count(*) - count(cost_micro_usd) AS unknown,
     sum(estimated) AS estimated
-FROM usage WHERE key_id = :key_id AND started_at >= :first AND started_at < :end GROUP BY day, model
+FROM usage WHERE key_id = :key_id AND started_at >= :first AND started_at < :end GROUP BY day, model, provider
 """

@@ -152,13 +152,23 @@ class SQLiteStore(SQLiteLedger, SQLiteDocuments):
                 "end": (last + 1) * DAY_SECONDS,
             },
         )
-        return [record_fields.read_total(row) for row in found]
+        return [record_fields.read_total(dict(row)) for row in found]
 
     @in_executor
     def usage_of(self, key_id: str, request_id: str) -> UsageRecord | None:
         """See `UsageStore.usage_of`."""
         record = self._usage_record(key_id, request_id)
         return record if record and is_kept(record, self._now()) else None
+
+    @in_executor
+    def recent(self, key_id: str, before: str, limit: int) -> Sequence[UsageRecord]:
+        """See `UsageStore.recent`."""
+        found = self._execute(
+            "SELECT * FROM usage WHERE key_id = :key_id AND request_id < :before ORDER BY request_id DESC LIMIT :limit",
+            {"key_id": key_id, "before": before, "limit": limit},
+        )
+        records = map(rows.read_usage_record, found)
+        return [record for record in records if is_kept(record, self._now())]
 
     def _usage_batch(self, key_id: str, after: str, last: str) -> Sequence[UsageRecord]:
         found = self._execute(

@@ -44,6 +44,9 @@ class PartsUpstream:
     def has_credential(self, provider: Provider) -> bool:
         return True
 
+    async def find_credential(self, provider: Provider) -> bool:
+        return self.has_credential(provider)
+
     async def reread_credential(self, provider: Provider) -> bool:
         return False
 
