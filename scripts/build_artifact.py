@@ -37,8 +37,12 @@ UNUSED_FOLDERS = (
     "examples",
     ".agents",
 )  # not `docs`: botocore.docs is code that its client imports
-UNUSED_MODULES = ("anyio/_backends/_trio.py", "anyio/pytest_plugin.py", "pydantic/mypy.py")
-"""For another event loop, for tests and for a type checker."""
+UNUSED_MODULES = (
+    *("anyio/_backends/_trio.py", "anyio/pytest_plugin.py", "pydantic/mypy.py"),
+    *("boto3/crt.py", "s3transfer/crt.py", "s3transfer/processpool.py", "dateutil/rrule.py", "idna/uts46data.py"),
+)
+"""For another event loop, for tests and a type checker; for files in S3, rules of calendars and names of hosts in other
+scripts, which modules import when they are asked for them."""
 UNUSED_PACKAGES = (
     "aws_lambda_powertools/event_handler",  # with a bundle of Swagger UI
     *(
@@ -48,6 +52,7 @@ UNUSED_PACKAGES = (
     "boto3/data",
     "dateutil/zoneinfo",
     "pydantic/v1",
+    "urllib3/contrib/emscripten",
 )
 """Parts of the wheels that nothing imports: every start fetches and unpacks the archive."""
 

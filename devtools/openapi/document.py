@@ -30,8 +30,9 @@ ERRORS = {
     "504": "The provider did not respond in time",
 }
 _OF_READS = ("400", "401", "403", "404", "500", "503")
+_REQUEST_ID = {"x-request-id": {"description": "The id of the request, as in the log", "schema": TEXT}}
 _HEADERS = {
-    "x-request-id": {"description": "The id of the request, as in the log", "schema": TEXT},
+    **_REQUEST_ID,
     "x-tollgate-provider": {"description": "The provider that answered", "schema": TEXT},
     "x-tollgate-upstream-model": {"description": "The provider's name of the model", "schema": TEXT},
     "x-tollgate-attempts": {"description": "The number of attempts", "schema": TEXT},
@@ -125,12 +126,11 @@ def _responses(method: str, path: str, described: Described) -> Json:
         return {"200": {"description": described.summary}, "404": gone, "413": _response(ERRORS["413"], {})}
     if (method, path) == ("GET", "/v1/responses"):
         return {"426": _response("There is no WebSocket here: send POST requests", {"application/json": error})}
+    if path.startswith("/admin/"):
+        return _admin_responses(described)
     in_json = {} if described.response is None else {"application/json": ref(described.response)}
     content: Json = {**in_json, **dict.fromkeys(described.media_types, ANY)}
     statuses = ERRORS if described.request else {status: ERRORS[status] for status in _OF_READS}
-    if path.startswith("/admin/"):
-        statuses = {status: ERRORS[status] for status in (*_OF_READS, "409", "413", "415")}
-        statuses["409"] = "A team that has keys cannot be deleted"
     if not described.needs_key:
         statuses = {}
     responses = {str(described.status): _response(described.summary, content)}
@@ -141,6 +141,16 @@ def _responses(method: str, path: str, described: Described) -> Json:
     return responses
 
 
-def _response(description: str, content: Json) -> Json:
+def _admin_responses(described: Described) -> Json:
+    content: Json = {"application/json": ref(described.response or ""), **dict.fromkeys(described.media_types, ANY)}
+    failures = {**{status: ERRORS[status] for status in _OF_READS}, "409": "The team has keys, or there is such a key"}
+    error = {"application/json": ref("Error")}
+    return {
+        str(described.status): _response(described.summary, content, _REQUEST_ID),
+        **{status: _response(text, error, _REQUEST_ID) for status, text in failures.items()},
+    }
+
+
+def _response(description: str, content: Json, headers: Json = _HEADERS) -> Json:
     media = {media_type: {"schema": schema} for media_type, schema in content.items()}
-    return {"description": description, "headers": _HEADERS, "content": media}
+    return {"description": description, "headers": headers, "content": media}
