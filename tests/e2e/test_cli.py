@@ -133,7 +133,7 @@ def test_key_is_created_with_limits_changed_rotated_and_deleted(store: StoreOpti
         (["--budget", "-1/day"], "5/day"),
         (["--expires", "soon"], "2026-12-31"),
         (["--tier", "gold"], "gold"),
-        (["--rpm", "0"], "rpm"),
+        (["--rpm", "-1"], "rpm"),
         (["--role", "king"], "role"),
         (["--metadata", "team"], "NAME=VALUE"),
         (["--metadata", "team=\x1b[2J"], "NAME=VALUE"),
@@ -155,6 +155,12 @@ def test_invalid_flag_is_an_error_and_creates_no_key(tmp_path: Path, flags: list
     store = (["--db", str(tmp_path / "x.db")], CLEAN)
     assert message in run_cli(store, "keys", "create", "--name", "x", *flags, expect_failure=True).stderr
     assert json.loads(run_cli(store, "keys", "list", "--json").stdout) == []
+
+
+def test_limit_of_zero_is_none(store: StoreOptions) -> None:
+    key_id = run_cli(store, "keys", "create", "--name", "x", "--tier", "default", "--rpm", "5").stdout.split("-")[2]
+    run_cli(store, "keys", "update", key_id, "--rpm", "0")
+    assert json.loads(run_cli(store, "keys", "show", key_id, "--json").stdout)["rpm"] is None
 
 
 def test_names_and_globs_are_printed_unchanged(store: StoreOptions) -> None:
