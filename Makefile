@@ -117,7 +117,7 @@ docs: setup ## write what is generated: tables in docs/, the OpenAPI document
 	$(BIN)/python -m devtools.openapi
 
 site: .docs-venv/.ready ## build the documentation site in .build/site; broken links are errors
-	NO_MKDOCS_2_WARNING=1 .docs-venv/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 .docs-venv/bin/mkdocs build --strict
 
 catalog: setup ## write src/catalog_generated.json from the pinned model map; review its diff
 	rm -rf .build/catalog
