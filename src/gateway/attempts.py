@@ -14,6 +14,7 @@ from tollgate.gateway.errors import GatewayError, RateLimitError, UpstreamAuthEr
 from tollgate.gateway.exchange import Exchange
 from tollgate.gateway.images import FetchedOnce
 from tollgate.gateway.operations import Operation, Req, call_name
+from tollgate.gateway.own_credentials import owned
 from tollgate.gateway.ports import Clock, Dependencies, Images, TimeLimits
 from tollgate.gateway.responses import BufferedResponse, StreamedResponse, open_stream
 
@@ -42,7 +43,8 @@ class Attempts:
             try:
                 within_budget = _within_budget(operation, request, accounting)
                 return await self._call(operation, within_budget, accounting, plan, images)
-            except GatewayError as error:
+            except GatewayError as raised:
+                error = owned(raised, attempt.route)
                 attempt.ended(clock.monotonic(), error)
                 if isinstance(error, UpstreamError | RateLimitError):
                     failure = error

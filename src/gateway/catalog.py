@@ -245,6 +245,12 @@ class Catalog:
         context = ASSUMED_CONTEXT_LENGTH
         return Model(id=name, owned_by=provider, context_length=context, operations=operations, routes=(row,))
 
+    @property
+    def credentials(self) -> Sequence[str]:
+        """The names of the credentials of all providers."""
+        providers = (each for row in self.providers.values() for each, _ in row.by_credential())
+        return list(dict.fromkeys(provider.credential for provider in providers if provider.credential))
+
     def listed(self) -> Iterator[Model]:
         """Every model with a row, those written by hand first."""
         yield from self.models.values()

@@ -1,16 +1,10 @@
 """The catalog as its owner sees it: models, their prices, and the credentials that are missing."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator
 from fnmatch import fnmatchcase
 
 from tollgate.gateway.catalog import Catalog
 from tollgate.gateway.types import Json
-
-
-def credentials_of(catalog: Catalog) -> Sequence[str]:
-    """The names of the credentials of all providers."""
-    providers = (each for row in catalog.providers.values() for each, _ in row.by_credential())
-    return list(dict.fromkeys(provider.credential for provider in providers if provider.credential))
 
 
 def model_rows(catalog: Catalog, pattern: str, missing: Container[str], *, all_models: bool) -> Iterator[Json]:

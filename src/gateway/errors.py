@@ -22,6 +22,7 @@ GatewayError                    500  server_error
 |- GuardrailUnavailableError    503  server_error             guardrail_unavailable
 `- UpstreamError                502  upstream_error           upstream_error
    |- UpstreamAuthError         502  upstream_error           upstream_auth
+   |  `- OwnCredentialError     403  permission_error         own_credential_refused
    |- OverloadedError           503  server_error             overloaded
    `- UpstreamTimeoutError      504  upstream_error           timeout
 
@@ -245,6 +246,14 @@ class UpstreamAuthError(UpstreamError):
     """The provider refused the gateway's credential, or there is none: the owner has to act, not the client."""
 
     default_code = "upstream_auth"
+
+
+class OwnCredentialError(UpstreamAuthError):
+    """The provider refused the credential that is the key's own, or there is none: its holder has to act."""
+
+    status = 403
+    type = "permission_error"
+    default_code = "own_credential_refused"
 
 
 class OverloadedError(UpstreamError):

@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert
 from tollgate.gateway.key_edits import DEFAULT_TIER, KeyEdit
 from tollgate.gateway.keys import Role
 from tollgate.gateway.limits import MAX_LIMIT
+from tollgate.gateway.replay import MAX_CACHE_SECONDS
 from tollgate.gateway.types import Json
 from tollgate.gateway.validation import bad_field, invalid, read_fault
 
@@ -62,6 +63,8 @@ class _KeyFields(_TeamFields, frozen=True, kw_only=True):
     metadata: Annotated[dict[Text, Annotated[str, Meta(max_length=500)]], Meta(max_length=50)] | UnsetType = UNSET
     team: Text | UnsetType | None = UNSET
     guardrails: Annotated[tuple[Text, ...], Meta(max_length=50)] | UnsetType | None = UNSET
+    credentials: Annotated[tuple[Text, ...], Meta(max_length=50)] | UnsetType | None = UNSET
+    cache_seconds: Annotated[int, Meta(ge=0, le=MAX_CACHE_SECONDS)] | UnsetType = UNSET
 
     def _texts(self) -> dict[str, Any]:
         texts = super()._texts()
@@ -113,5 +116,6 @@ _REMOVED: dict[str, Any] = {
     "models": "*",
     "expires": "never",
     "guardrails": (),
+    "credentials": (),
 }
 """How a KeyEdit says that there is none."""

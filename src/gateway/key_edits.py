@@ -1,16 +1,19 @@
 """Edits of a key: texts from a command line or an admin, checked and applied to its record."""
 
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tollgate.gateway import keys
 from tollgate.gateway.keys import Change, KeyRecord, Role, is_team_id
 from tollgate.gateway.limits import MAX_LIMIT_USD, Budget, Limits
 from tollgate.gateway.validation import invalid
+
+if TYPE_CHECKING:
+    from tollgate.gateway.catalog import Catalog
 
 _DURATION = re.compile(r"(\d{1,12})([mhd])")
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400}
@@ -24,13 +27,20 @@ RandomBytes = Callable[[int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the catalog has for keys to name: the limits of its tiers, and its guardrails."""
+    """What the catalog has for keys to name: the limits of its tiers, its guardrails, its providers' credentials."""
 
     tiers: Mapping[str, Limits]
     guardrails: Container[str]
+    credentials: Container[str]
 
 
-NO_RULES = Rules({}, ())
+NO_RULES = Rules({}, (), ())
+
+
+def rules_of(catalog: "Catalog") -> Rules:
+    """The tiers, guardrails and credentials of the catalog."""
+    tiers = {name: tier.limits for name, tier in catalog.tiers.items()}
+    return Rules(tiers, catalog.guardrails, catalog.credentials)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +49,8 @@ class KeyEdit:
 
     `rpm`, `tpm` and `concurrency` of 0 remove the limit. `budget` is written as `5/day` or `none`, `models` as globs
     separated by commas (`*` is all), `expires` as a day, a time, a duration from now (`30d`) or `never`, `metadata` as
-    `NAME=VALUE` texts, `team` as its id or `none`, `guardrails` as names or `none`.
+    `NAME=VALUE` texts, `team` as its id or `none`, `guardrails` and `credentials` as names or
+    `none`.
     """
 
     name: str | None = None
@@ -57,6 +68,7 @@ class KeyEdit:
     team: str | None = None
     guardrails: tuple[str, ...] | None = None
     cache_seconds: int | None = None
+    credentials: tuple[str, ...] | None = None
 
 
 def new_key(edit: KeyEdit, shards: int, rules: Rules, random_bytes: RandomBytes, now: int) -> tuple[str, KeyRecord]:
@@ -97,13 +109,22 @@ def edit_key(record: KeyRecord, edit: KeyEdit, rules: Rules, now: int) -> KeyRec
         concurrency=_limit(edit.concurrency, own.concurrency),
         budget=own.budget if edit.budget is None else parse_budget(edit.budget),
     )
-    named = [name for name in edit.guardrails or () if name != "none"]
-    for name in named:
-        if name not in rules.guardrails:
-            raise invalid("guardrails", f"the catalog has no guardrail {name!r}")
-    kept = record.guardrails if edit.guardrails is None else tuple(named)
-    tier = edit.tier or record.tier
-    return replace(record, limits=edited, tier=tier, guardrails=kept, **_fields(edit, now))
+    named = {
+        "guardrails": _known("guardrails", edit.guardrails, record.guardrails, rules.guardrails),
+        "credentials": _known("credentials", edit.credentials, record.credentials, rules.credentials),
+    }
+    return replace(record, limits=edited, tier=edit.tier or record.tier, **named, **_fields(edit, now))
+
+
+def _known(param: str, edited: Sequence[str] | None, own: tuple[str, ...], known: Container[str]) -> tuple[str, ...]:
+    """The names that the edit leaves. Raises BadRequestError for one that the catalog does not have."""
+    if edited is None:
+        return own
+    names = tuple(name for name in edited if name != "none")
+    for name in names:
+        if name not in known:
+            raise invalid(param, f"the catalog has no {param.removesuffix('s')} {name!r}")
+    return names
 
 
 def _limit(edited: int | None, own: int | None) -> int | None:

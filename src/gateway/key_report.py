@@ -28,6 +28,7 @@ def key_json(record: KeyRecord, now: float) -> Json:
         **_own_limits(record.limits),
         "models": list(record.models),
         "guardrails": list(record.guardrails),
+        "credentials": list(record.credentials),
         "cache_seconds": record.cache_seconds,
         "allow_unpriced": record.allow_unpriced,
         "shards": record.shards,

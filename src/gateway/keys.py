@@ -17,6 +17,7 @@ NO_HASH = "0" * 64  # no text has it
 TEAM_PREFIX = "team-"
 SECRET_BYTES = 32  # 256 bits: no list of guesses, however fast SHA-256 is, gets through them
 _ID_FORM = re.compile(r"[0-9a-f]{12}", re.ASCII)
+_OWN_NAME = re.compile(r"(.+)__[0-9a-f]{12}", re.ASCII)
 _FORM = re.compile(r"sk-tg-([0-9a-f]{12})-([0-9a-f]{64})", re.ASCII)
 
 NO_LIMITS = Limits()
@@ -41,6 +42,7 @@ class KeyRecord:
     from. A key with a budget is refused a model without a price unless `allow_unpriced`. The secret before the last
     rotation works until `previous_until`. `shards` is how many items share the limits. `team` is the id of a team whose
     limits apply as well. Its responses may be served from the cache for `cache_seconds`; 0 means not at all.
+    `credentials` are those of the catalog for which it has secrets of its own.
 
     A team is stored in the same way, as a key without a secret: see `new_team`.
     """
@@ -64,6 +66,7 @@ class KeyRecord:
     previous_until: int | None = None
     team: str | None = None
     cache_seconds: int = 0
+    credentials: tuple[str, ...] = ()
 
 
 Change = Callable[[KeyRecord], KeyRecord]
@@ -131,6 +134,17 @@ def read(text: str) -> ApiKey:
 def is_key_id(text: str) -> bool:
     """Whether the text has the form of a key's id."""
     return _ID_FORM.fullmatch(text) is not None
+
+
+def own_name(credential: str, key_id: str) -> str:
+    """Where the secret of a key is found that stands for this credential of the catalog."""
+    return f"{credential}__{key_id}"
+
+
+def read_own_name(name: str) -> str | None:
+    """The credential of the catalog that this one stands for; None if it is not a key's own."""
+    match = _OWN_NAME.fullmatch(name)
+    return match and match[1]
 
 
 def new_team(random_bytes: Callable[[int], bytes], name: str, now: int, shards: int = 1) -> KeyRecord:

@@ -18,6 +18,7 @@ from tollgate.gateway.keys import ApiKey, RecentKeys
 from tollgate.gateway.metering import price_terms
 from tollgate.gateway.model_suffixes import split_suffix
 from tollgate.gateway.operations import Operation, Req
+from tollgate.gateway.own_credentials import with_own_credentials
 from tollgate.gateway.ports import Dependencies
 from tollgate.gateway.responses import BufferedResponse, StreamedResponse
 from tollgate.gateway.route_finder import Found, RouteFinder
@@ -93,7 +94,11 @@ class Gateway:
             guard = self._guard(operation, request, alternatives, accounting)
             if guard is not None:
                 request = await guard.check_request(operation, request)
-            plan = AttemptPlan(allowed or alternatives)
+            account = accounting.context.account
+            tried = allowed or alternatives
+            if account is not None:
+                tried = with_own_credentials(self.catalog, tried, account.record)
+            plan = AttemptPlan(tried)
             response = await self._attempts.make(plan, operation, request, accounting)
             return response if guard is None else await guard.check_response(operation, response)
         except BaseException as error:

@@ -10,6 +10,7 @@ from tollgate.gateway.chat import ChatRequest
 from tollgate.gateway.chat_estimate import estimate_usage
 from tollgate.gateway.chat_operation import CHAT
 from tollgate.gateway.errors import UpstreamError
+from tollgate.gateway.own_credentials import own_route, owned
 from tollgate.gateway.ports import TimeLimits
 from tollgate.gateway.routing import Route
 from tollgate.gateway.serving import Gateway
@@ -30,11 +31,15 @@ async def count_tokens(gateway: Gateway, account: Account, request: ChatRequest,
     request = with_model(gateway.catalog, request)
     if not keys.allows_model(account.record, request.model):
         raise model_not_allowed(request.model)
-    route = gateway.finder.routes(CHAT.name, request.model)[0]
+    route = own_route(gateway.catalog, gateway.finder.routes(CHAT.name, request.model)[0], account.record)
     is_guarded = bool(gateway.catalog.guardrails or account.record.guardrails)  # then no provider gets it unchecked
     if is_guarded or COUNT_TOKENS not in gateway.dependencies.families[route.provider.family].calls:
         return TokenCount(estimate_usage(request, route.model).input_tokens, is_estimated=True)
-    return TokenCount(await _ask(gateway, request, route, context.deadline), is_estimated=False)
+    try:
+        tokens = await _ask(gateway, request, route, context.deadline)
+    except UpstreamError as error:
+        raise owned(error, route) from None
+    return TokenCount(tokens, is_estimated=False)
 
 
 async def _ask(gateway: Gateway, request: ChatRequest, route: Route, deadline: float | None) -> int:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from tollgate.gateway.errors import UpstreamAuthError
+from tollgate.gateway.keys import read_own_name
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.parameters import SSMProvider
@@ -21,6 +22,7 @@ class EnvironmentCredentials:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
+        self._of_keys = {read_own_name(name) for name, value in environ.items() if value}
 
     async def get(self, name: str) -> str | None:
         """See upstream.auth.Credentials."""
@@ -31,8 +33,8 @@ class EnvironmentCredentials:
         return False
 
     def is_missing(self, name: str) -> bool:
-        """See upstream.auth.Credentials."""
-        return not self._environ.get(name)
+        """See upstream.auth.Credentials. A credential that only some keys have is not missing."""
+        return not self._environ.get(name) and name not in self._of_keys
 
 
 class ParameterStoreCredentials:

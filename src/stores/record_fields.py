@@ -18,11 +18,13 @@ Row = Mapping[str, Any]
 
 COUNTS = tuple(Usage().counts())
 TOTAL_COUNTS = tuple(f.name for f in fields(Total) if f.name != "cost_usd")
-KEY_FIELDS = tuple(f.name for f in fields(KeyRecord) if f.name not in ("limits", "models", "guardrails", "metadata"))
+NAMES = ("models", "guardrails", "credentials")
+"""Fields of a key that are several texts."""
+KEY_FIELDS = tuple(f.name for f in fields(KeyRecord) if f.name not in ("limits", "metadata", *NAMES))
 
 
 def key_fields(record: KeyRecord) -> dict[str, Scalar]:
-    """The columns of a key, except for `models`, `guardrails` and `metadata`, which each store encodes in its way."""
+    """The columns of a key, except for NAMES and `metadata`, which each store encodes in its way."""
     row: dict[str, Scalar] = {name: getattr(record, name) for name in KEY_FIELDS}
     budget = record.limits.budget
     return row | {
@@ -35,7 +37,7 @@ def key_fields(record: KeyRecord) -> dict[str, Scalar]:
 
 
 def read_key(row: Row) -> KeyRecord:
-    """The key in a row, with `models` and `guardrails` as sequences and `metadata` as a mapping.
+    """The key in a row, with NAMES as sequences and `metadata` as a mapping.
 
     Missing columns mean None or empty.
     """
@@ -51,8 +53,7 @@ def read_key(row: Row) -> KeyRecord:
         metadata=dict(row.get("metadata") or {}),
         tier=row.get("tier"),
         role=row.get("role") or "user",
-        models=tuple(row.get("models") or ()),
-        guardrails=tuple(row.get("guardrails") or ()),
+        **{name: tuple(row.get(name) or ()) for name in NAMES},
         limits=Limits(
             rpm=_int(row.get("rpm")),
             tpm=_int(row.get("tpm")),

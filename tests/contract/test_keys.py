@@ -22,6 +22,7 @@ EVERYTHING = key(
     role="admin",
     models=("gpt-*", "claude-[34]*"),
     guardrails=("cards", "policy"),
+    credentials=("OPENAI_API_KEY", "ANTHROPIC_API_KEY"),
     limits={"rpm": 60, "tpm": 100_000, "concurrency": 10, "budget": budget("12.345678", "month")},
     allow_unpriced=True,
     previous_hash="0" * 64,

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 from typer.testing import CliRunner, Result
 
+from support.aws_account import aws_account
 from support.command_line import cleared
 from tollgate.gateway.errors import UpstreamAuthError
 from tollgate.handler.cli.app import app
@@ -20,17 +20,8 @@ SECRET = "sk-very-secret"
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Mapping[str, str]]:
-    """The environment of an account in moto."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    yield {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": "k",
-        "AWS_SECRET_ACCESS_KEY": "s",
-        "AWS_DEFAULT_REGION": "eu-west-1",
-    }
-    server.stop()
+    with aws_account() as env:
+        yield env
 
 
 @pytest.fixture(params=["/tollgate/credentials", "/aws/reference/secretsmanager/tollgate"])

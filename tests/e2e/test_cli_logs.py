@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
+from support.aws_account import aws_account
 from support.command_line import cleared, run_command
 from support.running_gateway import TOLLGATE, RunningGateway, run_gateway
 
@@ -80,16 +80,8 @@ def test_logs_follow_the_store(gateway: RunningGateway) -> None:
 
 @pytest.fixture
 def cloudwatch() -> Iterator[Mapping[str, str]]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    yield {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": "k",
-        "AWS_SECRET_ACCESS_KEY": "s",
-        "AWS_DEFAULT_REGION": "eu-west-1",
-    }
-    server.stop()
+    with aws_account() as env:
+        yield env
 
 
 def test_logs_are_the_lines_in_cloudwatch(cloudwatch: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,6 +162,8 @@ def test_catalog_names_what_is_missing(gateway: AdminGateway) -> None:
         ("POST", "keys", {"name": "n", "tier": "none"}, "tier"),
         ("POST", "keys", {"name": "n", "models": "gpt-*"}, "models"),
         ("POST", "keys", {"name": "n", "guardrails": ["none there"]}, "guardrails"),
+        ("POST", "keys", {"name": "n", "credentials": ["NONE_THERE"]}, "credentials"),
+        ("POST", "keys", {"name": "n", "cache_seconds": -1}, "cache_seconds"),
         ("POST", "keys", {"name": "n", "metadata": {"a=b": "c"}}, "metadata"),
         ("POST", "keys", {"name": "n", "team": "ops"}, "team"),
         ("POST", "keys", {"name": "n", "shards": 21}, "shards"),

@@ -15,9 +15,9 @@ def cleared() -> dict[str, str | None]:
     return {name: None for name in os.environ if name.startswith(SETTINGS)}
 
 
-def run_command(*words: str, env: Mapping[str, str | None] | None = None) -> Result:
+def run_command(*words: str, env: Mapping[str, str | None] | None = None, stdin: str | None = None) -> Result:
     """Run `tollgate` with these words, in an environment without settings but those given."""
-    return CliRunner().invoke(app, [*words], env={**cleared(), "COLUMNS": "160", **(env or {})})
+    return CliRunner().invoke(app, [*words], env={**cleared(), "COLUMNS": "160", **(env or {})}, input=stdin)
 
 
 def create_key(*flags: str, env: Mapping[str, str | None] | None = None) -> str:

@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tollgate.gateway import keys
 from tollgate.gateway.errors import ConfigurationError, GatewayError
-from tollgate.handler.cli.output import AsJson, CatalogFile, catalog_of, fail, fail_on_errors, print_json, print_table
+from tollgate.handler.cli.output import (
+    AsJson,
+    CatalogFile,
+    catalog_of,
+    fail,
+    fail_on_errors,
+    print_json,
+    print_table,
+    require_id,
+)
 
 if TYPE_CHECKING:
     from tollgate.gateway.catalog import Catalog, Provider
@@ -27,12 +37,23 @@ Path = Annotated[
 ]
 Region = Annotated[str | None, typer.Option(help="The AWS region; by default that of your AWS configuration.")]
 Check = Annotated[bool, typer.Option("--check", help="Ask the provider for its models first, which costs nothing.")]
+OfKey = Annotated[
+    str | None,
+    typer.Option(
+        "--key", help="The id of the key whose own credential it is.", callback=require_id("key", keys.is_key_id)
+    ),
+]
 Local = Annotated[bool, typer.Option("--local", help="Those of this machine: environment variables.")]
 
 
 @app.command("set")
 def set_credential(
-    name: Name, path: Path = DEFAULT_PATH, region: Region = None, check: Check = False, catalog: CatalogFile = None
+    name: Name,
+    path: Path = DEFAULT_PATH,
+    region: Region = None,
+    check: Check = False,
+    key: OfKey = None,
+    catalog: CatalogFile = None,
 ) -> None:
     """Store a credential, encrypted; the secret is read from the standard input, or asked for without an echo."""
     from tollgate.handler.cli.secret_store import secret_store
@@ -45,8 +66,11 @@ def set_credential(
         if check:
             for provider in providers:
                 _require_accepted(provider, secret)
-        secret_store(path, region).put(name, secret)
-    typer.echo(f"{name} is stored under {path}. The functions use it within five minutes, or at the next refusal.")
+        stored = keys.own_name(name, key) if key else name
+        secret_store(path, region).put(stored, secret)
+    typer.echo(f"{stored} is stored under {path}. The functions use it within five minutes, or at the next refusal.")
+    if key:
+        typer.echo(f"The key uses it after: tollgate keys update {key} --credential {name}")
 
 
 @app.command("list")
@@ -72,6 +96,8 @@ def list_credentials(
         for each, _ in provider.by_credential():
             if each.credential:
                 needed.setdefault(each.credential, []).append(provider.name)
+    own = {name: needed[base] for name in stored if (base := keys.read_own_name(name)) in needed}
+    needed |= own
     names = sorted({*needed, *(stored if not local else ())})
     table = [(name, ", ".join(needed.get(name, ())) or "-", stored.get(name, "missing")) for name in names]
     if as_json:
@@ -81,13 +107,16 @@ def list_credentials(
 
 
 @app.command("remove")
-def remove_credential(name: Name, path: Path = DEFAULT_PATH, region: Region = None) -> None:
+def remove_credential(name: Name, path: Path = DEFAULT_PATH, region: Region = None, key: OfKey = None) -> None:
     """Delete a credential. Its provider is then refused as one without a credential, within five minutes."""
     from tollgate.handler.cli.secret_store import secret_store
 
     with fail_on_errors():
-        secret_store(path, region).remove(name)
-    typer.echo(f"{name} is removed from {path}.")
+        stored = keys.own_name(name, key) if key else name
+        secret_store(path, region).remove(stored)
+    typer.echo(f"{stored} is removed from {path}.")
+    if key:
+        typer.echo(f"The key still asks for it until: tollgate keys update {key} --credential none")
 
 
 def _providers_with(name: str, catalog: "Catalog") -> "list[Provider]":

@@ -13,7 +13,7 @@ import typer
 
 from tollgate.gateway import keys
 from tollgate.gateway.errors import KeyNotFoundError
-from tollgate.gateway.key_edits import DEFAULT_TIER, KeyEdit, Rules, edit_key, new_key, rotation
+from tollgate.gateway.key_edits import DEFAULT_TIER, KeyEdit, Rules, edit_key, new_key, rotation, rules_of
 from tollgate.gateway.keys import KeyRecord, Role
 from tollgate.gateway.limits import MAX_LIMIT, MAX_OPEN
 from tollgate.gateway.replay import MAX_CACHE_SECONDS
@@ -79,6 +79,12 @@ CacheSeconds = Annotated[
     int | None,
     typer.Option("--cache", min=0, max=MAX_CACHE_SECONDS, help="Seconds for which equal requests get one response."),
 ]
+Credentials = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--credential", help="A credential of the catalog for which the key has a secret of its own; or none."
+    ),
+]
 MetadataPairs = Annotated[list[str] | None, typer.Option("--metadata", help="NAME=VALUE; repeat it for more.")]
 
 
@@ -100,18 +106,20 @@ def create_key(
     team: TeamName = None,
     guardrail: Guardrails = None,
     cache: CacheSeconds = None,
+    credential: Credentials = None,
     catalog: CatalogFile = None,
     db: Db = None,
     table: TableName = None,
     as_json: AsJson = False,
 ) -> None:
     """Create a key and print it. It is shown only once."""
-    pairs, rules = (None if texts is None else tuple(texts) for texts in (metadata, guardrail))
+    pairs, rules, own = (None if texts is None else tuple(texts) for texts in (metadata, guardrail, credential))
     edit = KeyEdit(
         *(name, owner, tier, rpm, tpm, concurrency, budget, models, expires, role, allow_unpriced, pairs),
         team,
         rules,
         cache,
+        own,
     )
     rules = _rules(catalog)
     with fail_on_errors():
@@ -138,18 +146,20 @@ def update_key(
     team: TeamName = None,
     guardrail: Guardrails = None,
     cache: CacheSeconds = None,
+    credential: Credentials = None,
     catalog: CatalogFile = None,
     db: Db = None,
     table: TableName = None,
     as_json: AsJson = False,
 ) -> None:
     """Change the fields that are given. What is used of a limit stays used."""
-    pairs, rules = (None if texts is None else tuple(texts) for texts in (metadata, guardrail))
+    pairs, rules, own = (None if texts is None else tuple(texts) for texts in (metadata, guardrail, credential))
     edit = KeyEdit(
         *(name, owner, tier, rpm, tpm, concurrency, budget, models, expires, role, allow_unpriced, pairs),
         team,
         rules,
         cache,
+        own,
     )
     now, rules = int(time.time()), _rules(catalog)
     settings = store_settings(db, table)
@@ -220,10 +230,9 @@ def delete_key(key_id: KeyId, db: Db = None, table: TableName = None, as_json: A
 
 
 def _rules(overlay: Path | None) -> Rules:
-    """The tiers and guardrails of the catalog."""
+    """What the catalog has for keys to name."""
     with fail_on_errors():
-        catalog = catalog_of(overlay)
-    return Rules({name: tier.limits for name, tier in catalog.tiers.items()}, catalog.guardrails)
+        return rules_of(catalog_of(overlay))
 
 
 def _key_json(record: KeyRecord) -> dict[str, object]:

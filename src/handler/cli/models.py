@@ -18,11 +18,11 @@ def models(
     as_json: AsJson = False,
 ) -> None:
     """The models of the catalog, with USD per million tokens, context, and the credentials that this machine lacks."""
-    from tollgate.gateway.catalog_report import credentials_of, model_rows
+    from tollgate.gateway.catalog_report import model_rows
 
     with fail_on_errors():
         whole = catalog_of(catalog)
-    missing = {name for name in credentials_of(whole) if not os.environ.get(name)}
+    missing = {name for name in whole.credentials if not os.environ.get(name)}
     rows = list(model_rows(whole, pattern, missing, all_models=all_models))
     if as_json:
         print_json(rows)

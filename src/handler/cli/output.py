@@ -123,11 +123,11 @@ def print_history(entries: Sequence["AuditEntry"]) -> None:
     print_table(("when", "who", "what", "changed"), rows)
 
 
-def require_id(kind: str, is_id: Callable[[str], bool]) -> Callable[[str], str]:
-    """A check that an argument is the id of a key or a team; no other text can be the id of one."""
+def require_id(kind: str, is_id: Callable[[str], bool]) -> Callable[[str | None], str | None]:
+    """A check that an argument, if it is given, is the id of a key or a team; no other text can be the id of one."""
 
-    def check(text: str) -> str:
-        if not is_id(text):
+    def check(text: str | None) -> str | None:
+        if text is not None and not is_id(text):
             fail(f"There is no {kind} {text[:200]}.")
         return text
 

@@ -147,8 +147,8 @@ def key_attributes(record: KeyRecord, shard: int) -> Item:
     del row["key_id"]
     row["slots"] = shard_limits(record.limits, record.shards, shard).concurrency
     attributes = _attributes(row)
-    for name, texts in (("models", record.models), ("guardrails", record.guardrails)):
-        if texts:
+    for name in record_fields.NAMES:
+        if texts := getattr(record, name):
             attributes[name] = {"L": [{"S": text} for text in texts]}
     if record.metadata:
         attributes["metadata"] = {"M": {name: {"S": value} for name, value in record.metadata.items()}}

@@ -19,8 +19,7 @@ def key_row(record: KeyRecord) -> dict[str, Scalar]:
     row = record_fields.key_fields(record)
     budget = row["budget_usd"]
     return row | {
-        "models": json.dumps(record.models),
-        "guardrails": json.dumps(record.guardrails),
+        **{name: json.dumps(getattr(record, name)) for name in record_fields.NAMES},
         "metadata": json.dumps(dict(record.metadata)),
         "budget_usd": None if budget is None else str(budget),
     }
@@ -28,7 +27,7 @@ def key_row(record: KeyRecord) -> dict[str, Scalar]:
 
 def read_key(row: sqlite3.Row) -> KeyRecord:
     """The key in a row."""
-    parsed = {name: json.loads(row[name]) for name in ("models", "guardrails", "metadata")}
+    parsed = {name: json.loads(row[name]) for name in (*record_fields.NAMES, "metadata")}
     return record_fields.read_key({**row, **parsed})
 
 

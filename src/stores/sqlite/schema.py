@@ -95,4 +95,6 @@ MIGRATIONS = (
     """,
     # For how long responses to a key may be cached.
     "ALTER TABLE keys ADD COLUMN cache_seconds INTEGER NOT NULL DEFAULT 0;",
+    # The credentials for which a key has secrets of its own.
+    "ALTER TABLE keys ADD COLUMN credentials TEXT NOT NULL DEFAULT '[]';",
 )

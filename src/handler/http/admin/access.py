@@ -10,7 +10,7 @@ from tollgate.adapters.clients.openai import bearer_key
 from tollgate.gateway.admission import Account
 from tollgate.gateway.errors import PermissionDeniedError
 from tollgate.gateway.key_bodies import AdminBody
-from tollgate.gateway.key_edits import Rules
+from tollgate.gateway.key_edits import Rules, rules_of
 from tollgate.handler.http.requests import components_of, context_of, read_body
 
 Body = TypeVar("Body", bound=AdminBody)
@@ -36,10 +36,9 @@ async def read_admin_body(request: Request, kind: type[Body]) -> Body:
     return kind.of(read_object(request.headers, body) if body else {})
 
 
-def rules_of(request: Request) -> Rules:
-    """The tiers and guardrails of the catalog."""
-    catalog = components_of(request).gateway.catalog
-    return Rules({name: tier.limits for name, tier in catalog.tiers.items()}, catalog.guardrails)
+def rules_for(request: Request) -> Rules:
+    """What the catalog has for keys to name."""
+    return rules_of(components_of(request).gateway.catalog)
 
 
 def now_of(request: Request) -> int:

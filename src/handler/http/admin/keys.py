@@ -17,7 +17,7 @@ from tollgate.handler.http.admin.access import (
     read_admin_body,
     require_actor,
     require_admin,
-    rules_of,
+    rules_for,
 )
 from tollgate.handler.http.requests import components_of
 from tollgate.handler.http.responses import json_response
@@ -38,7 +38,7 @@ async def create_key(request: Request) -> Response:
     """A new key; its text `key` is in this response only."""
     actor = await require_actor(request)
     body = await read_admin_body(request, NewKey)
-    text, record = new_key(body.edit, body.shards, rules_of(request), random_bytes, now_of(request))
+    text, record = new_key(body.edit, body.shards, rules_for(request), random_bytes, now_of(request))
     await components_of(request).keys.create(record, actor)
     return _with_secret(request, text, record, 201)
 
@@ -60,7 +60,7 @@ async def get_key(request: Request) -> Response:
 async def update_key(request: Request) -> Response:
     """Change the fields that are given. What is used of a limit stays used."""
     actor = await require_actor(request)
-    edit, rules, now = (await read_admin_body(request, KeyChange)).edit, rules_of(request), now_of(request)
+    edit, rules, now = (await read_admin_body(request, KeyChange)).edit, rules_for(request), now_of(request)
     record = await _change(request, lambda old: edit_key(old, edit, rules, now), actor)
     return json_response(key_json(record, now))
 

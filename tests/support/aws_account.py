@@ -1,0 +1,26 @@
+"""An AWS account, as moto has it."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from moto.server import ThreadedMotoServer
+
+REGION = "eu-west-1"
+
+
+@contextmanager
+def aws_account() -> Generator[dict[str, str]]:
+    """The environment of an empty account until the block ends."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        yield {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": REGION,
+        }
+    finally:
+        server.stop()
