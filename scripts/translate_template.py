@@ -22,6 +22,7 @@ EVERYTHING = {
     "ReservedConcurrency": "50",
     "Rollout": "Canary10Percent5Minutes",
     "SnapStart": "PublishedVersions",
+    "Traces": "xray",
 }
 NOTHING = {"Uploads": "off", "Dashboard": "off", "DeletionProtection": "false"}
 INSTANCES = {"CapacityProviderArn": f"arn:aws:lambda:{REGION}:123456789012:capacity-provider:streams"}

@@ -30,8 +30,8 @@ class RequestContext:
     `started`, and the `deadline` by which the response must be complete, are monotonic seconds. Requests with the same
     `session_id` prefer the same route. `is_hurried` says that the client itself bounded the time, `is_accepted` that a
     provider took the request up. `account` is the key's state as soon as it is known, `guardrails` what these did.
-    `record` is set once an admitted request is closed; `unsettled` is the error if the store did not accept that
-    record.
+    `attempts` are those of an admitted request. `record` is set once it is closed; `unsettled` is the error if the
+    store did not accept that record.
     """
 
     request_id: str
@@ -42,6 +42,7 @@ class RequestContext:
     is_accepted: bool = False
     account: Account | None = None
     guardrails: list[GuardrailAction] = field(default_factory=list[GuardrailAction])
+    attempts: list[Attempt] = field(default_factory=list[Attempt])
     record: UsageRecord | None = None
     unsettled: GatewayError | None = None
 
@@ -61,7 +62,7 @@ class RequestAccounting:
         self.hold, self._has_budget = _with_lease(hold, context.account)
         self.allowance: Allowance | None = None
         """What the hold pays for of a growing output; None if it pays for all of it, or there is no budget."""
-        self.attempts: list[Attempt] = []
+        self.attempts = context.attempts
         self._operation = operation
         self._terms = terms
         self._streamed = streamed

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tollgate.adapters import FAMILIES
 from tollgate.gateway import keys
@@ -19,14 +20,19 @@ from tollgate.gateway.ports import Dependencies, TimeLimits
 from tollgate.gateway.serving import Gateway
 from tollgate.gateway.store_ports import KeyStore, Store, UsageStore
 from tollgate.handler.credentials import EnvironmentCredentials, ParameterStoreCredentials
-from tollgate.handler.settings import Settings
+from tollgate.handler.settings import TRACES_HEADERS, Settings
 from tollgate.handler.telemetry import Telemetry
 from tollgate.stores.fail_open import FailOpenLedger
 from tollgate.stores.retrying import RetryingLedger
 from tollgate.stores.shared_health import SharedHealth
 from tollgate.stores.shared_speeds import SharedSpeeds
+from tollgate.upstream.auth import Credentials
 from tollgate.upstream.client import Timeouts, UpstreamClient
 from tollgate.upstream.images import ImageFetcher
+
+if TYPE_CHECKING:
+    from tollgate.handler.traces import Traces
+    from tollgate.upstream.otlp import OtlpClient
 
 BUILT_IN_CATALOG = Path(__file__).parent.parent / "catalog.toml"
 COMPILED_CATALOG = BUILT_IN_CATALOG.with_suffix(".json")
@@ -58,6 +64,7 @@ class Components:
     clock: SystemClock
     settings: Settings
     uploads: Uploads | None
+    traces: "Traces | None"
     close: Callable[[], Awaitable[None]]
 
 
@@ -81,7 +88,12 @@ def build(settings: Settings) -> Components:
     dependencies = Dependencies(FAMILIES, upstream, images, store, ledger, clock, health, speeds)
     gateway = Gateway(catalog, dependencies, substitute)
 
+    collector = None if settings.traces is None else open_collector(settings.traces, credentials)
+    traces = None if collector is None else open_traces(collector)
+
     async def close() -> None:
+        if collector is not None:
+            await collector.aclose()
         await upstream.aclose()
         await images.aclose()
         await health.idle()
@@ -89,7 +101,7 @@ def build(settings: Settings) -> Components:
         store.close()
 
     telemetry = Telemetry(settings.log_level, settings.metrics_namespace)
-    return Components(gateway, store, store, store, telemetry, clock, settings, open_uploads(settings), close)
+    return Components(gateway, store, store, store, telemetry, clock, settings, open_uploads(settings), traces, close)
 
 
 async def check_credential(provider: Provider, secret: str) -> int | None:
@@ -121,6 +133,20 @@ def read_catalog(overlay: str | None) -> Catalog:
         except (OSError, UnicodeDecodeError) as error:
             raise CatalogError(f"{path}: cannot be read: {error}") from error
     return load(layers, FAMILIES, read_generated(GENERATED_CATALOG.read_bytes()))
+
+
+def open_collector(target: str, credentials: Credentials) -> "OtlpClient":
+    """Where traces are sent, imported only where there are any."""
+    from tollgate.upstream.otlp import OtlpClient
+
+    return OtlpClient(target, credentials, TRACES_HEADERS)
+
+
+def open_traces(collector: "OtlpClient") -> "Traces":
+    """The traces of this process."""
+    from tollgate.handler.traces import Traces
+
+    return Traces(collector.send)
 
 
 def open_uploads(settings: Settings) -> Uploads | None:

@@ -9,6 +9,8 @@ from tollgate.gateway.errors import ConfigurationError
 DEFAULT_MAX_BODY_MB = "32"
 """Lambda itself takes 6 MB (AWS Lambda quotas, "Invocation payload"); an upload may be larger there too."""
 
+TRACES_HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
+"""The name of the credential with the headers for a collector of traces, as OpenTelemetry's own exporters call it."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -23,7 +25,8 @@ class Settings:
     requests through without limits while the store does not respond, if this process admitted their key recently; else
     they are refused with 503. `image_hosts` are hosts from which images are fetched although their addresses are not
     public. `cors_origins` are origins of web pages that may call the API; `*` means every page.
-    `admin_api` turns on the admin API, which changes keys. `uploads_bucket` is the S3 bucket for what is too large for
+    `admin_api` turns on the admin API, which changes keys. `traces` is where traces are sent: `xray`, or the URL of an
+    OTLP collector; without it there are none. `uploads_bucket` is the S3 bucket for what is too large for
     a request; without a table, uploads are files beside the SQLite file. A body or an upload has at most
     `max_body_bytes`.
     """
@@ -39,6 +42,7 @@ class Settings:
     image_hosts: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
     admin_api: bool = True
+    traces: str | None = None
     uploads_bucket: str | None = None
     max_body_bytes: int = 32 * 1024 * 1024
     log_level: str = "INFO"
@@ -67,10 +71,17 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         image_hosts=_list(get("IMAGE_HOSTS")),
         cors_origins=_list(get("CORS_ORIGINS")),
         admin_api=_one_of("TOLLGATE_ADMIN_API", get("ADMIN_API") or local_only, ("on", "off")) == "on",
+        traces=_traces(get("TRACES")),
         uploads_bucket=get("UPLOADS_BUCKET"),
         max_body_bytes=_megabytes("TOLLGATE_MAX_BODY_MB", get("MAX_BODY_MB") or DEFAULT_MAX_BODY_MB),
         log_level=_one_of("TOLLGATE_LOG_LEVEL", get("LOG_LEVEL") or "INFO", LOG_LEVELS),
     )
+
+
+def _traces(value: str | None) -> str | None:
+    if value is None or value == "xray" or re.fullmatch(r"https?://[!-~]+", value):
+        return value
+    raise ConfigurationError(f"TOLLGATE_TRACES must be xray or the URL of a collector, not {value!r}.")
 
 
 def _megabytes(name: str, value: str) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from aws_lambda_powertools.logging import Logger
 
 from tollgate.gateway.accounting import RequestContext
-from tollgate.gateway.errors import UpstreamAuthError
+from tollgate.gateway.errors import GatewayError, UpstreamAuthError
 from tollgate.gateway.metering import UsageRecord
 from tollgate.gateway.types import UNITS
 
@@ -63,7 +63,7 @@ class Telemetry:
         line: dict[str, Any] = {
             "request_id": context.request_id,
             "method": method[:16],
-            "path": _loggable(path),
+            "path": loggable(path),
             "status": status,
         }
         if context.record is None:
@@ -83,6 +83,10 @@ class Telemetry:
             self._logger.info("request", extra=line)
         else:
             self._logger.error("request not settled", extra={**line, "settle_error": context.unsettled.code})
+
+    def traces_lost(self, request_id: str, error: GatewayError) -> None:
+        """Log that the trace of a request was not sent."""
+        self._logger.warning("trace not sent", extra={"request_id": request_id, "error_code": error.code})
 
     def fault(self, request_id: str, error: BaseException) -> None:
         """Log a fault of the gateway: the type of the error and where it was raised, without its text, which may quote
@@ -118,7 +122,7 @@ def _directive(namespace: str, dimensions: Sequence[str], names: Sequence[str]) 
     return {"Namespace": namespace, "Dimensions": [dimensions], "Metrics": metrics}
 
 
-def _loggable(path: str) -> str:
+def loggable(path: str) -> str:
     """A path that may be logged: a client can write anything into it, also a key."""
     return _SECRET.sub("[redacted]", path[:1000])[:MAX_PATH]
 

@@ -43,9 +43,9 @@ class Timeouts:
 class UpstreamClient:
     """Sends requests to providers; see `gateway.ports.Upstream`. A process creates one, and closes it at its end."""
 
-    def __init__(self, credentials: Credentials, timeouts: Timeouts) -> None:
+    def __init__(self, credentials: Credentials, timeouts: Timeouts, signer: Signer | None = None) -> None:
         self._credentials = credentials
-        self._signer = Signer()
+        self._signer = signer or Signer()
         self._timeouts = timeouts
         self._pool = ConnectionPool(connect_timeout=timeouts.connect)
 

@@ -17,7 +17,7 @@ from tollgate.gateway.types import UpstreamRequest
 if TYPE_CHECKING:
     from botocore.credentials import Credentials, ReadOnlyCredentials
 
-SERVICE = "bedrock"
+BEDROCK = "bedrock"
 """The service name in the signature (AWS, Service Authorization Reference). The host name has bedrock-runtime."""
 
 _REGION_PLACEHOLDER = "{region}"
@@ -63,9 +63,10 @@ def in_region(request: UpstreamRequest, provider: Provider) -> UpstreamRequest:
 
 
 class Signer:
-    """Signs requests with the AWS credentials of this process; in Lambda, those of the function's role."""
+    """Signs requests to a service with the AWS credentials of this process; in Lambda, those of the function's role."""
 
-    def __init__(self) -> None:
+    def __init__(self, service: str = BEDROCK) -> None:
+        self._service = service
         self._credentials: Credentials | None = None
 
     async def headers(self, request: UpstreamRequest, provider: Provider) -> Mapping[str, str]:
@@ -76,7 +77,7 @@ class Signer:
             frozen = self._credentials.get_frozen_credentials()
         if frozen is None:
             raise UpstreamAuthError(f"The gateway has no AWS credentials for the provider {provider.name!r}.")
-        return _sign(request, region_of(provider) or "", frozen)
+        return _sign(request, self._service, region_of(provider) or "", frozen)
 
     def _load(self) -> "ReadOnlyCredentials | None":
         """Load the credentials, or new ones if they expire. Raises UpstreamAuthError."""
@@ -98,10 +99,10 @@ def _expire_soon(credentials: "Credentials") -> bool:
     return isinstance(credentials, RefreshableCredentials) and credentials.refresh_needed()
 
 
-def _sign(request: UpstreamRequest, region: str, credentials: "ReadOnlyCredentials") -> Mapping[str, str]:
+def _sign(request: UpstreamRequest, service: str, region: str, credentials: "ReadOnlyCredentials") -> Mapping[str, str]:
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
 
     signed = AWSRequest(request.method, request.url, headers=dict(request.headers), data=request.body)
-    SigV4Auth(credentials, SERVICE, region).add_auth(signed)
+    SigV4Auth(credentials, service, region).add_auth(signed)
     return {name.lower(): value for name, value in signed.headers.items()}

@@ -20,6 +20,7 @@ from tollgate.handler.cli.output import (
     print_table,
     require_id,
 )
+from tollgate.handler.settings import TRACES_HEADERS
 
 if TYPE_CHECKING:
     from tollgate.gateway.catalog import Catalog, Provider
@@ -60,7 +61,7 @@ def set_credential(
 
     with fail_on_errors():
         providers = _providers_with(name, catalog_of(catalog))
-        if not providers:
+        if not providers and name != TRACES_HEADERS:
             raise ConfigurationError(f"No provider of the catalog has a credential named {name!r}.")
         secret = _read_secret(name)
         if check:

@@ -2,8 +2,9 @@
 
 import secrets
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,6 +15,10 @@ from tollgate.gateway.errors import GatewayError
 from tollgate.handler.components import Components
 from tollgate.handler.http.errors import response_to
 from tollgate.handler.http.responses import BrokenStreamError
+from tollgate.handler.telemetry import loggable
+
+if TYPE_CHECKING:
+    from tollgate.handler.traces import Traces
 
 DEADLINE_MARGIN = 2.0
 """Seconds before a function's end by which a response must be complete, so that it is still settled and logged."""
@@ -68,6 +73,24 @@ class RequestMiddleware:
                 error_code=state.get("error_code"),
                 ms=round((clock.monotonic() - started) * 1000),
             )
+            if self._components.traces is not None:
+                await self._trace(self._components.traces, scope, context, status)
+
+    async def _trace(self, traces: "Traces", scope: Scope, context: RequestContext, status: int) -> None:
+        """Send the trace of a request that has ended: a function does nothing once it has returned."""
+        clock, parent = self._components.clock, Headers(scope=scope).get("traceparent", "")
+        try:
+            await traces.request(
+                context,
+                method=scope["method"],
+                path=loggable(scope["path"]),
+                status=status,
+                parent=parent,
+                now=clock.monotonic(),
+                unix_now=clock.now(),
+            )
+        except GatewayError as error:
+            self._components.telemetry.traces_lost(context.request_id, error)
 
 
 def _own_headers(context: RequestContext, now: float) -> Iterator[tuple[bytes, bytes]]:

@@ -75,6 +75,7 @@ class AccountApp:
                 clock=clock,
                 settings=Settings(),
                 uploads=None,
+                traces=None,
                 close=unused,
             )
         )
