@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tollgate.handler.cli.output import AsJson, Db, TableName, fail_on_errors, run, store_settings
+from tollgate.handler.cli.output import AsJson, Db, TableName, fail_on_errors, run, store_settings, with_progress
 
 if TYPE_CHECKING:
     from tollgate.gateway.store_ports import Store
@@ -61,7 +61,7 @@ async def _records(store: "Store", since: float, key_id: str | None, follow: boo
     """Every record since then, once; with `follow` also those that come."""
     shown: set[str] = set()
     while True:
-        found = await _read(store, since, key_id)
+        found = await _read(store, since, key_id, follow)
         for at, fields in sorted(found, key=lambda entry: entry[0]):
             if fields["request_id"] not in shown:
                 shown.add(fields["request_id"])
@@ -72,13 +72,13 @@ async def _records(store: "Store", since: float, key_id: str | None, follow: boo
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _read(store: "Store", since: float, key_id: str | None) -> list[Entry]:
+async def _read(store: "Store", since: float, key_id: str | None, follow: bool) -> list[Entry]:
     from tollgate.gateway.usage_report import existing_key
     from tollgate.handler.telemetry import record_fields
 
     key_ids: Iterable[str] = [await existing_key(store, key_id)] if key_id else await store.key_ids()
     return [
         (record.started_at, {"request_id": record.request_id, **record_fields(record)})
-        for each in key_ids
+        for each in (key_ids if follow else with_progress("Reading requests", key_ids))
         async for record in store.usage(each, since, time.time() + 1)
     ]

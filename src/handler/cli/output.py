@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +16,15 @@ from tollgate.gateway.limits import iso
 from tollgate.handler.settings import Settings, from_environment
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from tollgate.gateway.catalog import Catalog
     from tollgate.gateway.keys import AuditEntry
     from tollgate.gateway.store_ports import Store
 
 Result = TypeVar("Result")
+Part = TypeVar("Part")
 
 PIPE_WIDTH = 160
 """Columns of a table that is printed to a pipe."""
@@ -95,9 +99,32 @@ def print_json(value: Any) -> None:
 def print_table(
     names: Sequence[str], rows: Sequence[Sequence[str]], figures: Sequence[str] = (), total: Sequence[str] | None = None
 ) -> None:
+    """Print a table; see `table_of`."""
+    console().print(table_of(names, rows, figures, total))
+
+
+def console() -> "Console":
+    """What prints tables: as wide as the terminal, and wide in a pipe."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+
+
+def with_progress(what: str, parts: Iterable[Part]) -> Iterable[Part]:
+    """The parts of some long work, with a progress bar on the standard error if that is a terminal."""
+    if not sys.stderr.isatty():
+        return parts
+    from rich.console import Console
+    from rich.progress import track
+
+    return track([*parts], what, console=Console(stderr=True), transient=True)
+
+
+def table_of(
+    names: Sequence[str], rows: Sequence[Sequence[str]], figures: Sequence[str] = (), total: Sequence[str] | None = None
+) -> "Table":
     """Rows under a header and, below a line, their total; the columns named by `figures` come last."""
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -111,7 +138,7 @@ def print_table(
     if total is not None:
         table.add_section()
         table.add_row(*map(Text, total))
-    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+    return table
 
 
 def print_history(entries: Sequence["AuditEntry"]) -> None:
