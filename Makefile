@@ -72,13 +72,13 @@ lint: setup ## check style, types and the import law
 	$(BIN)/pyright
 	PYTHONPATH=.:layers/streaming/python $(BIN)/lint-imports --no-cache
 
-sam-check: setup .sam-venv/.ready ## the template, as SAM and cfn-lint read it, what SAM makes of it, and the build
+sam-check: setup .sam-venv/.ready ## the template, as SAM and cfn-lint read it, what SAM makes of it, build and deployment
 	$(SAM) validate --lint
 	.sam-venv/bin/cfn-lint template.yaml
 	rm -rf .build/template
 	.sam-venv/bin/python scripts/translate_template.py .build/template
-	$(BIN)/pytest tests/template
 	TOLLGATE_ARCH=$(ARCH) $(SAM) build --build-dir .build/sam
+	$(BIN)/pytest tests/template
 
 audit: .audit-venv/.ready ## the template by a policy linter, and secrets in what git tracks
 	.audit-venv/bin/checkov --config-file .checkov.yaml
