@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 PYTHON ?= python3
-ARCH ?= arm64
+ARCH ?=
 ARGS ?=
 
 BIN := .venv/bin
@@ -14,8 +14,8 @@ PARALLEL := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist worksteal
 PYTEST := $(BIN)/pytest $(PARALLEL)
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 
-# SAM reads AWS's settings; none of these commands needs an account, but all want a region.
-export AWS_DEFAULT_REGION ?= us-east-1
+# SAM wants a region even where it calls nothing. A deployment takes that of the owner's AWS configuration.
+sam-check build e2e-sam: export AWS_DEFAULT_REGION ?= us-east-1
 export SAM_CLI_TELEMETRY ?= 0
 
 .PHONY: help setup run run-lambda unit test check coverage check-rest e2e-clients fuzz format typecheck lint sam-check audit e2e-sam artifact build deploy bench soak docs wheel release live site catalog lock clean
@@ -72,13 +72,13 @@ lint: setup ## check style, types and the import law
 	$(BIN)/pyright
 	PYTHONPATH=.:layers/streaming/python $(BIN)/lint-imports --no-cache
 
-sam-check: setup .sam-venv/.ready ## the template, as SAM and cfn-lint read it, what SAM makes of it, and the build
+sam-check: setup .sam-venv/.ready ## the template, as SAM and cfn-lint read it, what SAM makes of it, build and deployment
 	$(SAM) validate --lint
 	.sam-venv/bin/cfn-lint template.yaml
 	rm -rf .build/template
 	.sam-venv/bin/python scripts/translate_template.py .build/template
+	TOLLGATE_ARCH=$(ARCH) $(SAM) build --build-dir .build/sam
 	$(BIN)/pytest tests/template
-	TOLLGATE_ARCH=$(ARCH) $(SAM) build --parameter-overrides Architecture=$(ARCH) --build-dir .build/sam
 
 audit: .audit-venv/.ready ## the template by a policy linter, and secrets in what git tracks
 	.audit-venv/bin/checkov --config-file .checkov.yaml
@@ -91,10 +91,10 @@ INVENTED := tests/unit/adapters/test_redaction.py|test_proxies.py|test_tls_and_p
 artifact: setup .build/sources ## the Lambda artifact for this machine, in .build/function
 
 build: .sam-venv/.ready ## what `sam deploy` uploads, in .aws-sam; ARCH=arm64 or x86_64
-	TOLLGATE_ARCH=$(ARCH) $(SAM) build --parameter-overrides Architecture=$(ARCH)
+	TOLLGATE_ARCH=$(ARCH) $(SAM) build
 
-deploy: build ## deploy to your AWS account
-	$(SAM) deploy --parameter-overrides Architecture=$(ARCH) $(ARGS)
+deploy: setup .sam-venv/.ready ## deploy to your AWS account; asks the first time, and saves the answers
+	PATH="$(CURDIR)/.sam-venv/bin:$$PATH" $(BIN)/tollgate deploy --run $(if $(ARCH),--arch $(ARCH)) -- $(ARGS)
 
 bench: setup artifact ## measure starts, CPU, memory, growth, size; PEERS=litellm,portkey,lwa beside
 	PYTHONPATH=.:tests $(BIN)/python -m bench

@@ -4,8 +4,10 @@
     build_artifact.py layer OUT      the streaming runtime, for Lambda
     build_artifact.py local-wheels OUT    the wheels for this machine, in OUT/function; OUT/python names what runs them
     build_artifact.py local-sources OUT   src/ on top of them
+    build_artifact.py architecture   print Lambda's processor
 
-Lambda's target is TOLLGATE_ARCH (arm64, the default, or x86_64) and TOLLGATE_PYTHON (3.13, the managed runtime's).
+Lambda's target is TOLLGATE_ARCH (arm64 or x86_64; by default the Architecture that a guided deployment saved in
+samconfig.toml, else arm64) and TOLLGATE_PYTHON (3.13, the managed runtime's).
 `.pyc` files are half of a cold start: `sam build` ships none, and the function's folder is read-only. They must come
 from the target's own minor version, so they are made if such a Python is installed; otherwise the build prints a note.
 """
@@ -13,6 +15,7 @@ from the target's own minor version, so they are made if such a Python is instal
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -67,7 +70,11 @@ class Target:
 
 def main() -> None:
     """Build what the command line names."""
-    kind, out = sys.argv[1], Path(sys.argv[2])
+    kind, *rest = sys.argv[1:]
+    if kind == "architecture":
+        print(lambda_architecture())
+        return
+    out = Path(*rest)
     if kind in ("local-wheels", "local-sources"):
         {"local-wheels": build_local_wheels, "local-sources": build_local_sources}[kind](out)
         return
@@ -78,10 +85,26 @@ def main() -> None:
 
 def lambda_target() -> Target:
     """What the template deploys to."""
-    arch = os.environ.get("TOLLGATE_ARCH") or "arm64"
+    return Target(MACHINES[lambda_architecture()], LAMBDA_PYTHON)
+
+
+def lambda_architecture() -> str:
+    """The processor that the template deploys to: a function with wheels for another does not start."""
+    arch = os.environ.get("TOLLGATE_ARCH") or _saved_architecture() or "arm64"
     if arch not in MACHINES:
         sys.exit(f"TOLLGATE_ARCH is {arch!r}; it must be one of {', '.join(MACHINES)}")
-    return Target(MACHINES[arch], LAMBDA_PYTHON)
+    return arch
+
+
+def _saved_architecture() -> str | None:
+    """The parameter Architecture of later deployments, in any of the forms that SAM reads."""
+    try:
+        settings = tomllib.loads((CHECKOUT / "samconfig.toml").read_text("utf-8"))
+        saved = settings["default"]["deploy"]["parameters"]["parameter_overrides"]
+    except (OSError, KeyError, TypeError):
+        return None
+    found = re.search(r"\bArchitecture\W+(?:ParameterValue\W+)?(\w+)", str(saved))
+    return found and found[1]
 
 
 def build_local_wheels(out: Path) -> None:

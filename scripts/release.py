@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).parent.parent
+_VERSION = re.compile(r'^__version__ = "([^"]+)"', re.MULTILINE)
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
@@ -21,14 +22,15 @@ _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 def main() -> None:
     """Write OUT. Ends with an error if the tag is not the version, or the changelog does not have it."""
     tag, wheels, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
-    if tag != f"v{project['version']}":
-        sys.exit(f"The tag is {tag!r}, but pyproject.toml has the version {project['version']}.")
+    name = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["name"]
+    version = _VERSION.search((CHECKOUT / "src/__init__.py").read_text())[1]
+    if tag != f"v{version}":
+        sys.exit(f"The tag is {tag!r}, but src/__init__.py has the version {version}.")
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    (out / "notes.md").write_text(notes((CHECKOUT / "CHANGELOG.md").read_text(), project["version"]))
+    (out / "notes.md").write_text(notes((CHECKOUT / "CHANGELOG.md").read_text(), version))
     pins = (CHECKOUT / "src/requirements.txt").read_text()
-    (out / "sbom.json").write_text(json.dumps(sbom(project["name"], project["version"], pins), indent=2) + "\n")
+    (out / "sbom.json").write_text(json.dumps(sbom(name, version, pins), indent=2) + "\n")
     for wheel in wheels.glob("*.whl"):
         shutil.copy(wheel, out)
 

@@ -131,6 +131,6 @@ SCHEMAS: dict[str, Json] = {
     "Catalog": _object(
         {"object": {"const": "list"}, "data": _list(OBJECT), "tiers": OBJECT, "guardrails": _list(TEXT)}
     ),
-    "Health": _object({"status": {"const": "ok"}, "timestamp": TEXT}),
+    "Health": _object({"status": {"const": "ok"}, "version": TEXT, "timestamp": TEXT}),
     "About": _object({"name": TEXT, "description": TEXT, "base_urls": OBJECT, "endpoints": _list(TEXT)}),
 }

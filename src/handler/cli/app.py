@@ -4,8 +4,10 @@ from typing import Annotated
 
 import typer
 
+from tollgate import __version__
 from tollgate.handler.cli import credentials, importing, keys, teams
 from tollgate.handler.cli.chat import chat
+from tollgate.handler.cli.deploy import deploy
 from tollgate.handler.cli.doctor import doctor
 from tollgate.handler.cli.logs import logs
 from tollgate.handler.cli.models import models
@@ -22,6 +24,7 @@ app.add_typer(credentials.app, name="credentials")
 app.command()(models)
 app.command()(chat)
 app.command()(logs)
+app.command()(deploy)
 app.command()(doctor)
 app.command()(usage)
 app.add_typer(teams.app, name="teams")
@@ -35,9 +38,7 @@ def main() -> None:
 
 def _print_version(requested: bool) -> None:
     if requested:
-        from importlib.metadata import version
-
-        typer.echo(f"tollgate {version('tollgate-gateway')}")
+        typer.echo(f"tollgate {__version__}")
         raise typer.Exit
 
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tollgate import __version__
 from tollgate.handler.components import Components
 from tollgate.handler.http import account, count_tokens, endpoints, models, openapi, uploads
 from tollgate.handler.http.middleware import RequestMiddleware
@@ -18,9 +19,9 @@ from tollgate.handler.http.routes import Asgi, path_without_alias, route
 
 
 async def health(request: Request) -> Response:
-    """`GET /health`: the process is alive. It reads nothing and needs no key."""
+    """`GET /health`: the process is alive, and its version. It reads nothing and needs no key."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return json_response({"status": "ok", "timestamp": now})
+    return json_response({"status": "ok", "version": __version__, "timestamp": now})
 
 
 EXPOSED_HEADERS = (
