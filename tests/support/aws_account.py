@@ -9,11 +9,14 @@ REGION = "eu-west-1"
 
 
 @contextmanager
-def aws_account() -> Generator[dict[str, str]]:
-    """The environment of an empty account until the block ends."""
+def aws_account(host: str = "127.0.0.1") -> Generator[dict[str, str]]:
+    """The environment of an empty account until the block ends.
+
+    moto takes the path of a URL for a bucket only if the host is `localhost`.
+    """
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
-    host, port = server.get_host_and_port()
+    _, port = server.get_host_and_port()
     try:
         yield {
             "AWS_ENDPOINT_URL": f"http://{host}:{port}",

@@ -13,8 +13,8 @@ from typing import Any, cast
 import boto3
 import pytest
 
+from support.aws_account import REGION, aws_account
 from support.installed_wheel import install_wheel
-from support.moto_account import REGION, aws_account
 from support.running_gateway import CHECKOUT
 
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse AWS..Serverless..Function")
