@@ -192,7 +192,7 @@ def test_entry_the_table_does_not_respond(gateway: RunningGateway) -> None:
 
 
 def test_entry_the_first_token_is_slow(gateway: RunningGateway) -> None:
-    slow, quick = (line_of(gateway, ask(gateway, "two", stream=True, provider={"only": [name]})) for name in "ab")
+    slow, quick = (line_of(gateway, ask(gateway, "two", stream=True, provider={"order": [name]})) for name in "ab")
     assert min(slow["time_to_first_token_ms"], slow["upstream_ms"]) >= 300
     assert slow["upstream_ms"] > slow["latency_ms"] / 2
     assert quick["provider"] == "b"
