@@ -164,6 +164,6 @@ clean: ## remove everything that was made
 # .build/python names the interpreter the artifact is for: the managed runtime's version if it is installed, else our own.
 .build/python: src/requirements.txt scripts/build_artifact.py
 	$(BIN)/python scripts/build_artifact.py local-wheels .build
-.build/sources: .build/python $(shell find src/ -name '*.py' -o -name '*.toml' -o -name '*.json' -o -name '*.html' -o -type d -not -name __pycache__)
+.build/sources: .build/python $(shell find src/ -name '*.py' -o -name '*.toml' -o -name '*.json' -o -name '*.html' -o -path 'src/dashboard/*' -o -type d -not -name __pycache__)
 	$(BIN)/python scripts/build_artifact.py local-sources .build
 	@touch $@
