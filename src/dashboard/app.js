@@ -1,7 +1,7 @@
 // The frame of the page: sign-in, navigation by the fragment of the address, colours, the end of a session.
 
 import { useKey, whenRefused } from "./api.js";
-import { announce, h, replace } from "./dom.js";
+import { announce, focusHeading, h, replace } from "./dom.js";
 import * as keys from "./keys.js";
 import * as overview from "./overview.js";
 import { button } from "./parts.js";
@@ -64,9 +64,7 @@ function showView() {
   document.body.className = "";
   showHeader(known, shown);
   replace(main, offline, view.render({ session, query: new URLSearchParams(query), left: left.signal }));
-  const title = main.querySelector("h1");
-  title.tabIndex = -1;
-  title.focus({ preventScroll: true });
+  focusHeading();
   scrollTo(0, 0);
 }
 

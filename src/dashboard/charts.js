@@ -10,11 +10,11 @@ const GAP = 0.22;
 /** The part of a day's width that stays empty. */
 
 /**
- * A chart of `rows` ({day, name, value}) for these days, with the largest names as series and the others as one.
- * `format` writes a value.
+ * A chart of `rows` ({day, name, value}) for these days. The first names are series, so that charts with the same
+ * `names` have the same colours; the rest is one series. `format` writes a value.
  */
-export function barChart({ title, days, rows, format }) {
-  const series = seriesOf(rows);
+export function barChart({ title, days, rows, names, format }) {
+  const series = names.length > SERIES + 1 ? [...names.slice(0, SERIES), REST] : names;
   const columns = days.map((each) => columnOf(each, rows, series));
   const top = ceiling(Math.max(...columns.map((column) => column.total)));
   const tip = h("div", { class: "tip", "aria-hidden": "true", hidden: true });
@@ -37,14 +37,6 @@ export function barChart({ title, days, rows, format }) {
     series.length > 1 || series[0] !== "" ? legend(series) : null,
     asTable(title, columns, series, format),
   );
-}
-
-/** The names with the largest sums, and `other` for those beyond. */
-function seriesOf(rows) {
-  const sums = new Map();
-  for (const { name, value } of rows) sums.set(name, (sums.get(name) ?? 0) + value);
-  const names = [...sums.keys()].sort((a, b) => sums.get(b) - sums.get(a));
-  return names.length > SERIES + 1 ? [...names.slice(0, SERIES), REST] : names;
 }
 
 function columnOf(each, rows, series) {

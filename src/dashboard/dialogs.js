@@ -1,21 +1,25 @@
 // Dialogs: a form that is sent, a question before something that cannot be undone, a secret that is shown once.
 
 import { ApiError } from "./api.js";
-import { announce, h, newId, replace } from "./dom.js";
+import { announce, focusHeading, h, newId, replace } from "./dom.js";
 import { button, errorNote } from "./parts.js";
 
 /** Open a dialog; it is removed when it closes, and the focus goes back to where it was. */
 function open(title, ...children) {
   const id = newId("dialog");
   const dialog = h("dialog", { "aria-labelledby": id }, h("h2", { id }, title), ...children);
-  dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    if (document.activeElement === document.body) focusHeading(); // what had opened it was replaced
+  });
   document.body.append(dialog);
   dialog.showModal();
   return dialog;
 }
 
 /**
- * A form in a dialog. `fields` are elements; `submit` gets the form's FormData and sends it. Its ApiError is shown in
+ * A form in a dialog. `fields` are elements; `submit` gets the form's FormData, sends it, and
+ * may return what is done once the dialog is closed. Its ApiError is shown in
  * the dialog, and the field that it names gets the focus.
  */
 export function formDialog({ title, fields, action, submit, kind = "primary" }) {
@@ -40,8 +44,9 @@ export function formDialog({ title, fields, action, submit, kind = "primary" }) 
     confirm.disabled = true;
     replace(note);
     try {
-      await submit(new FormData(form));
+      const next = await submit(new FormData(form));
       dialog.close();
+      next?.();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       replace(note, errorNote(error));
@@ -56,6 +61,19 @@ export function formDialog({ title, fields, action, submit, kind = "primary" }) 
 /** Ask before `act` is done. */
 export function confirmDialog({ title, text, action, act }) {
   formDialog({ title, fields: [h("p", {}, text)], action, submit: act, kind: "danger" });
+}
+
+/** Say that what a dialog needs could not be read. */
+export function errorDialog(error) {
+  const dialog = open(
+    "This did not work",
+    errorNote(error),
+    h(
+      "div",
+      { class: "actions" },
+      button("Close", () => dialog.close()),
+    ),
+  );
 }
 
 /** Show a new key, which the gateway tells once. */

@@ -29,12 +29,19 @@ export function replace(element, ...children) {
 }
 
 function present(children) {
-  return children.flat().filter((child) => child !== null && child !== undefined && child !== false);
+  return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 }
 
 /** Have a screen reader say a text. */
 export function announce(text) {
   document.getElementById("status").textContent = text;
+}
+
+/** Move the focus to the heading of the view, from where Tab leads to what stands below. */
+export function focusHeading() {
+  const heading = document.querySelector("main h1");
+  heading.tabIndex = -1;
+  heading.focus({ preventScroll: true });
 }
 
 let lastId = 0;

@@ -1,7 +1,7 @@
 // Keys: all of them, and one with its limits, its changes and what can be done with it. For admins.
 
-import { call } from "./api.js";
-import { confirmDialog, formDialog, secretDialog } from "./dialogs.js";
+import { ApiError, call } from "./api.js";
+import { confirmDialog, errorDialog, formDialog, secretDialog } from "./dialogs.js";
 import { announce, h } from "./dom.js";
 import { changedBody, field, keyFields, newBody } from "./fields.js";
 import { date, time } from "./format.js";
@@ -55,7 +55,7 @@ function keyTable(keys, teams) {
       key.role,
       limitsText(key),
       key.budget ?? "–",
-      date(key.created_at),
+      h("span", { class: "nowrap" }, date(key.created_at)),
     ]),
   );
 }
@@ -74,17 +74,29 @@ async function choices() {
   return [teams, rules];
 }
 
-async function createKey(reload) {
-  formDialog({
-    title: "New key",
-    fields: keyFields({}, ...(await choices())),
-    action: "Create",
-    submit: async (form) => {
-      const { key, name } = await call("POST", KEYS, { body: newBody(form) });
-      secretDialog(`Key ${name}`, key);
-      reload();
-    },
-  });
+/** Open a dialog that needs the teams and what the catalog has for keys to name. */
+async function withChoices(open) {
+  try {
+    open(...(await choices()));
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    errorDialog(error);
+  }
+}
+
+function createKey(reload) {
+  return withChoices((teams, rules) =>
+    formDialog({
+      title: "New key",
+      fields: keyFields({}, teams, rules),
+      action: "Create",
+      submit: async (form) => {
+        const { key, name } = await call("POST", KEYS, { body: newBody(form) });
+        reload();
+        return () => secretDialog(`Key ${name}`, key);
+      },
+    }),
+  );
 }
 
 function renderKey(id, session) {
@@ -146,17 +158,19 @@ function actions(key, path, load, isOwn) {
   ];
 }
 
-async function editKey(key, path, load) {
-  formDialog({
-    title: `Edit ${key.name}`,
-    fields: keyFields(key, ...(await choices())),
-    action: "Save",
-    submit: async (form) => {
-      await call("PATCH", path, { body: changedBody(form, key) });
-      announce("The key is changed.");
-      load();
-    },
-  });
+function editKey(key, path, load) {
+  return withChoices((teams, rules) =>
+    formDialog({
+      title: `Edit ${key.name}`,
+      fields: keyFields(key, teams, rules),
+      action: "Save",
+      submit: async (form) => {
+        await call("PATCH", path, { body: changedBody(form, key) });
+        announce("The key is changed.");
+        load();
+      },
+    }),
+  );
 }
 
 function rotateKey(key, path, load) {
@@ -172,8 +186,8 @@ function rotateKey(key, path, load) {
     action: "Rotate",
     submit: async (form) => {
       const rotated = await call("POST", `${path}/rotate`, { body: { overlap: form.get("overlap").trim() } });
-      secretDialog(`New secret of ${key.name}`, rotated.key);
       load();
+      return () => secretDialog(`New secret of ${key.name}`, rotated.key);
     },
   });
 }

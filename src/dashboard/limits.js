@@ -10,20 +10,18 @@ const NAMES = [
   ["concurrency", "Requests at once"],
 ];
 
-/** Meters of what `GET /v1/key` returns, or the same of a team. */
+/** Meters of what `GET /v1/key` returns, or the same of a team; those of a key's team stand beside. */
 export function limitsOf(state) {
-  return h(
-    "div",
-    {},
-    meters(state),
-    state.team ? h("div", {}, h("h3", {}, `Team ${state.team.name}`), meters(state.team)) : null,
-  );
+  if (!state.team) return meters(state);
+  const part = (title, of) => h("div", {}, h("h3", {}, title), meters(of));
+  return h("div", { class: "two" }, part("This key", state), part(`Team ${state.team.name}`, state.team));
 }
 
 function meters(state) {
   const found = NAMES.filter(([name]) => state.limits[name]).map(([name, label]) => {
     const { limit, used, resets_at: resets } = state.limits[name];
-    return meter(label, used, limit, `${count(used)} of ${count(limit)}`, resets ? `Refilled ${until(resets)}` : "");
+    const refill = resets && used > 0 ? `Refilled ${until(resets)}` : "";
+    return meter(label, used, limit, `${count(used)} of ${count(limit)}`, refill);
   });
   const without = NAMES.filter(([name]) => !state.limits[name]).map(([, label]) => label.toLowerCase());
   if (state.limit === null) without.push("spend");

@@ -16,7 +16,7 @@ export function render() {
   const load = (days) => loadInto(usage, () => usagePanels(days));
   loadInto(limits, async () => {
     const { data } = await call("GET", "v1/key");
-    return h("div", { class: "two" }, limitsOf(data), keyFacts(data));
+    return h("div", { class: "view" }, keyFacts(data), limitsOf(data));
   });
   load(CHOICES[0][0]);
   return h(
@@ -43,25 +43,20 @@ async function usagePanels(number) {
       ),
     );
   }
-  const chart = (name, value, format) => barChart({ title: name, days, format, rows: dayRows(data, "model", value) });
+  const byModel = sums(data, "model");
+  const names = byModel.map((each) => each.name);
+  const chart = (title, format, value) =>
+    panel(title, {}, barChart({ title, days, names, format, rows: dayRows(data, "model", value) }));
   const tokens = data.flatMap((row) => [
     { day: row.day, name: "input", value: row.input_tokens },
     { day: row.day, name: "output", value: row.output_tokens },
   ]);
   return [
     tiles(total),
-    panel(
-      "Spend by model",
-      {},
-      chart("Spend by model", (row) => Number(row.cost_usd), usd),
-    ),
-    panel(
-      "Requests by model",
-      {},
-      chart("Requests by model", (row) => row.requests, compact),
-    ),
-    panel("Tokens", {}, barChart({ title: "Tokens", days, format: compact, rows: tokens })),
-    panel("Models", {}, models(data)),
+    chart("Spend by model", usd, (row) => Number(row.cost_usd)),
+    chart("Requests by model", compact, (row) => row.requests),
+    panel("Tokens", {}, barChart({ title: "Tokens", days, names: ["input", "output"], format: compact, rows: tokens })),
+    panel("Models", {}, models(byModel)),
   ];
 }
 
@@ -87,7 +82,7 @@ function tiles(total) {
   );
 }
 
-function models(data) {
+function models(rows) {
   const heads = [
     { text: "Model" },
     ...["Requests", "Failed", "Tokens", "Spend"].map((text) => ({ text, number: true })),
@@ -95,7 +90,7 @@ function models(data) {
   return table(
     "Usage by model",
     heads,
-    sums(data, "model").map((row) => [
+    rows.map((row) => [
       row.name,
       count(row.requests),
       count(row.errors),

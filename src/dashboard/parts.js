@@ -1,7 +1,7 @@
 // What several views are made of: panels and their states, tables, meters, buttons, dialogs.
 
 import { ApiError } from "./api.js";
-import { announce, h, newId, replace } from "./dom.js";
+import { announce, focusHeading, h, newId, replace } from "./dom.js";
 import { time } from "./format.js";
 
 /** A section with a heading; `tools` stand beside it. */
@@ -26,6 +26,7 @@ export function heading(title, ...tools) {
  */
 export async function loadInto(box, load) {
   const turn = newId("load");
+  const hadFocus = box.contains(document.activeElement);
   box.dataset.turn = turn;
   box.setAttribute("aria-busy", "true");
   replace(box, skeleton());
@@ -40,6 +41,7 @@ export async function loadInto(box, load) {
   if (box.dataset.turn !== turn) return;
   replace(box, content);
   box.removeAttribute("aria-busy");
+  if (hadFocus && document.activeElement === document.body) focusHeading();
 }
 
 function skeleton() {

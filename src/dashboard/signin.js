@@ -10,7 +10,6 @@ export function signIn(start, reason) {
     id: "key",
     type: "password",
     required: true,
-    autofocus: true,
     autocomplete: "off",
     autocapitalize: "off",
     spellcheck: "false",

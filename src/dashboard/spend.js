@@ -46,6 +46,8 @@ async function spendPanels(days, group) {
   if (!total.requests) return panel("Spend", { wide: true }, emptyState(`No requests in the last ${days.length} days`));
   const named = data.map((row) => ({ ...row, [group]: names[row[group]] ?? (row[group] || NONE[group]) }));
   const caption = `Spend by ${group}`;
+  const byName = sums(named, group);
+  const rows = dayRows(named, group, (row) => Number(row.cost_usd));
   const note = h("div");
   const save = button("Download CSV", () => saveCsv(days, group, note));
   return [
@@ -53,9 +55,9 @@ async function spendPanels(days, group) {
       `${usd(total.cost_usd)} in ${days.length} days`,
       { wide: true, tools: [save] },
       note,
-      barChart({ title: caption, days, format: usd, rows: dayRows(named, group, (row) => Number(row.cost_usd)) }),
+      barChart({ title: caption, days, names: byName.map((each) => each.name), format: usd, rows }),
     ),
-    panel(caption, { wide: true }, groupTable(caption, sums(named, group), Number(total.cost_usd))),
+    panel(caption, { wide: true }, groupTable(caption, byName, Number(total.cost_usd))),
   ];
 }
 
