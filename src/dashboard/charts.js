@@ -49,11 +49,11 @@ function columnOf(each, rows, series) {
   return { day: each, values, total: values.reduce((sum, value) => sum + value, 0) };
 }
 
-/** The next number that has a 1, 2 or 5 and zeros; 1 for nothing. */
+/** The next number that has one of these digits and zeros, so that its half is short too; 1 for nothing. */
 function ceiling(value) {
   if (value <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].find((step) => step * power >= value * 0.999) * power;
+  return [1, 2, 3, 4, 6, 8, 10].find((step) => step * power >= value * 0.999) * power;
 }
 
 function plot(title, columns, series, top, tip, format) {
