@@ -92,8 +92,9 @@ def test_colours_can_be_changed(user: Dashboard) -> None:
 
 
 def test_keyboard_leads_past_the_navigation(user: Dashboard) -> None:
-    user.page.evaluate("document.activeElement.blur()")
-    user.page.keyboard.press("Tab")
+    expect(user.page.get_by_role("heading", level=1)).to_be_focused()
+    user.page.get_by_role("navigation").get_by_role("link").first.focus()
+    user.page.keyboard.press("Shift+Tab")
     expect(user.page.get_by_role("link", name="Skip to the content")).to_be_focused()
     user.page.keyboard.press("Enter")
     expect(user.page.get_by_role("main")).to_be_focused()
