@@ -52,7 +52,7 @@ class Dashboard:
         page.on("request", self._requested)
 
     def _said(self, kind: str, text: str) -> None:
-        # Chromium reports each response with an error status; everything else, such as a violation of the policy, counts.
+        # Responses with an error status are reported too; all else counts, such as a violation of the policy.
         if kind in ("error", "warning") and not text.startswith("Failed to load resource"):
             self.faults.append(f"{kind}: {text}")
 

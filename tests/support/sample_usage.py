@@ -42,7 +42,7 @@ class _Sample:
     def __init__(self, store: SQLiteStore, now: float) -> None:
         self._store = store
         self._now = now
-        self._random = random.Random(7)  # noqa: S311 - sample data
+        self._random = random.Random(7)
 
     async def key(self, name: str, limits: Limits, **fields: str | None) -> tuple[str, ApiKey]:
         """Create a key. Returns its text and what is stored of it."""

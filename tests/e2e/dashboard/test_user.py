@@ -85,7 +85,7 @@ def test_failure_says_why_and_can_be_tried_again(user: Dashboard) -> None:
 
 def test_loading_has_a_placeholder(user: Dashboard) -> None:
     held: list[Route] = []
-    user.page.route("**/v1/requests*", lambda route: held.append(route))  # noqa: PLW0108 - Playwright takes no builtin
+    user.page.route("**/v1/requests*", lambda route: held.append(route))
     user.page.get_by_role("link", name="Requests").click()
     expect(user.page.locator("[aria-busy] .skeleton")).to_be_visible()
     user.assert_accessible()
