@@ -19,8 +19,8 @@ from support.upstream import Script, scripted_upstream
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 MODEL = "example-model"
 STORY = (
-    "The harbour had one gate, and the gate had one keeper. Each ship said who had sent it and how far it wished to go; "
-    "the keeper looked into a book, wrote one line, and lifted the bar. By evening the line said what the passage cost."
+    "The harbour had one gate, and the gate had one keeper. Each ship said who had sent it and how far it wished to "
+    "go; the keeper looked into a book, wrote one line, and lifted the bar. By evening the line said what it cost."
 )
 FAILURE = {"error": {"message": "The table does not respond.", "code": "store_unavailable"}}
 FAILURE_HEADERS = {"x-request-id": "req_019ac0ffee000000000000000000beef", "content-type": "application/json"}
@@ -69,10 +69,10 @@ class Photographer:
         return self.open(size=(1280, 620)).page
 
     def overview(self) -> Page:
-        return self.user(size=(1280, 1180)).page
+        return self.user(size=(1280, 1230)).page
 
     def overview_dark(self) -> Page:
-        page = self.user("dark", (1280, 1180)).page
+        page = self.user("dark", (1280, 1230)).page
         page.get_by_role("slider").first.hover()
         return page
 
@@ -83,7 +83,7 @@ class Photographer:
         return self.open(size=(1280, 620)).sign_in(self._keys.unused).page
 
     def error(self) -> Page:
-        page = self.user(size=(1280, 820)).page
+        page = self.user(size=(1280, 620)).page
         page.route("**/v1/requests*", lambda route: route.fulfill(status=503, json=FAILURE, headers=FAILURE_HEADERS))
         page.get_by_role("link", name="Requests").click()
         expect(page.get_by_role("button", name="Try again")).to_be_visible()
@@ -91,7 +91,7 @@ class Photographer:
 
     def requests(self) -> Page:
         page = self.user().go("Requests").page
-        page.locator("tr:has(.badge):has-text('azure') .expand").first.click()
+        page.locator("tr:has(.badge):has-text('bedrock') .expand").first.click()
         return page
 
     def playground(self) -> Page:

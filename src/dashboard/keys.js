@@ -4,7 +4,7 @@ import { ApiError, call } from "./api.js";
 import { confirmDialog, errorDialog, formDialog, secretDialog } from "./dialogs.js";
 import { announce, h } from "./dom.js";
 import { changedBody, field, keyFields, newBody } from "./fields.js";
-import { date, time } from "./format.js";
+import { count, date, time } from "./format.js";
 import { keyFacts, limitsOf } from "./limits.js";
 import { auditTable, badge, button, emptyState, heading, loadInto, panel, table } from "./parts.js";
 
@@ -47,7 +47,7 @@ function keyTable(keys, teams) {
         "span",
         {},
         h("a", { href: `#/keys?key=${key.key_id}` }, key.name),
-        h("small", { class: "muted" }, ` ${key.key_id}`),
+        h("small", { class: "muted id" }, key.key_id),
       ),
       badge(key.status, STATUS[key.status]),
       key.owner ?? "–",
@@ -62,7 +62,11 @@ function keyTable(keys, teams) {
 
 /** The limits of a key or a team in short. */
 export function limitsText({ rpm, tpm, concurrency }) {
-  const parts = [rpm && `${rpm} requests/min`, tpm && `${tpm} tokens/min`, concurrency && `${concurrency} at once`];
+  const parts = [
+    rpm && `${count(rpm)} requests/min`,
+    tpm && `${count(tpm)} tokens/min`,
+    concurrency && `${count(concurrency)} at once`,
+  ];
   return parts.filter(Boolean).join(", ") || "–";
 }
 

@@ -48,7 +48,7 @@ function teamTable(teams) {
         "span",
         {},
         h("a", { href: `#/teams?team=${team.team_id}` }, team.name),
-        h("small", { class: "muted" }, ` ${team.team_id}`),
+        h("small", { class: "muted id" }, team.team_id),
       ),
       team.owner ?? "–",
       limitsText(team),

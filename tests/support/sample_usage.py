@@ -24,7 +24,7 @@ DAYS = 29
 PRICES = {"gpt-4o": (250, 1000), "claude-sonnet-4": (300, 1500), "gemini-2.5-flash": (30, 250), "gpt-4o-mini": (15, 60)}
 """Micro-dollars for a hundred tokens of input and of output."""
 PROVIDERS = {"gpt-4o": "openai", "claude-sonnet-4": "anthropic", "gemini-2.5-flash": "gemini", "gpt-4o-mini": "openai"}
-FALLBACK = "azure"
+FALLBACKS = {"openai": "azure", "anthropic": "bedrock", "gemini": "openrouter"}
 
 
 @dataclass(frozen=True)
@@ -91,16 +91,17 @@ class _Sample:
         refused = AttemptSummary(
             record.model, record.provider, record.upstream_model, "rate_limit_exceeded", 213, Decimal(0)
         )
+        fallback = FALLBACKS[record.provider]
         if chance < 0.04:
-            attempts = (refused, replace(refused, provider=FALLBACK, error_code="timeout", ms=30_000))
+            attempts = (refused, replace(refused, provider=fallback, error_code="timeout", ms=30_000))
             cost = Cost(Decimal(0), "catalog", None)
             return replace(
                 record, status=504, error_code="timeout", finish_reason=None, usage=None, cost=cost, attempts=attempts,
-                time_to_first_token_ms=None, latency_ms=30_213, provider=FALLBACK,
+                time_to_first_token_ms=None, latency_ms=30_213, provider=fallback,
             )  # fmt: skip
         if chance < 0.14:
-            answered = replace(refused, provider=FALLBACK, error_code=None, ms=whole - 213, cost_usd=record.cost.usd)
-            return replace(record, provider=FALLBACK, attempts=(refused, answered))
+            answered = replace(refused, provider=fallback, error_code=None, ms=whole - 213, cost_usd=record.cost.usd)
+            return replace(record, provider=fallback, attempts=(refused, answered))
         if chance < 0.18:
             return replace(record, guardrails=(GuardrailAction("card-numbers", "mask", "input"),))
         return record
