@@ -1,7 +1,5 @@
-"""Writes the pictures of docs/dashboard.md in docs/images: a gateway with sample usage in headless Chromium.
-
-PYTHONPATH=.:tests python scripts/dashboard_screenshots.py
-"""
+"""Writes the pictures of docs/dashboard.md in docs/images: a gateway with sample usage in headless Chromium
+(`make screenshots`)."""
 
 import json
 import tempfile
