@@ -18,7 +18,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 sam-check build e2e-sam: export AWS_DEFAULT_REGION ?= us-east-1
 export SAM_CLI_TELEMETRY ?= 0
 
-.PHONY: help setup run run-lambda unit test check coverage check-rest e2e-clients fuzz format typecheck lint sam-check audit e2e-sam artifact build deploy bench soak docs wheel release live site catalog lock clean
+.PHONY: help setup run run-lambda unit test check coverage check-rest e2e-clients fuzz format typecheck lint sam-check audit e2e-sam artifact build deploy bench soak docs wheel release live site catalog lock screenshots clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,7 +34,7 @@ run-lambda: setup artifact ## the same, with the Lambda artifact under a local f
 unit: setup ## run the unit tests: no process, no port, no artifact
 	$(PYTEST) -m "not slow" tests/unit $(ARGS)
 
-test: setup artifact ## run the tests, without the slow ones
+test: setup artifact .build/browser ## run the tests, without the slow ones
 	$(PYTEST) -m "not slow" $(ARGS)
 
 check: lint coverage check-rest fuzz sam-check audit site ## everything a change must pass
@@ -45,7 +45,7 @@ coverage: setup ## the unit and contract tests, and how much of the code they ru
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-check-rest: setup artifact ## the tests of whole gateways and of clients, and the slow tests
+check-rest: setup artifact .build/browser ## the tests of whole gateways and of clients, and the slow tests
 	$(PYTEST) tests/integration tests/e2e $(ARGS)
 	$(PYTEST) -m slow tests/unit tests/contract $(ARGS)
 
@@ -112,6 +112,9 @@ release: wheel ## what a release carries, in .build/release: TAG=v1.2.3
 live: setup ## a dozen real calls: PROVIDER=openai, its credential in the environment; costs some cents
 	PYTHONPATH=.:tests $(BIN)/python -m live $(PROVIDER) $(ARGS)
 
+screenshots: setup .build/browser ## take the pictures of docs/dashboard.md
+	PYTHONPATH=.:tests $(BIN)/python scripts/dashboard_screenshots.py
+
 docs: setup ## write what is generated: tables in docs/, the OpenAPI document
 	$(BIN)/python scripts/parameter_table.py
 	$(BIN)/python -m devtools.openapi
@@ -132,6 +135,13 @@ lock: setup ## pin the newest version of every dependency, with hashes
 	$(BIN)/uv pip compile $(LOCK) requirements/audit.in -o requirements/audit.txt
 	$(BIN)/uv pip compile $(LOCK) --no-deps requirements/catalog.in -o requirements/catalog.txt
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+
+# The tests of the dashboard need a browser. Root gets one from apt; without one they are skipped, and say so.
+.build/browser:
+	@command -v $(BROWSERS) >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends chromium; } || echo "No browser: the dashboard is not tested."
+	@mkdir -p .build && touch $@
+BROWSERS := chromium chromium-browser google-chrome
 
 clean: ## remove everything that was made
 	rm -rf .venv .sam-venv .docs-venv .audit-venv .build .aws-sam .cache .pytest_cache .ruff_cache .hypothesis
@@ -164,6 +174,6 @@ clean: ## remove everything that was made
 # .build/python names the interpreter the artifact is for: the managed runtime's version if it is installed, else our own.
 .build/python: src/requirements.txt scripts/build_artifact.py
 	$(BIN)/python scripts/build_artifact.py local-wheels .build
-.build/sources: .build/python $(shell find src/ -name '*.py' -o -name '*.toml' -o -name '*.json' -o -name '*.html' -o -type d -not -name __pycache__)
+.build/sources: .build/python $(shell find src/ -name '*.py' -o -name '*.toml' -o -name '*.json' -o -name '*.html' -o -path 'src/dashboard/*' -o -type d -not -name __pycache__)
 	$(BIN)/python scripts/build_artifact.py local-sources .build
 	@touch $@

@@ -35,7 +35,9 @@ def test_installed_wheel_serves_a_request(wheel: InstalledWheel, tmp_path: Path)
         response = HTTP.post(
             f"{address['base_url']}/chat/completions", json=body, headers=headers, timeout=LIMIT_SECONDS
         )
+        script = HTTP.get(f"{address['base_url'].removesuffix('/v1')}/dashboard/app.js", timeout=LIMIT_SECONDS)
         process.terminate()
+    assert script.text == (CHECKOUT / "src" / "dashboard" / "app.js").read_text()
     assert response.json()["choices"][0]["message"]["content"] == "Hello"
     location = [wheel.python, "-c", "import tollgate; print(tollgate.__file__)"]
     installed = subprocess.run(location, env=wheel.env, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
