@@ -19,8 +19,9 @@ def aws_client(service: str, region: str | None) -> Any:
 def aws_errors() -> Generator[None]:
     """Errors of AWS as ConfigurationError."""
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError  # a proxy's page instead of AWS's response
 
     try:
         yield
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, ResponseParserError) as error:
         raise ConfigurationError(f"AWS: {error}") from error

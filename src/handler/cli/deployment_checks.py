@@ -1,22 +1,29 @@
-"""Examines the table and the URL of a deployment, for `tollgate doctor`."""
+"""Examines the stack, the table, the functions' role and the clock of a deployment, for `tollgate doctor`."""
 
-import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tollgate.gateway.errors import ConfigurationError
 from tollgate.handler.cli.aws import aws_client, aws_errors
 
-if TYPE_CHECKING:
-    import httpx
-
 INDEX = "listed"
-SLOW_FIRST_BYTE = 5.0
-"""Seconds; a cold start takes about one."""
 CLOCK_SKEW = 60.0
-"""Seconds. AWS refuses signatures that are five minutes off, and tokens are dated before."""
+"""Seconds. AWS refuses signatures that are five minutes off, and what is dated before."""
+SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
+ROLE_ACTIONS = (
+    (("dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:PutItem"), "{table}"),
+    (("dynamodb:Query",), "{table}/index/listed"),
+    (("ssm:GetParameter",), "arn:{partition}:ssm:{region}:{account}:parameter{path}/NAME"),
+    (
+        ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"),
+        "arn:{partition}:bedrock:{region}::foundation-model/m",
+    ),
+    (("logs:CreateLogStream", "logs:PutLogEvents"), "arn:{partition}:logs:{region}:{account}:log-group:{log_group}:*"),
+)
+"""What the functions do, on what: the statements of FunctionRole in template.yaml."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,88 @@ def check_table(name: str, region: str | None) -> list[Finding]:
     ]
 
 
+def check_stack(name: str, region: str | None) -> tuple[list[Finding], Mapping[str, str]]:
+    """Whether the stack is deployed, and its outputs."""
+    client = aws_client("cloudformation", region)
+    try:
+        with aws_errors():
+            stack: Any = client.describe_stacks(StackName=name)["Stacks"][0]
+    except ConfigurationError as error:
+        advice = "Is it the right account, region (--region) and name? Else: make deploy, or tollgate deploy --run."
+        return [Finding("stack", "broken", str(error), advice)], {}
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
+    status = stack["StackStatus"]
+    advice = f"The reason: aws cloudformation describe-stack-events --stack-name {name}. Then deploy again."
+    found = Finding("stack", "ok", status) if status in SETTLED else Finding("stack", "warning", status, advice)
+    return [found], outputs
+
+
+def check_clock(region: str | None) -> Finding:
+    """This machine's clock against AWS's, by an unsigned request: a signed one fails if the clock is off."""
+    import httpx
+
+    endpoint = aws_client("dynamodb", region).meta.endpoint_url
+    try:
+        response = httpx.get(endpoint, timeout=10)
+    except httpx.HTTPError as error:
+        return Finding("clock", "warning", f"{endpoint} does not answer: {error}", "May this machine reach AWS?")
+    return clock_finding(response.headers.get("date"), "AWS's")
+
+
+def clock_finding(date: str | None, whose: str) -> Finding:
+    """This machine's clock against the `Date` of a response."""
+    if date is None:
+        return Finding("clock", "warning", "the response has no date", "A proxy may have removed it.")
+    skew = time.time() - parsedate_to_datetime(date).timestamp()
+    if abs(skew) > CLOCK_SKEW:
+        return Finding(
+            "clock", "broken", f"this machine is {skew:+.0f} s off {whose}", "Set its clock, such as by NTP."
+        )
+    return Finding("clock", "ok", f"within {CLOCK_SKEW:.0f} s of {whose}")
+
+
+def check_role(stack: str, outputs: Mapping[str, str], region: str | None) -> list[Finding]:
+    """Whether the role of the functions may do what they do, as IAM simulates it with every policy that applies."""
+    what = "permissions of the functions"
+    denied: list[str] = []
+    try:
+        with aws_errors():
+            resource = aws_client("cloudformation", region).describe_stack_resource(
+                StackName=stack, LogicalResourceId="FunctionRole"
+            )
+            table = aws_client("dynamodb", region).describe_table(TableName=outputs["TableName"])["Table"]["TableArn"]
+            _, partition, _, its_region, account, _ = str(table).split(":", 5)
+            role = f"arn:{partition}:iam::{account}:role/{resource['StackResourceDetail']['PhysicalResourceId']}"
+            values = {"table": table, "partition": partition, "region": its_region, "account": account}
+            values |= {"path": outputs["CredentialsPath"], "log_group": outputs["StreamLogGroup"]}
+            iam = aws_client("iam", region)
+            for actions, resource_arn in ROLE_ACTIONS:
+                denied += _denied(iam, role, actions, resource_arn.format(**values))
+    except KeyError as error:
+        return [Finding(what, "warning", f"the stack has no output {error}", "Deploy the template again.")]
+    except ConfigurationError as error:
+        advice = "Your own role needs iam:SimulatePrincipalPolicy and cloudformation:DescribeStackResource for this."
+        return [Finding(what, "warning", f"not examined: {error}", advice)]
+    if denied:
+        advice = "Deploy the template again; look for a permissions boundary or a policy of the organization."
+        return [Finding(what, "broken", f"refused: {', '.join(denied)}", advice)]
+    return [Finding(what, "ok", "the role may use the table, credentials, Bedrock and the log")]
+
+
+def _denied(iam: Any, role: str, actions: tuple[str, ...], resource: str) -> list[str]:
+    """The actions that IAM would refuse; keys of items are those of usage, which the role may write."""
+    items = {
+        "ContextKeyName": "dynamodb:LeadingKeys",
+        "ContextKeyValues": ["USE#doctor"],
+        "ContextKeyType": "stringList",
+    }
+    with aws_errors():
+        results: Any = iam.simulate_principal_policy(
+            PolicySourceArn=role, ActionNames=[*actions], ResourceArns=[resource], ContextEntries=[items]
+        )["EvaluationResults"]
+    return [f"{each['EvalActionName']} on {resource}" for each in results if each["EvalDecision"] != "allowed"]
+
+
 def _either(what: str, good: bool, found: str, problem: str, advice: str) -> Finding:
     return Finding(what, "ok", found) if good else Finding(what, "broken", problem, advice)
 
@@ -70,68 +159,3 @@ def _readable(client: Any, table: str) -> Finding:
     except ConfigurationError as error:
         return Finding("permission to read keys", "broken", str(error), "Your role needs dynamodb:GetItem.")
     return Finding("permission to read keys", "ok", "you may read the table")
-
-
-def check_url(base_url: str, api_key: str, model: str) -> list[Finding]:
-    """Whether the gateway answers, what its clock says, and, with a key, whether it streams."""
-    import httpx
-
-    base_url = base_url.rstrip("/")
-    with httpx.Client(timeout=60) as client:
-        started = time.monotonic()
-        try:
-            response = client.get(f"{base_url.removesuffix('/v1')}/health")
-        except httpx.HTTPError as error:
-            advice = "Is the URL that of the output StreamBaseUrl, and may this machine reach it?"
-            return [Finding("URL", "broken", f"{base_url} does not answer: {error}", advice)]
-        took = time.monotonic() - started
-        if response.status_code != 200:
-            advice = "Read the function's log: tollgate logs --log-group with the output StreamLogGroup."
-            return [Finding("URL", "broken", f"/health answers HTTP {response.status_code}", advice)]
-        found = [Finding("URL", "ok", f"/health answered in {1000 * took:.0f} ms"), _clock(response)]
-        if not api_key:
-            return [*found, Finding("stream", "warning", "not tried", "Give a key: --api-key or TOLLGATE_API_KEY.")]
-        return [*found, _stream(client, base_url, api_key, model)]
-
-
-def _clock(response: "httpx.Response") -> Finding:
-    date = response.headers.get("date")
-    if date is None:
-        return Finding("clock", "warning", "the response has no date", "")
-    skew = time.time() - parsedate_to_datetime(date).timestamp()
-    if abs(skew) > CLOCK_SKEW:
-        return Finding("clock", "broken", f"this machine is {skew:+.0f} s off", "Set its clock, such as by NTP.")
-    return Finding("clock", "ok", f"within {CLOCK_SKEW:.0f} s of the gateway's")
-
-
-def _stream(client: "httpx.Client", base_url: str, api_key: str, model: str) -> Finding:
-    """Whether a stream arrives in parts, and when its first byte does."""
-    import httpx
-
-    body = {"model": model, "messages": [{"role": "user", "content": "Count from 1 to 20."}], "stream": True}
-    started, arrivals, last = time.monotonic(), list[float](), b""
-    try:
-        headers = {"authorization": f"Bearer {api_key}"}
-        with client.stream("POST", f"{base_url}/chat/completions", json=body, headers=headers) as response:
-            for part in response.iter_raw():
-                arrivals.append(time.monotonic() - started)
-                last = part
-            status = response.status_code
-    except httpx.HTTPError as error:
-        return Finding("stream", "broken", f"it broke off: {error}", "Read the line of the request in the log.")
-    if status != 200:
-        return Finding("stream", "broken", f"HTTP {status}: {_message(last)}", "The message says what is missing.")
-    first = f"first byte after {1000 * arrivals[0]:.0f} ms, {len(arrivals)} parts"
-    if len(arrivals) == 1:
-        advice = "Use StreamBaseUrl; ApiBaseUrl and some proxies return a stream as a whole."
-        return Finding("stream", "warning", f"all at once, after {1000 * arrivals[0]:.0f} ms", advice)
-    if arrivals[0] > SLOW_FIRST_BYTE:
-        return Finding("stream", "warning", first, "See 'The first token is slow' in docs/operating.md.")
-    return Finding("stream", "ok", first)
-
-
-def _message(body: bytes) -> str:
-    try:
-        return str(json.loads(body)["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return body[:200].decode(errors="replace")

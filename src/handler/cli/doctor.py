@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tollgate.handler.cli.deployment_checks import Finding, check_table, check_url
+from tollgate.gateway.errors import ConfigurationError
+from tollgate.handler.cli.deployment_checks import Finding, check_clock, check_role, check_stack, check_table
 from tollgate.handler.cli.output import AsJson, CatalogFile, catalog_of, fail, fail_on_errors, print_json, print_table
+from tollgate.handler.cli.url_checks import check_url
 
 if TYPE_CHECKING:
     from tollgate.gateway.catalog import Catalog, Provider
@@ -25,12 +27,18 @@ def doctor(
     catalog: CatalogFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Examine a deployment: its table, its credentials, its URL. Ends with 1 if something is broken."""
+    """Examine a deployment: clock, stack, table, permissions, credentials, URL. Ends with 1 if something is broken."""
     if stack is None and table is None and url is None and path is None:
         fail("Say what to examine: --stack, or --table, --path, --url.")
     findings: list[Finding] = []
+    outputs: Mapping[str, str] = {}
+    in_aws = stack is not None or table is not None or path is not None
     with fail_on_errors():
-        outputs: Mapping[str, str] = _outputs(stack, region) if stack is not None else {}
+        if in_aws:
+            findings.append(check_clock(region))
+        if stack is not None:
+            found, outputs = check_stack(stack, region)
+            findings += [*found, *(check_role(stack, outputs, region) if outputs else ())]
         table = table or outputs.get("TableName")
         path = path or outputs.get("CredentialsPath")
         url = url or outputs.get("StreamBaseUrl")
@@ -39,7 +47,7 @@ def doctor(
         if path is not None:
             findings += _credentials(path, region, catalog_of(catalog), check)
         if url is not None:
-            findings += check_url(url, api_key, model)
+            findings += check_url(url, api_key, model, compare_clock=not in_aws)
     if as_json:
         print_json([finding.to_json() for finding in findings])
     else:
@@ -48,31 +56,35 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _outputs(stack: str, region: str | None) -> Mapping[str, str]:
-    """The outputs of a stack. Raises ConfigurationError."""
-    from tollgate.handler.cli.aws import aws_client, aws_errors
-
-    with aws_errors():
-        described: Any = aws_client("cloudformation", region).describe_stacks(StackName=stack)["Stacks"][0]
-    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", ())}
-
-
 def _credentials(path: str, region: str | None, catalog: "Catalog", check: bool) -> list[Finding]:
-    """Which credentials are stored; none at all is broken, but nobody needs those of every provider."""
+    """Which credentials are stored, and whether their providers accept them. Nobody needs those of every provider."""
     from tollgate.handler.cli.secret_store import secret_store
 
-    store = secret_store(path, region)
-    stored = store.changed()
-    if not stored:
-        advice = "tollgate credentials set NAME"
-        return [Finding("credentials", "broken", f"none under {path}", advice)]
-    found: list[Finding] = []
-    for provider in catalog.providers.values():
-        for each, _ in provider.by_credential():
-            if each.credential and each.credential in stored:
-                asked = _accepted(each, store.get(each.credential)) if check else None
-                found.append(asked or Finding(f"credential of {each.name}", "ok", f"{each.credential} is stored"))
-    return found
+    try:
+        store = secret_store(path, region)
+        stored = store.changed()
+        if not stored:
+            advice = "tollgate credentials set NAME. Only Bedrock needs none."
+            return [Finding("credentials", "warning", f"none under {path}", advice)]
+        found: list[Finding] = []
+        for provider in catalog.providers.values():
+            for each, _ in provider.by_credential():
+                if each.credential and each.credential in stored:
+                    asked = _accepted(each, store.get(each.credential)) if check else None
+                    found.append(asked or Finding(f"credential of {each.name}", "ok", f"{each.credential} is stored"))
+    except ConfigurationError as error:
+        advice = "Your role must list and, for --check, read what is stored there."
+        return [Finding("credentials", "broken", str(error), advice)]
+    unknown = sorted(
+        stored.keys() - {each.credential for p in catalog.providers.values() for each, _ in p.by_credential()}
+    )
+    advice = (
+        "Is the name right? Else name your catalog by --catalog. No provider reads it: tollgate credentials remove NAME"
+    )
+    return [
+        *found,
+        *(Finding(f"credential {name}", "warning", "no provider of the catalog", advice) for name in unknown),
+    ]
 
 
 def _accepted(provider: "Provider", secret: str) -> Finding:
