@@ -15,8 +15,8 @@ import boto3
 import pytest
 from typer.testing import CliRunner
 
+from support.aws_account import REGION, aws_account
 from support.command_line import cleared
-from support.moto_account import REGION, aws_account
 from support.running_gateway import RunningGateway, run_gateway
 from tollgate import __version__
 from tollgate.handler.cli.app import app
