@@ -129,7 +129,13 @@ SCHEMAS: dict[str, Json] = {
     "Reset": _object({"reset": {"const": True}}),
     "Audit": _object({"object": {"const": "list"}, "data": _list(_object({"at": TEXT, "by": TEXT, "action": TEXT}))}),
     "Catalog": _object(
-        {"object": {"const": "list"}, "data": _list(OBJECT), "tiers": OBJECT, "guardrails": _list(TEXT)}
+        {
+            "object": {"const": "list"},
+            "data": _list(OBJECT),
+            "tiers": OBJECT,
+            "guardrails": _list(TEXT),
+            "credentials": _list(TEXT),
+        }
     ),
     "Health": _object({"status": {"const": "ok"}, "version": TEXT, "timestamp": TEXT}),
     "About": _object({"name": TEXT, "description": TEXT, "base_urls": OBJECT, "endpoints": _list(TEXT)}),

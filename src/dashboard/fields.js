@@ -99,6 +99,21 @@ export function keyFields(old, teams, rules) {
       { hint: "A day (2026-12-31), a time, or from now (30d). Empty: never" },
     ),
     checks("Guardrails", "guardrails", rules.guardrails, old.guardrails ?? []),
+    h(
+      "details",
+      {},
+      h("summary", {}, "More"),
+      field(
+        "Seconds in the cache",
+        "cache_seconds",
+        { type: "number", min: 0, max: 86400, step: 1, value: old.cache_seconds ?? 0 },
+        { hint: "For how long equal requests get one response. 0: never" },
+      ),
+      checks("Models without a price", "allow_unpriced", [["on", "allowed although the key has a budget"]], [
+        old.allow_unpriced ? "on" : "",
+      ]),
+      checks("Credentials of its own", "credentials", rules.credentials, old.credentials ?? []),
+    ),
   ];
 }
 
@@ -108,14 +123,11 @@ function checks(label, name, choices, chosen) {
     "fieldset",
     {},
     h("legend", {}, label),
-    choices.map((each) =>
-      h(
-        "label",
-        { class: "check" },
-        h("input", { type: "checkbox", name, value: each, checked: chosen.includes(each) }),
-        each,
-      ),
-    ),
+    choices.map((choice) => {
+      const [value, text] = Array.isArray(choice) ? choice : [choice, choice];
+      const box = h("input", { type: "checkbox", name, value, checked: chosen.includes(value) });
+      return h("label", { class: "check" }, box, text);
+    }),
   );
 }
 
@@ -134,6 +146,9 @@ function values(form) {
       .filter(Boolean);
     found.models = models.length ? models : null;
     found.guardrails = form.getAll("guardrails");
+    found.credentials = form.getAll("credentials");
+    found.cache_seconds = Number(form.get("cache_seconds"));
+    found.allow_unpriced = form.has("allow_unpriced");
   }
   return found;
 }

@@ -29,7 +29,7 @@ def secret_shown(dashboard: Dashboard, title: str) -> str:
     secret = dialog.get_by_label("Key", exact=True).input_value()
     dashboard.assert_accessible()
     dialog.get_by_role("button", name="Done").click()
-    expect(dialog).to_have_count(0)
+    expect(dashboard.page.locator("dialog")).to_have_count(0)  # a closed one has no role, but is there for a moment
     dashboard.loaded()
     assert secret not in dashboard.page.content()
     return secret
@@ -78,12 +78,18 @@ def test_key_lives_from_its_creation_to_its_deletion(made: Dashboard, sampled: S
     dialog.get_by_label("Requests a minute").fill("")
     dialog.get_by_label("Models").fill("")
     dialog.get_by_label("Expires").fill("30d")
+    dialog.get_by_text("More").click()
+    dialog.get_by_label("Seconds in the cache").fill("60")
+    dialog.get_by_label("OPENAI_API_KEY", exact=True).check()
+    made.assert_accessible()
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_have_count(0)
     made.loaded()
     changes = page.get_by_role("region", name="Changes").get_by_role("row")
     expect(changes.nth(1)).to_contain_text("update")
-    expect(changes.nth(1)).to_contain_text("models: *")
+    for change in ("models: *", "cache_seconds: 60", "credentials: OPENAI_API_KEY"):
+        expect(changes.nth(1)).to_contain_text(change)
+    expect(changes.nth(1)).not_to_contain_text("allow_unpriced")
     expect(page.get_by_role("meter", name="Requests this minute")).to_have_count(1)  # the team's is left
     _rotate_and_end(made, sampled, first, changes)
 

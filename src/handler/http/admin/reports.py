@@ -35,7 +35,7 @@ async def _requested_keys(request: Request) -> Iterable[str]:
 
 
 async def get_catalog(request: Request) -> Response:
-    """Models that match the glob `pattern`, with prices and missing credentials; tiers; guardrails.
+    """Models that match the glob `pattern`, with prices and missing credentials; tiers, guardrails, credentials.
 
     `all=true` adds the models that are only named as `provider/model`.
     """
@@ -47,9 +47,8 @@ async def get_catalog(request: Request) -> Response:
     missing = {provider.credential for provider, is_there in zip(providers, found, strict=True) if not is_there}
     rows = model_rows(catalog, query.get("pattern", "*")[:256], missing, all_models=query.get("all") == "true")
     tiers = {name: str(tier.limits) for name, tier in catalog.tiers.items()}
-    return json_response(
-        {"object": "list", "data": list(rows), "tiers": tiers, "guardrails": sorted(catalog.guardrails)}
-    )
+    names = {"guardrails": sorted(catalog.guardrails), "credentials": sorted(catalog.credentials)}
+    return json_response({"object": "list", "data": list(rows), "tiers": tiers, **names})
 
 
 ROUTES = (resource("/admin/v1/usage", GET=get_usage), resource("/admin/v1/catalog", GET=get_catalog))
