@@ -24,13 +24,14 @@ def own_route(catalog: Catalog, route: Route, record: KeyRecord) -> Route:
 def with_own_credentials(
     catalog: Catalog, alternatives: Sequence[Alternative], record: KeyRecord
 ) -> Sequence[Alternative]:
-    """What may be tried, each route once: several credentials of a provider are replaced by the one of the key."""
+    """What may be tried, each route once for the same errors: several credentials of a provider are replaced by the one
+    of the key."""
     if not record.credentials:
         return alternatives
     routes = [own_route(catalog, each.route, record) for each in alternatives]
-    found: dict[tuple[str, str], Alternative] = {}
+    found: dict[tuple[object, ...], Alternative] = {}
     for each, route in zip(alternatives, routes, strict=True):
-        found.setdefault((route.target, route.model.id), replaced(each, route=route))
+        found.setdefault((route.target, route.model.id, *each.after), replaced(each, route=route))
     return [*found.values()]
 
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 CACHE_SECONDS = 300
 REREAD_SECONDS = 10
-"""A refused credential is read again at most once in so many seconds, however many requests it fails."""
+"""A refused credential, or a key's own that is missing, is read again at most once in so many seconds, however many
+requests it fails."""
 
 
 class EnvironmentCredentials:
@@ -44,6 +45,7 @@ class ParameterStoreCredentials:
         self._path = path.rstrip("/")
         self._provider: SSMProvider | None = None
         self._cached: dict[str, tuple[str, float]] = {}  # with the Unix time until which a value is used
+        self._failed_until: dict[str, float] = {}
 
     async def get(self, name: str) -> str | None:
         """See upstream.auth.Credentials. Raises UpstreamAuthError if Parameter Store does not return it."""
@@ -62,7 +64,15 @@ class ParameterStoreCredentials:
         return False
 
     async def _read(self, name: str) -> str:
-        value = await asyncio.to_thread(self._fetch, name)
+        if time.time() < self._failed_until.get(name, 0.0):
+            raise _not_given(name)
+        try:
+            value = await asyncio.to_thread(self._fetch, name)
+        except UpstreamAuthError:
+            # AWS bounds the reads of an account: one key that lacks its own credential must not use them up for all.
+            if read_own_name(name) is not None:
+                self._failed_until[name] = time.time() + REREAD_SECONDS
+            raise
         self._cached[name] = value, time.time() + CACHE_SECONDS
         return value
 
@@ -85,4 +95,8 @@ class ParameterStoreCredentials:
         try:
             return get(f"{self._path}/{name}", force_fetch=True, max_age=0, decrypt=True)
         except GetParameterError as error:
-            raise UpstreamAuthError(f"Parameter Store did not give the credential {name!r}.") from error
+            raise _not_given(name) from error
+
+
+def _not_given(name: str) -> UpstreamAuthError:
+    return UpstreamAuthError(f"Parameter Store did not give the credential {name!r}.")

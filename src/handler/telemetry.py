@@ -11,7 +11,7 @@ from typing import Any
 from aws_lambda_powertools.logging import Logger
 
 from tollgate.gateway.accounting import RequestContext
-from tollgate.gateway.errors import GatewayError, UpstreamAuthError
+from tollgate.gateway.errors import GatewayError, OwnCredentialError, UpstreamAuthError
 from tollgate.gateway.metering import UsageRecord
 from tollgate.gateway.types import UNITS
 
@@ -104,7 +104,9 @@ def _metrics(line: dict[str, Any], namespace: str, unsettled: bool) -> dict[str,
     """What makes a log line of an admitted request carry its metrics (CloudWatch, "Embedded metric format")."""
     attempts: list[dict[str, Any]] = line.get("attempts") or [line]
     refused = sum(attempt["error_code"] == UpstreamAuthError.default_code for attempt in attempts)
-    error = 0 if line["error_code"] is None else 1
+    error = (
+        0 if line["error_code"] in (None, OwnCredentialError.default_code) else 1
+    )  # the latter is for the key's holder
     counts = {"requests": 1, "errors": error, "credential_errors": refused, "unsettled": int(unsettled)}
     known = [name for name in METRICS if counts.get(name, line.get(name)) is not None]
     directives = [

@@ -118,6 +118,15 @@ async def test_missing_parameter_is_an_upstream_auth_error_and_is_requested_agai
     assert await credentials.get("A_KEY") == "s3cret"
 
 
+async def test_missing_credential_of_a_key_is_requested_once_for_many_requests(store: FakeParameterStore) -> None:
+    credentials = ParameterStoreCredentials("/t")
+    name = "A_KEY__0123456789ab"
+    for _ in range(3):
+        with pytest.raises(UpstreamAuthError, match=name):
+            await credentials.get(name)
+    assert len(store.requests) == 1
+
+
 async def test_unreachable_store_is_an_upstream_auth_error(store: FakeParameterStore) -> None:
     os.environ["AWS_ENDPOINT_URL_SSM"] = "http://127.0.0.1:1"
     with pytest.raises(UpstreamAuthError):

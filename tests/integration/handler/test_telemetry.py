@@ -101,6 +101,13 @@ def test_totals_are_what_alarms_need() -> None:
     assert values(refused)["credential_errors"] == values(refused, totals=True)["credential_errors"] == 1
 
 
+def test_credential_of_a_keys_own_that_is_refused_counts_for_no_alarm() -> None:
+    failed = 'log(metered, RequestContext("req_1", 1.0, record=record(error_code="own_credential_refused")))'
+    (emf,) = metrics(failed)
+    assert (emf["error_code"], emf["requests"]) == ("own_credential_refused", 1)
+    assert (values(emf, totals=True)["errors"], values(emf, totals=True)["credential_errors"]) == (0, 0)
+
+
 def test_unknown_values_are_omitted() -> None:
     (line,) = written(
         'unknown = record(usage=None, cost=Cost(None, "unknown"), upstream_ms=None)\n'
