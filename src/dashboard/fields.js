@@ -9,6 +9,7 @@ const PERIODS = [
   ["month", "a month"],
   ["total", "in all"],
 ];
+const NO_BUDGET = ["none", "no budget"];
 
 /** A labelled field. `tag` is what kind of element it is; a `hint` is read with it. */
 export function field(label, name, attributes = {}, { tag = "input", hint = "", children = [] } = {}) {
@@ -32,7 +33,7 @@ export function choiceField(label, name, choices, value, hint = "") {
 }
 
 /** The fields that keys and teams have, with the values of `old`, which is empty for a new one. */
-export function limitFields(old) {
+export function limitFields(old, periods = PERIODS) {
   const [amount = "", per = "month"] = old.budget?.split("/") ?? [];
   const number = (label, name) => field(label, name, { type: "number", min: 0, step: 1, value: old[name] });
   return [
@@ -47,21 +48,25 @@ export function limitFields(old) {
       "div",
       { class: "row" },
       field("Budget in USD", "budget", { inputmode: "decimal", value: amount }),
-      choiceField("Per", "per", PERIODS, per),
+      choiceField("Per", "per", periods, per),
     ),
   ];
 }
+
+/** A name and an owner. An owner cannot be taken away, only replaced. */
+export const nameFields = (old) =>
+  h(
+    "div",
+    { class: "row" },
+    field("Name", "name", { required: true, maxlength: 200, value: old.name }),
+    field("Owner", "owner", { required: Boolean(old.owner), maxlength: 200, value: old.owner }),
+  );
 
 /** The fields of a key. `teams` are those of the gateway, `rules` its tiers and guardrails. */
 export function keyFields(old, teams, rules) {
   const isNew = !old.key_id;
   return [
-    h(
-      "div",
-      { class: "row" },
-      field("Name", "name", { required: true, maxlength: 200, value: old.name }),
-      field("Owner", "owner", { maxlength: 200, value: old.owner }),
-    ),
+    nameFields(old),
     h(
       "div",
       { class: "row" },
@@ -84,8 +89,9 @@ export function keyFields(old, teams, rules) {
           )
         : null,
     ),
-    limitFields(old),
+    limitFields(old, isNew ? [...PERIODS, NO_BUDGET] : PERIODS),
     isNew ? h("p", { class: "muted" }, "Limits that are left empty are those of the tier; 0 removes one.") : null,
+    h("p", { class: "muted" }, "A budget of 0 allows only what costs nothing."),
     field(
       "Models",
       "models",
@@ -98,7 +104,7 @@ export function keyFields(old, teams, rules) {
       { value: old.expires_at },
       { hint: "A day (2026-12-31), a time, or from now (30d). Empty: never" },
     ),
-    checks("Guardrails", "guardrails", rules.guardrails, old.guardrails ?? []),
+    checks("Guardrails", "guardrails", known(rules.guardrails, old.guardrails), old.guardrails ?? []),
     h(
       "details",
       {},
@@ -112,9 +118,19 @@ export function keyFields(old, teams, rules) {
       checks("Models without a price", "allow_unpriced", [["on", "allowed although the key has a budget"]], [
         old.allow_unpriced ? "on" : "",
       ]),
-      checks("Credentials of its own", "credentials", rules.credentials, old.credentials ?? []),
+      checks(
+        "Credentials of its own",
+        "credentials",
+        known(rules.credentials, old.credentials),
+        old.credentials ?? [],
+      ),
     ),
   ];
+}
+
+/** The names of the catalog, and those that the key has although the catalog has them no more. */
+function known(names, own = []) {
+  return [...new Set([...names, ...own])];
 }
 
 function checks(label, name, choices, chosen) {
@@ -137,7 +153,7 @@ function values(form) {
   for (const name of TEXTS) if (form.has(name)) found[name] = form.get(name).trim() || null;
   for (const name of NUMBERS) found[name] = form.get(name) === "" ? null : Number(form.get(name));
   const amount = form.get("budget").trim();
-  found.budget = amount ? (Number(amount) === 0 ? "none" : `${amount}/${form.get("per")}`) : null;
+  found.budget = form.get("per") === "none" ? "none" : amount ? `${amount}/${form.get("per")}` : null;
   if (form.has("models")) {
     const models = form
       .get("models")
@@ -145,8 +161,8 @@ function values(form) {
       .map((each) => each.trim())
       .filter(Boolean);
     found.models = models.length ? models : null;
-    found.guardrails = form.getAll("guardrails");
-    found.credentials = form.getAll("credentials");
+    found.guardrails = form.getAll("guardrails").sort();
+    found.credentials = form.getAll("credentials").sort();
     found.cache_seconds = Number(form.get("cache_seconds"));
     found.allow_unpriced = form.has("allow_unpriced");
   }
@@ -159,12 +175,14 @@ export function newBody(form) {
   return Object.fromEntries(given.map(([name, value]) => [name, value === "none" ? null : value]));
 }
 
-/** The body that changes `old`: what differs from it. An owner cannot be taken away, only replaced. */
+/** The body that changes `old`: what differs from it. */
 export function changedBody(form, old) {
-  const before = { ...old, expires: old.expires_at, models: old.models?.length ? old.models : null };
-  const changed = Object.entries(values(form)).filter(
-    ([name, value]) =>
-      JSON.stringify(value) !== JSON.stringify(before[name] ?? null) && !(name === "owner" && value === null),
+  const models = old.models?.length ? old.models : null;
+  const before = { ...old, expires: old.expires_at, models };
+  for (const name of ["guardrails", "credentials"]) before[name] = old[name]?.toSorted();
+  return Object.fromEntries(
+    Object.entries(values(form)).filter(
+      ([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name] ?? null),
+    ),
   );
-  return Object.fromEntries(changed.map(([name, value]) => [name, value === "none" ? null : value]));
 }

@@ -1,12 +1,12 @@
 // Keys: all of them, and one with its limits, its changes and what can be done with it. For admins.
 
-import { ApiError, call } from "./api.js";
+import { ApiError, call, useKey } from "./api.js";
 import { confirmDialog, errorDialog, formDialog, secretDialog } from "./dialogs.js";
 import { announce, h } from "./dom.js";
 import { changedBody, field, keyFields, newBody } from "./fields.js";
 import { count, date, time } from "./format.js";
 import { keyFacts, limitsOf } from "./limits.js";
-import { auditTable, badge, button, emptyState, heading, loadInto, panel, table } from "./parts.js";
+import { auditTable, badge, button, emptyState, facts, heading, loadInto, panel, table } from "./parts.js";
 
 export const title = "Keys";
 const KEYS = "admin/v1/keys";
@@ -123,6 +123,7 @@ function renderKey(id, session) {
             key.previous_secret_until ? `, the former secret works until ${time(key.previous_secret_until)}` : "",
           ),
           keyFacts(key.state),
+          facts(["Guardrails", key.guardrails.join(", ")], ["Own credentials", key.credentials.join(", ")]),
           h("p", {}, h("a", { href: `#/requests?key=${key.key_id}` }, "Requests of this key")),
         ),
         panel("Limits now", {}, limitsOf(key.state)),
@@ -146,7 +147,7 @@ function actions(key, path, load, isOwn) {
   const own = isOwn ? " It is the key that you are signed in with." : "";
   return [
     button("Edit", () => editKey(key, path, load)),
-    button("Rotate", () => rotateKey(key, path, load)),
+    button("Rotate", () => rotateKey(key, path, load, isOwn)),
     ask("Reset", "Its limits and its budget are refilled.", post("reset", "The key is reset.")),
     key.status === "revoked"
       ? null
@@ -177,7 +178,7 @@ function editKey(key, path, load) {
   );
 }
 
-function rotateKey(key, path, load) {
+function rotateKey(key, path, load, isOwn) {
   const overlap = field(
     "The former secret works for",
     "overlap",
@@ -190,6 +191,7 @@ function rotateKey(key, path, load) {
     action: "Rotate",
     submit: async (form) => {
       const rotated = await call("POST", `${path}/rotate`, { body: { overlap: form.get("overlap").trim() } });
+      if (isOwn) useKey(rotated.key); // the former secret may have ended, which would end the session and its dialogs
       load();
       return () => secretDialog(`New secret of ${key.name}`, rotated.key);
     },

@@ -23,8 +23,10 @@ export function signIn(start, reason) {
     event.preventDefault();
     submit.disabled = true;
     submit.textContent = "Signing in…";
+    const key = field.value.trim();
     try {
-      useKey(field.value.trim());
+      if (/[^!-~]/.test(key)) throw new ApiError("The key has characters that no key has. Copy it again as a whole.");
+      useKey(key);
       const { data } = await call("GET", "v1/key");
       field.value = "";
       start(data);

@@ -3,7 +3,7 @@
 import { call } from "./api.js";
 import { confirmDialog, formDialog } from "./dialogs.js";
 import { announce, h } from "./dom.js";
-import { changedBody, field, limitFields, newBody } from "./fields.js";
+import { changedBody, limitFields, nameFields, newBody } from "./fields.js";
 import { date } from "./format.js";
 import { limitsText } from "./keys.js";
 import { limitsOf } from "./limits.js";
@@ -59,15 +59,7 @@ function teamTable(teams) {
 }
 
 function teamFields(old) {
-  return [
-    h(
-      "div",
-      { class: "row" },
-      field("Name", "name", { required: true, maxlength: 200, value: old.name }),
-      field("Owner", "owner", { maxlength: 200, value: old.owner }),
-    ),
-    limitFields(old),
-  ];
+  return [nameFields(old), limitFields(old)];
 }
 
 function createTeam(reload) {

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, expect
@@ -234,3 +235,50 @@ def test_admin_api_that_is_off_is_explained(
         dashboard.assert_accessible()
     dashboard.go("Spend")
     expect(dashboard.page.get_by_role("slider")).to_have_count(1)
+
+
+def key_of(sampled: Sampled, name: str) -> dict[str, Any]:
+    """A key as the admin API lists it."""
+    headers = {"authorization": f"Bearer {sampled.keys.admin}"}
+    listed = HTTP.get(f"{sampled.root}/admin/v1/keys", headers=headers).json()["data"]
+    (found,) = [each for each in listed if each["name"] == name]
+    return found
+
+
+def test_budget_of_nothing_is_a_budget_and_stays_one_when_another_field_is_edited(
+    made: Dashboard, sampled: Sampled
+) -> None:
+    page = made.page
+    dialog = page.get_by_role("dialog", name="New key")
+    dialog.get_by_label("Name").fill("dave")
+    dialog.get_by_label("Budget in USD").fill("0")
+    page.get_by_role("button", name="Create").click()
+    secret_shown(made, "Key dave")
+    before = key_of(sampled, "dave")
+    assert before["budget"] == "0/month"
+    page.get_by_role("link", name="dave", exact=True).click()
+    made.heading("Key")
+    page.get_by_role("button", name="Edit").click()
+    page.get_by_role("dialog").get_by_label("Owner").fill("dave@example.com")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert key_of(sampled, "dave") == {**before, "owner": "dave@example.com"}
+
+
+def test_admin_who_ends_the_own_secret_sees_the_new_one_and_stays_signed_in(
+    open_page: OpenPage, sampled: Sampled
+) -> None:
+    headers = {"authorization": f"Bearer {sampled.keys.admin}"}
+    chief = {"name": "chief", "role": "admin"}
+    own = HTTP.post(f"{sampled.root}/admin/v1/keys", json=chief, headers=headers).json()["key"]
+    dashboard = open_page().sign_in(own).go("Keys")
+    dashboard.page.get_by_role("link", name="chief", exact=True).click()
+    dashboard.heading("Key")
+    dashboard.page.get_by_role("button", name="Rotate").click()
+    dialog = dashboard.page.get_by_role("dialog")
+    dialog.get_by_label("The former secret works for").fill("0m")
+    dialog.get_by_role("button", name="Rotate").click()
+    second = secret_shown(dashboard, "New secret of chief")
+    assert [status_of(sampled, key) for key in (own, second)] == [401, 200]
+    dashboard.go("Keys")
+    expect(dashboard.page.get_by_role("link", name="chief", exact=True)).to_be_visible()

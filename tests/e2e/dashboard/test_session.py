@@ -26,6 +26,13 @@ def test_wrong_key_is_refused_in_words(open_page: OpenPage) -> None:
     dashboard.assert_accessible()
 
 
+def test_text_that_no_header_carries_is_refused_in_words(open_page: OpenPage) -> None:
+    dashboard = open_page().open()
+    dashboard.page.get_by_label("Key", exact=True).fill("sk-tg-…")
+    dashboard.page.keyboard.press("Enter")
+    expect(dashboard.page.get_by_role("alert")).to_contain_text("characters that no key has")
+
+
 def test_key_is_in_memory_only(user: Dashboard, sampled: Sampled) -> None:
     page = user.page
     assert page.evaluate(STORED) == [0, 0, "", 0, 0]
