@@ -3,11 +3,12 @@
 OpenTelemetry Protocol Specification, "OTLP/HTTP"; Amazon CloudWatch User Guide, "OTLP Endpoints".
 """
 
+import asyncio
 import time
 from urllib.parse import unquote
 
 from tollgate.gateway.catalog import Provider
-from tollgate.gateway.errors import UpstreamAuthError, UpstreamError
+from tollgate.gateway.errors import UpstreamAuthError, UpstreamError, UpstreamTimeoutError
 from tollgate.gateway.ports import TimeLimits
 from tollgate.gateway.types import UpstreamRequest
 from tollgate.upstream.auth import Credentials
@@ -17,7 +18,8 @@ from tollgate.upstream.sigv4 import Signer
 XRAY = "xray"
 XRAY_URL = "https://xray.{region}.amazonaws.com/v1/traces"
 HEADERS_SECONDS = 300
-TIMEOUTS = Timeouts(connect=1, first_byte=1, idle=1, total=1)
+SECONDS = 1
+TIMEOUTS = Timeouts(connect=SECONDS, first_byte=SECONDS, idle=SECONDS, total=SECONDS)
 """A function is billed while it waits, and the end of its time may be near."""
 
 
@@ -39,7 +41,14 @@ class OtlpClient:
         self._client = UpstreamClient(credentials, TIMEOUTS, Signer(XRAY))
 
     async def send(self, body: bytes) -> None:
-        """Send one export. Raises UpstreamError if it is not accepted within a second."""
+        """Send one export. Raises UpstreamError if it is not accepted within a second, reading headers included."""
+        try:
+            async with asyncio.timeout(SECONDS):
+                await self._send(body)
+        except TimeoutError:
+            raise UpstreamTimeoutError("The collector did not respond in time.") from None
+
+    async def _send(self, body: bytes) -> None:
         headers = {"content-type": "application/json", **await self._own_headers()}
         request = UpstreamRequest(self._provider.base_url, body, headers)
         response = await self._client.send(request, self._provider, TimeLimits())
