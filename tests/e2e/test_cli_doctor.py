@@ -31,7 +31,7 @@ SECRET = "sk-very-secret"
 Handle = Callable[[http.server.BaseHTTPRequestHandler, bytes], None]
 
 
-def template(table: str, **more: Any) -> str:
+def template(table: str, url: str, **more: Any) -> str:
     """A stack with what the doctor looks for; `more` are properties of its table."""
     properties = {
         "TableName": table,
@@ -41,7 +41,10 @@ def template(table: str, **more: Any) -> str:
         **more,
     }
     trusted: dict[str, Any] = {"Version": "2012-10-17", "Statement": []}
-    outputs = {"TableName": table, "CredentialsPath": f"/{table}/credentials", "StreamLogGroup": "/streams"}
+    outputs = {
+        "TableName": table, "CredentialsPath": f"/{table}/credentials", "StreamLogGroup": "/streams",
+        "StreamBaseUrl": f"{url}/v1",
+    }  # fmt: skip
     return json.dumps(
         {
             "Resources": {
@@ -51,23 +54,6 @@ def template(table: str, **more: Any) -> str:
             "Outputs": {name: {"Value": value} for name, value in outputs.items()},
         }
     )
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[Mapping[str, str]]:
-    """An account with two stacks: the table of `lacking` has no index and no expiry."""
-    with aws_account() as env:
-        session = cast(Any, boto3).Session("k", "s", region_name=REGION)
-        endpoint = env["AWS_ENDPOINT_URL"]
-        cloudformation = session.client("cloudformation", endpoint_url=endpoint)
-        for name, more in (("lacking", {}), ("complete", {"GlobalSecondaryIndexes": [INDEX]})):
-            cloudformation.create_stack(
-                StackName=name, TemplateBody=template(name, **more), Capabilities=["CAPABILITY_IAM"]
-            )
-        session.client("dynamodb", endpoint_url=endpoint).update_time_to_live(
-            TableName="complete", TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"}
-        )
-        yield env
 
 
 @contextlib.contextmanager
@@ -100,6 +86,30 @@ def reply(handler: http.server.BaseHTTPRequestHandler, status: int, body: bytes,
     handler.wfile.write(body)
 
 
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Mapping[str, str]]:
+    """An account with three stacks: the table of `lacking` has no index and no expiry, `foreign` is not Tollgate's."""
+
+    def health(handler: http.server.BaseHTTPRequestHandler, body: bytes) -> None:
+        reply(handler, 200, json.dumps({"status": "ok", "version": __version__}).encode())
+
+    with aws_account() as env, scripted(health) as url:
+        session = cast(Any, boto3).Session("k", "s", region_name=REGION)
+        endpoint = env["AWS_ENDPOINT_URL"]
+        cloudformation = session.client("cloudformation", endpoint_url=endpoint)
+        stacks = {
+            "lacking": template("lacking", url),
+            "complete": template("complete", url, GlobalSecondaryIndexes=[INDEX]),
+            "foreign": json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}),
+        }
+        for name, body in stacks.items():
+            cloudformation.create_stack(StackName=name, TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
+        session.client("dynamodb", endpoint_url=endpoint).update_time_to_live(
+            TableName="complete", TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"}
+        )
+        yield env
+
+
 def doctor(env: Mapping[str, str], *words: str) -> tuple[int, dict[str, dict[str, str]]]:
     result = CliRunner().invoke(app, ["doctor", *words, "--json"], env={**cleared(), **env})
     assert result.exit_code in (0, 1), result.output
@@ -126,7 +136,14 @@ def test_complete_stack_is_ok(aws: Mapping[str, str]) -> None:
     code, findings = doctor(aws, "--stack", "complete")
 
     assert code == 0
-    assert states(findings, "clock", "stack", "table", "index of keys", "expiry of items") == {"ok"}
+    assert states(findings, "clock", "stack", "table", "index of keys", "expiry of items", "URL", "version") == {"ok"}
+
+
+def test_stack_that_is_none_of_tollgate_is_broken(aws: Mapping[str, str]) -> None:
+    code, findings = doctor(aws, "--stack", "foreign")
+
+    assert (code, findings["stack"]["state"]) == (1, "broken")
+    assert "TableName" in findings["stack"]["found"]
 
 
 @pytest.mark.parametrize("option", ["--stack", "--table"])

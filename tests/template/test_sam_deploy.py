@@ -114,12 +114,14 @@ def test_first_deployment_asks_and_later_ones_keep_the_answers(aws: Mapping[str,
     answers = [*STACK_AND_REGION, "", "512", "", *CONFIRM_IAM_ROLLBACK, *SAVE_FILE_ENV, *CHANGES]
     first = deploy(aws, folder, arch="x86_64", answers=answers)
     assert "Parameter MemorySize" in first
+    assert "where Enter ends the deployment" in first
     expected = {"Architecture": "x86_64", "MemorySize": "512", "CatalogFile": ""}
     assert (parameters(aws, folder), built_for(folder)) == (expected, "x86_64")
 
     (folder / "template.yaml").write_text(TEMPLATE + "  Other:\n    Type: AWS::Logs::LogGroup\n")
     second = deploy(aws, folder, answers=CHANGES)
     assert "Parameter MemorySize" not in second
+    assert "where Enter ends the deployment" not in second
     assert (parameters(aws, folder), built_for(folder)) == (expected, "x86_64")
     assert "No changes to deploy" in deploy(aws, folder)
 

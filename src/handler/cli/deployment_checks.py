@@ -13,6 +13,8 @@ INDEX = "listed"
 CLOCK_SKEW = 60.0
 """Seconds. AWS refuses signatures that are five minutes off, and what is dated before."""
 SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
+OUTPUTS = ("TableName", "CredentialsPath", "StreamBaseUrl", "StreamLogGroup")
+"""What the doctor examines further."""
 ROLE_ACTIONS = (
     (("dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:PutItem"), "{table}"),
     (("dynamodb:Query",), "{table}/index/listed"),
@@ -77,8 +79,14 @@ def check_stack(name: str, region: str | None) -> tuple[list[Finding], Mapping[s
         return [Finding("stack", "broken", str(error), advice)], {}
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
     status = stack["StackStatus"]
-    advice = f"The reason: aws cloudformation describe-stack-events --stack-name {name}. Then deploy again."
-    found = Finding("stack", "ok", status) if status in SETTLED else Finding("stack", "warning", status, advice)
+    if status not in SETTLED:
+        advice = f"The reason: aws cloudformation describe-stack-events --stack-name {name}. Then deploy again."
+        found = Finding("stack", "warning", status, advice)
+    elif lacking := [output for output in OUTPUTS if output not in outputs]:
+        advice = "Is it a stack of Tollgate? Then deploy it again."
+        found = Finding("stack", "broken", f"it has no output {', '.join(lacking)}", advice)
+    else:
+        found = Finding("stack", "ok", status)
     return [found], outputs
 
 

@@ -17,6 +17,10 @@ TOOLS = {
     "make": "make, which `sam build` runs",
 }
 """What a deployment runs beside Python."""
+OPEN_FUNCTIONS = """\
+SAM asks for each parameter: Enter takes what it proposes.
+Answer y to "has no authentication. Is this okay?", where Enter ends the deployment: the gateway checks the keys itself.
+Answer y to "Deploy this changeset?"."""
 
 
 def missing_tools() -> list[str]:
@@ -56,7 +60,10 @@ def deploy_folder(folder: Path, architecture: str | None, options: Sequence[str]
     if architecture is not None and not configured:
         guided += ["--parameter-overrides", f"Architecture={architecture}"]
     built_for = architecture or _saved_architecture(folder)
-    code = _build(folder, built_for) or _sam(folder, "deploy", *guided, *options)
+    code = _build(folder, built_for)
+    if code == 0:
+        print(OPEN_FUNCTIONS if asks else "", flush=True)
+        code = _sam(folder, "deploy", *guided, *options)
     if code or not is_configured(folder) or _saved_architecture(folder) == built_for:
         return code
     print(f"The functions were built for {built_for}, which is not what you chose: building and deploying again.")
@@ -65,7 +72,8 @@ def deploy_folder(folder: Path, architecture: str | None, options: Sequence[str]
 
 
 def _build(folder: Path, architecture: str) -> int:
-    return _sam(folder, "build", TOLLGATE_ARCH=architecture)
+    overrides = ("--parameter-overrides", f"Architecture={architecture}")  # what SAM says that it builds for
+    return _sam(folder, "build", *overrides, TOLLGATE_ARCH=architecture)
 
 
 def _saved_architecture(folder: Path) -> str:
