@@ -27,6 +27,8 @@ INDEX = {
     "KeySchema": [{"AttributeName": "sk", "KeyType": "HASH"}],
     "Projection": {"ProjectionType": "KEYS_ONLY"},
 }
+PATHS = {"complete": "/complete/credentials", "lacking": "/aws/reference/secretsmanager/lacking"}
+"""Where the credentials of each stack are: in Parameter Store, and in Secrets Manager."""
 SECRET = "sk-very-secret"
 Handle = Callable[[http.server.BaseHTTPRequestHandler, bytes], None]
 
@@ -42,14 +44,16 @@ def template(table: str, url: str, **more: Any) -> str:
     }
     trusted: dict[str, Any] = {"Version": "2012-10-17", "Statement": []}
     outputs = {
-        "TableName": table, "CredentialsPath": f"/{table}/credentials", "StreamLogGroup": "/streams",
+        "TableName": table, "CredentialsPath": PATHS[table], "StreamLogGroup": "/streams",
         "StreamBaseUrl": f"{url}/v1",
     }  # fmt: skip
+    uploads = {"UploadsBucket": {"Type": "AWS::S3::Bucket"}} if table == "lacking" else {}
     return json.dumps(
         {
             "Resources": {
                 "Table": {"Type": "AWS::DynamoDB::Table", "Properties": properties},
                 "FunctionRole": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": trusted}},
+                **uploads,
             },
             "Outputs": {name: {"Value": value} for name, value in outputs.items()},
         }
@@ -153,11 +157,11 @@ def test_what_is_not_there_is_broken(aws: Mapping[str, str], option: str) -> Non
     assert (code, findings[option.removeprefix("--")]["state"]) == (1, "broken")
 
 
-@pytest.mark.parametrize(("refused", "state"), [("", "ok"), ("dynamodb:PutItem", "broken")])
-def test_role_of_the_functions_is_examined_by_iam(aws: Mapping[str, str], refused: str, state: str) -> None:
-    asked: list[dict[str, list[str]]] = []
+@contextlib.contextmanager
+def iam(asked: list[dict[str, list[str]]], refused: str) -> Generator[str]:
+    """The URL of an IAM that allows every action but one, and keeps what it was asked."""
 
-    def iam(handler: http.server.BaseHTTPRequestHandler, body: bytes) -> None:
+    def simulate(handler: http.server.BaseHTTPRequestHandler, body: bytes) -> None:
         query = parse_qs(body.decode())
         asked.append(query)
         actions = [values[0] for name, values in query.items() if name.startswith("ActionNames.")]
@@ -174,16 +178,47 @@ def test_role_of_the_functions_is_examined_by_iam(aws: Mapping[str, str], refuse
             f'<{name}Response xmlns="{namespace}"><{name}Result>{result}</{name}Result></{name}Response>'.encode(),
         )
 
-    with scripted(iam) as url:
-        code, findings = doctor({**aws, "AWS_ENDPOINT_URL_IAM": url}, "--stack", "complete")
+    with scripted(simulate) as url:
+        yield url
 
-    found = findings["permissions of the functions"]
-    assert (code, found["state"], refused in found["found"]) == (int(state == "broken"), state, True)
-    assert len(asked) == 5
-    assert "role/complete-FunctionRole" in asked[0]["PolicySourceArn"][0]
+
+@pytest.mark.parametrize(
+    ("stack", "refused", "what", "state"),
+    [
+        ("complete", "", "permissions of the functions", "ok"),
+        ("complete", "", "permission for Bedrock", "ok"),
+        ("complete", "dynamodb:PutItem", "permissions of the functions", "broken"),
+        ("complete", "bedrock:InvokeModel", "permission for Bedrock", "warning"),
+        ("lacking", "secretsmanager:GetSecretValue", "permissions of the functions", "broken"),
+        ("lacking", "s3:PutObject", "permissions of the functions", "broken"),
+    ],
+)
+def test_role_of_the_functions_is_examined_by_iam(
+    aws: Mapping[str, str], stack: str, refused: str, what: str, state: str
+) -> None:
+    asked: list[dict[str, list[str]]] = []
+    with iam(asked, refused) as url:
+        code, findings = doctor({**aws, "AWS_ENDPOINT_URL_IAM": url}, "--stack", stack)
+
+    assert (findings[what]["state"], refused in findings[what]["found"]) == (state, True)
+    assert code == int("broken" in {finding["state"] for finding in findings.values()})
+    assert f"role/{stack}-FunctionRole" in asked[0]["PolicySourceArn"][0]
+
+
+@pytest.mark.parametrize(("stack", "more"), [("complete", set[str]()), ("lacking", {"secretsmanager", "s3"})])
+def test_iam_is_asked_about_what_the_stack_has(aws: Mapping[str, str], stack: str, more: set[str]) -> None:
+    asked: list[dict[str, list[str]]] = []
+    with iam(asked, "") as url:
+        doctor({**aws, "AWS_ENDPOINT_URL_IAM": url}, "--stack", stack)
+
     resources = {query["ResourceArns.member.1"][0] for query in asked}
-    assert f"arn:aws:ssm:{REGION}:123456789012:parameter/complete/credentials/NAME" in resources
-    assert any(each.endswith(":table/complete/index/listed") for each in resources)
+    account = f"{REGION}:123456789012"
+    assert f"arn:aws:ssm:{account}:parameter{PATHS[stack]}/NAME" in resources
+    assert any(each.endswith(f":table/{stack}/index/listed") for each in resources)
+    assert {each.split(":")[2] for each in resources} == {"dynamodb", "ssm", "logs", "bedrock", *more}
+    if more:
+        assert f"arn:aws:secretsmanager:{account}:secret:lacking/NAME-AbCdEf" in resources
+        assert any(each.startswith("arn:aws:s3:::lacking-uploads") for each in resources)
 
 
 def test_account_that_simulates_nothing_is_said_and_not_broken(aws: Mapping[str, str]) -> None:

@@ -3,6 +3,7 @@
 import ast
 import json
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Any, cast
 
 import boto3
@@ -10,6 +11,7 @@ import pytest
 from moto import mock_aws
 
 from template.conftest import FOLDER, listed, translated
+from tollgate.handler.cli.role_checks import MODELS, ROLE_ACTIONS
 
 REGION = "us-east-1"
 STACK = "tollgate"
@@ -89,16 +91,20 @@ def test_the_table_has_its_keys_its_index_and_its_protections(stack: dict[str, s
     assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
 
-def test_the_role_may_do_what_the_functions_do_on_this_stack_alone(stack: dict[str, str]) -> None:
-    iam = client("iam")
-    (role,) = [role["RoleName"] for role in iam.list_roles()["Roles"] if "FunctionRole" in role["RoleName"]]
-    # moto keeps the repr of the document that its CloudFormation resolved.
-    document = ast.literal_eval(iam.get_role_policy(RoleName=role, PolicyName="tollgate")["PolicyDocument"])
-    allowed = {
+def _allowed(role: str) -> dict[str, list[str]]:
+    """The resources of each action that a role may do by the statements of the template."""
+    policy = client("iam").get_role_policy(RoleName=role, PolicyName="tollgate")
+    document = ast.literal_eval(policy["PolicyDocument"])  # moto keeps the repr of what its CloudFormation resolved
+    return {
         action: listed(statement["Resource"])
         for statement in document["Statement"]
         for action in listed(statement["Action"])
     }
+
+
+def test_the_role_may_do_what_the_functions_do_on_this_stack_alone(stack: dict[str, str]) -> None:
+    (role,) = [role["RoleName"] for role in client("iam").list_roles()["Roles"] if "FunctionRole" in role["RoleName"]]
+    allowed = _allowed(role)
     table = client("dynamodb").describe_table(TableName=stack["TableName"])["Table"]["TableArn"]
     parameters = f"arn:aws:ssm:{REGION}:123456789012:parameter{stack['CredentialsPath']}/*"
     groups = [group["arn"].removesuffix(":*") for group in client("logs").describe_log_groups()["logGroups"]]
@@ -114,6 +120,25 @@ def test_the_role_may_do_what_the_functions_do_on_this_stack_alone(stack: dict[s
     assert sorted(each.removesuffix(":*") for each in allowed["logs:PutLogEvents"]) == sorted(groups)
     assert all(":guardrail/" in each for each in allowed["bedrock:ApplyGuardrail"])
     assert all(":bedrock:*:" in each for each in allowed["bedrock:InvokeModel"])
+
+
+def test_the_doctor_examines_every_action_of_the_role(stack: dict[str, str]) -> None:
+    (role,) = [role["RoleName"] for role in client("iam").list_roles()["Roles"] if "FunctionRole" in role["RoleName"]]
+    patterns = _allowed(role)
+    names = {
+        "table": client("dynamodb").describe_table(TableName=stack["TableName"])["Table"]["TableArn"],
+        "partition": "aws",
+        "region": REGION,
+        "account": "123456789012",
+        "path": stack["CredentialsPath"],
+        "log_group": stack["StreamLogGroup"],
+    }
+    examined = [(action, arn.format(**names)) for actions, arn in (*ROLE_ACTIONS, MODELS) for action in actions]
+
+    assert {action for action, _ in examined} == patterns.keys() - {"bedrock:ApplyGuardrail"}
+    for action, arn in examined:
+        without_streams = arn.removesuffix(":*")  # CloudFormation's ARN of a log group ends so, moto's does not
+        assert any(fnmatchcase(without_streams, pattern.removesuffix(":*")) for pattern in patterns[action]), arn
 
 
 def test_the_outputs_are_those_that_the_commands_take(stack: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""What SAM makes of the template: permissions, tags, and references between resources."""
+"""What SAM makes of the template: permissions, URLs, outputs, tags, and references between resources."""
 
 import json
 from collections.abc import Iterator
@@ -23,6 +23,24 @@ UNTAGGED = {
 }
 """Types that take no tags in a template, or none from SAM."""
 SAMS_OWN = {"CodeDeployServiceRole"}
+BY_CHOICE = {
+    "KeyPolicy": ("HasKey", {"kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"}, "KmsKeyArn"),
+    "SecretsPolicy": ("HasSecrets", {"secretsmanager:GetSecretValue"}, "secret:${Path}/*"),
+    "TracesPolicy": ("SendsToXRay", {"xray:PutTraceSegments"}, "*"),
+    "AdminPolicy": ("HasAdminApi", {"dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"}, "Table"),
+    "UploadsPolicy": ("HasUploads", {"s3:PutObject", "s3:GetObject"}, "${UploadsBucket.Arn}/*"),
+}
+"""What the role may do beside its own statements, under which condition, and a part of the resource's name."""
+OUTPUTS = {
+    "StreamBaseUrl": None,
+    "ApiBaseUrl": None,
+    "TableName": None,
+    "CredentialsPath": None,
+    "StreamLogGroup": None,
+    "RestBaseUrl": "HasRestApi",
+    "RestDomainTarget": "HasDomain",
+}
+"""The outputs that the documents name, each with its condition."""
 
 
 def _statements(template: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -43,6 +61,20 @@ def test_no_statement_allows_every_action_or_every_resource(template: dict[str, 
         assert not any("*" in action for action in listed(statement["Action"]))
         # X-Ray's action knows no resources (Service Authorization Reference, "AWS X-Ray").
         assert "*" not in listed(statement["Resource"]) or statement["Action"] == "xray:PutTraceSegments"
+
+
+def test_what_the_role_may_do_by_choice_of_the_owner(template: dict[str, Any]) -> None:
+    policies = {
+        name: resource for name, resource in template["Resources"].items() if resource["Type"] == "AWS::IAM::RolePolicy"
+    }
+
+    assert policies.keys() == BY_CHOICE.keys()
+    for name, (condition, actions, resource) in BY_CHOICE.items():
+        properties = policies[name]["Properties"]
+        statements = properties["PolicyDocument"]["Statement"]
+        assert (policies[name]["Condition"], properties["RoleName"]) == (condition, {"Ref": "FunctionRole"})
+        assert {action for statement in statements for action in listed(statement["Action"])} == actions
+        assert all(resource in json.dumps(statement["Resource"]) for statement in statements)
 
 
 def test_every_resource_that_takes_tags_has_them(template: dict[str, Any]) -> None:
@@ -79,6 +111,49 @@ def test_strangers_may_call_only_the_function_url_of_the_alias(template: dict[st
         by_url = properties.get("FunctionUrlAuthType") == "NONE" or properties.get("InvokedViaFunctionUrl") is True
         assert by_url
         assert properties["FunctionName"]["Ref"].endswith("Aliaslive")
+
+
+def test_function_urls_stream_from_the_alias_and_the_gateway_checks_the_key(template: dict[str, Any]) -> None:
+    urls = {
+        resource["Condition"]: resource["Properties"]
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::Lambda::Url"
+    }
+
+    assert urls.keys() == {"OnDemand", "OnInstances"}
+    for properties in urls.values():
+        assert (properties["AuthType"], properties["InvokeMode"]) == ("NONE", "RESPONSE_STREAM")
+        assert properties["TargetFunctionArn"]["Ref"].endswith("StreamFunctionAliaslive")
+
+
+def test_each_api_may_call_its_own_function_and_nobody_else_may(template: dict[str, Any]) -> None:
+    permissions = {
+        name: resource["Properties"]
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Lambda::Permission" and resource["Properties"]["Principal"] != "*"
+    }
+
+    assert {each["Principal"] for each in permissions.values()} == {"apigateway.amazonaws.com"}
+    called = {
+        api: permission["FunctionName"]
+        for permission in permissions.values()
+        for api in ("HttpApi", "RestApi")
+        if api in json.dumps(permission["SourceArn"])
+    }
+    aliases = [{"Ref": "StreamFunctionAliaslive"}, {"Ref": "ManagedStreamFunctionAliaslive"}]
+    assert called == {"HttpApi": {"Ref": "ApiFunction"}, "RestApi": {"Fn::If": ["OnDemand", *aliases]}}
+    assert len(permissions) == len(called)
+    assert all(":execute-api:" in json.dumps(each["SourceArn"]) for each in permissions.values())
+
+
+def test_the_outputs_are_those_of_the_documents(template: dict[str, Any]) -> None:
+    assert {name: output.get("Condition") for name, output in template["Outputs"].items()} == OUTPUTS
+    url = template["Outputs"]["StreamBaseUrl"]["Value"]["Fn::If"]
+    assert url == [
+        "OnDemand",
+        *({"Fn::Sub": f"${{{name}StreamFunctionUrl.FunctionUrl}}v1"} for name in ("", "Managed")),
+    ]
+    assert template["Outputs"]["TableName"]["Value"] == {"Ref": "Table"}
 
 
 def test_a_rollout_exists_only_with_the_function_that_it_rolls_out(template: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Examines the stack, the table, the functions' role and the clock of a deployment, for `tollgate doctor`."""
+"""Examines the stack, the table and the clock of a deployment, for `tollgate doctor`."""
 
 import time
 from collections.abc import Mapping
@@ -15,17 +15,6 @@ CLOCK_SKEW = 60.0
 SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 OUTPUTS = ("TableName", "CredentialsPath", "StreamBaseUrl", "StreamLogGroup")
 """What the doctor examines further."""
-ROLE_ACTIONS = (
-    (("dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:PutItem"), "{table}"),
-    (("dynamodb:Query",), "{table}/index/listed"),
-    (("ssm:GetParameter",), "arn:{partition}:ssm:{region}:{account}:parameter{path}/NAME"),
-    (
-        ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"),
-        "arn:{partition}:bedrock:{region}::foundation-model/m",
-    ),
-    (("logs:CreateLogStream", "logs:PutLogEvents"), "arn:{partition}:logs:{region}:{account}:log-group:{log_group}:*"),
-)
-"""What the functions do, on what: the statements of FunctionRole in template.yaml."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,48 +101,6 @@ def clock_finding(date: str | None, whose: str) -> Finding:
             "clock", "broken", f"this machine is {skew:+.0f} s off {whose}", "Set its clock, such as by NTP."
         )
     return Finding("clock", "ok", f"within {CLOCK_SKEW:.0f} s of {whose}")
-
-
-def check_role(stack: str, outputs: Mapping[str, str], region: str | None) -> list[Finding]:
-    """Whether the role of the functions may do what they do, as IAM simulates it with every policy that applies."""
-    what = "permissions of the functions"
-    denied: list[str] = []
-    try:
-        with aws_errors():
-            resource = aws_client("cloudformation", region).describe_stack_resource(
-                StackName=stack, LogicalResourceId="FunctionRole"
-            )
-            table = aws_client("dynamodb", region).describe_table(TableName=outputs["TableName"])["Table"]["TableArn"]
-            _, partition, _, its_region, account, _ = str(table).split(":", 5)
-            role = f"arn:{partition}:iam::{account}:role/{resource['StackResourceDetail']['PhysicalResourceId']}"
-            values = {"table": table, "partition": partition, "region": its_region, "account": account}
-            values |= {"path": outputs["CredentialsPath"], "log_group": outputs["StreamLogGroup"]}
-            iam = aws_client("iam", region)
-            for actions, resource_arn in ROLE_ACTIONS:
-                denied += _denied(iam, role, actions, resource_arn.format(**values))
-    except KeyError as error:
-        return [Finding(what, "warning", f"the stack has no output {error}", "Deploy the template again.")]
-    except ConfigurationError as error:
-        advice = "Your own role needs iam:SimulatePrincipalPolicy and cloudformation:DescribeStackResource for this."
-        return [Finding(what, "warning", f"not examined: {error}", advice)]
-    if denied:
-        advice = "Deploy the template again; look for a permissions boundary or a policy of the organization."
-        return [Finding(what, "broken", f"refused: {', '.join(denied)}", advice)]
-    return [Finding(what, "ok", "the role may use the table, credentials, Bedrock and the log")]
-
-
-def _denied(iam: Any, role: str, actions: tuple[str, ...], resource: str) -> list[str]:
-    """The actions that IAM would refuse; keys of items are those of usage, which the role may write."""
-    items = {
-        "ContextKeyName": "dynamodb:LeadingKeys",
-        "ContextKeyValues": ["USE#doctor"],
-        "ContextKeyType": "stringList",
-    }
-    with aws_errors():
-        results: Any = iam.simulate_principal_policy(
-            PolicySourceArn=role, ActionNames=[*actions], ResourceArns=[resource], ContextEntries=[items]
-        )["EvaluationResults"]
-    return [f"{each['EvalActionName']} on {resource}" for each in results if each["EvalDecision"] != "allowed"]
 
 
 def _either(what: str, good: bool, found: str, problem: str, advice: str) -> Finding:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tollgate.gateway.errors import ConfigurationError
-from tollgate.handler.cli.deployment_checks import Finding, check_clock, check_role, check_stack, check_table
+from tollgate.handler.cli.deployment_checks import Finding, check_clock, check_stack, check_table
 from tollgate.handler.cli.output import AsJson, CatalogFile, catalog_of, fail, fail_on_errors, print_json, print_table
+from tollgate.handler.cli.role_checks import check_role
 from tollgate.handler.cli.url_checks import check_url
 
 if TYPE_CHECKING:
