@@ -4,6 +4,7 @@ import asyncio
 import binascii
 import json
 from collections.abc import Callable, Mapping
+from email.utils import formatdate
 from typing import Any
 
 from devtools.local_function_url import event, http1
@@ -115,5 +116,6 @@ def _fields(response: Mapping[str, Any], invocation: Invocation) -> list[tuple[s
     return [
         *((name, str(value)) for name, value in headers.items() if name.lower() not in _FRAMING),
         *(("set-cookie", cookie) for cookie in cookies),
+        ("date", formatdate(usegmt=True)),
         ("x-amzn-requestid", invocation.request_id),
     ]

@@ -274,9 +274,9 @@ def test_providers_are_asked_whether_they_accept_the_credentials(aws: Mapping[st
     assert states(findings, "credential MISSPELT") == {"warning"}
 
 
-@pytest.fixture(scope="module")
-def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    """A gateway whose provider takes half a second for its stream."""
+@pytest.fixture(scope="module", params=["server", "function"])
+def slow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """A gateway of each kind, whose provider takes half a second for its stream."""
 
     def stream(handler: http.server.BaseHTTPRequestHandler, body: bytes) -> None:
         handler.send_response(200)
@@ -295,7 +295,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
             '[models.slow]\ncreated = 2026-01-01\nowned_by = "tests"\ncontext_length = 1000\n'
             'routes = [{ provider = "slow", model = "slow" }]\n'
         )
-        with run_gateway("server", tmp_path_factory.mktemp("slow"), catalog=rows) as gateway:
+        with run_gateway(request.param, tmp_path_factory.mktemp("slow"), catalog=rows) as gateway:
             yield gateway
 
 
