@@ -104,9 +104,8 @@ def _metrics(line: dict[str, Any], namespace: str, unsettled: bool) -> dict[str,
     """What makes a log line of an admitted request carry its metrics (CloudWatch, "Embedded metric format")."""
     attempts: list[dict[str, Any]] = line.get("attempts") or [line]
     refused = sum(attempt["error_code"] == UpstreamAuthError.default_code for attempt in attempts)
-    error = (
-        0 if line["error_code"] in (None, OwnCredentialError.default_code) else 1
-    )  # the latter is for the key's holder
+    # A refused credential of a key's own is for its holder to mend.
+    error = int(line["error_code"] not in (None, OwnCredentialError.default_code))
     counts = {"requests": 1, "errors": error, "credential_errors": refused, "unsettled": int(unsettled)}
     known = [name for name in METRICS if counts.get(name, line.get(name)) is not None]
     directives = [

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tollgate.gateway.errors import ConfigurationError
+from tollgate.gateway.keys import read_own_name
 from tollgate.handler.cli.deployment_checks import Finding, check_clock, check_stack, check_table
 from tollgate.handler.cli.output import AsJson, CatalogFile, catalog_of, fail, fail_on_errors, print_json, print_table
 from tollgate.handler.cli.role_checks import check_role
 from tollgate.handler.cli.url_checks import check_url
+from tollgate.handler.settings import TRACES_HEADERS
 
 if TYPE_CHECKING:
     from tollgate.gateway.catalog import Catalog, Provider
@@ -76,9 +78,8 @@ def _credentials(path: str, region: str | None, catalog: "Catalog", check: bool)
     except ConfigurationError as error:
         advice = "Your role must list and, for --check, read what is stored there."
         return [Finding("credentials", "broken", str(error), advice)]
-    unknown = sorted(
-        stored.keys() - {each.credential for p in catalog.providers.values() for each, _ in p.by_credential()}
-    )
+    known = {*catalog.credentials, TRACES_HEADERS}
+    unknown = sorted(name for name in stored if (read_own_name(name) or name) not in known)
     advice = (
         "Is the name right? Else name your catalog by --catalog. No provider reads it: tollgate credentials remove NAME"
     )
