@@ -254,7 +254,8 @@ def test_providers_are_asked_whether_they_accept_the_credentials(aws: Mapping[st
 
     env = {**aws, "TOLLGATE_CREDENTIALS_PATH": "/checked"}
     ssm = cast(Any, boto3).Session("k", "s", region_name=REGION).client("ssm", endpoint_url=aws["AWS_ENDPOINT_URL"])
-    for name, value in (("GOOD_API_KEY", SECRET), ("BAD_API_KEY", "sk-revoked"), ("MISSPELT", "sk")):
+    of_others = ("MISSPELT", "GOOD_API_KEY__0123456789ab", "OTEL_EXPORTER_OTLP_HEADERS")
+    for name, value in (("GOOD_API_KEY", SECRET), ("BAD_API_KEY", "sk-revoked"), *((name, "sk") for name in of_others)):
         ssm.put_parameter(Name=f"/checked/{name}", Value=value, Type="SecureString")
     with scripted(models) as url:
         rows = [
@@ -271,6 +272,8 @@ def test_providers_are_asked_whether_they_accept_the_credentials(aws: Mapping[st
     assert findings["credential of good"]["found"] == "accepted (HTTP 200)"
     assert findings["credential of bad"]["found"] == "refused (HTTP 401)"
     assert findings["credential of bad"]["advice"] == "tollgate credentials set BAD_API_KEY"
+    unknown = {name.removeprefix("credential ") for name in findings if name.startswith("credential ")}
+    assert unknown & {*of_others} == {"MISSPELT"}
     assert states(findings, "credential MISSPELT") == {"warning"}
 
 
